@@ -3,29 +3,34 @@ package engine
 import (
 	"net/netip"
 	"sync"
+
+	"sallyport/protocol/ike"
 )
 
 // Bounds on sessions that have not proved who they are. One half-open session
-// costs a key pair and a few hundred octets, so the bound is about work that
-// is thrown away, not memory.
+// costs a key pair and a few hundred octets, so the bounds are about work that
+// is thrown away, not about memory.
 const (
 	maxHalfOpen          = 8192 // all sources: some 10 s of set-ups at full speed
-	maxHalfOpenPerSource = 64   // one IPv4 address or one IPv6 /64: an office behind one NAT
-	maxHalfOpenPerPrefix = 1024 // one IPv4 /24 or one IPv6 /48: a carrier's NAT pool
+	maxHalfOpenPerSource = 64   // one IPv4 address or IPv6 /64: an office behind one NAT
+	prefixFactor         = 16   // one IPv4 /24 or IPv6 /48 may have so many times the share of a source
 )
 
 // halfOpen counts half-open sessions per source and per prefix. Its size is
-// bounded by maxHalfOpen, because only counted sessions have entries.
+// bounded because only counted sessions have entries.
 type halfOpen struct {
+	limits Limits
+
 	mu      sync.Mutex
 	total   int
+	cost    int
 	sources map[netip.Prefix]int
 }
 
-// source and prefix are what one holder of addresses usually has
-// (clients-and-protocols: an IPv6 host chooses freely within its /64).
-func source(a netip.Addr) netip.Prefix { return masked(a, 32, 64) }
-func prefix(a netip.Addr) netip.Prefix { return masked(a, 24, 48) }
+// source and network are what one holder of addresses usually has: an IPv6
+// host chooses freely within its /64.
+func source(a netip.Addr) netip.Prefix  { return masked(a, 32, 64) }
+func network(a netip.Addr) netip.Prefix { return masked(a, 24, 48) }
 
 func masked(a netip.Addr, v4, v6 int) netip.Prefix {
 	a = a.Unmap().WithZone("")
@@ -38,32 +43,42 @@ func masked(a netip.Addr, v4, v6 int) netip.Prefix {
 }
 
 // begin counts one half-open session; false means a bound is reached.
-func (h *halfOpen) begin(a netip.Addr) bool {
-	s, p := source(a), prefix(a)
+func (h *halfOpen) begin(s *half) bool {
+	src, net := source(s.addr), network(s.addr)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.total >= maxHalfOpen || h.sources[s] >= maxHalfOpenPerSource || h.sources[p] >= maxHalfOpenPerPrefix {
+	if h.total >= h.limits.HalfOpen || h.sources[src] >= h.limits.PerSource ||
+		h.sources[net] >= h.limits.PerSource*prefixFactor {
 		return false
 	}
 	if h.sources == nil {
 		h.sources = make(map[netip.Prefix]int)
 	}
 	h.total++
-	h.sources[s]++
-	h.sources[p]++
+	h.cost += s.cost
+	h.sources[src]++
+	h.sources[net]++
 	return true
 }
 
 // end forgets one: it became established or died.
-func (h *halfOpen) end(a netip.Addr) {
+func (h *halfOpen) end(s *half) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.total--
-	for _, k := range [2]netip.Prefix{source(a), prefix(a)} {
+	h.cost -= s.cost
+	for _, k := range [2]netip.Prefix{source(s.addr), network(s.addr)} {
 		if h.sources[k]--; h.sources[k] <= 0 {
 			delete(h.sources, k)
 		}
 	}
+}
+
+// load is what the front wants to know about a source.
+func (h *halfOpen) load(a netip.Addr) ike.Load {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return ike.Load{Cost: h.cost, FromPrefix: h.sources[source(a)]}
 }
 
 func (h *halfOpen) count() int {

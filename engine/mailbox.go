@@ -25,10 +25,9 @@ var capacity = [classes]int{
 
 // item is one thing for a shard to do.
 type item struct {
-	class class
-	peer  *peer    // nil: find it by the datagram's or the event's SPI
-	what  any      // datagram by value would cost an allocation either way
-	run   func(*shard)
+	class   class
+	session *Session // nil: found by an SPI in what
+	what    any
 }
 
 // mailbox is the bounded inbox of a shard: many writers, one reader that takes

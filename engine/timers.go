@@ -5,7 +5,7 @@ import "time"
 // timers is a binary heap of peers by their next deadline: one entry per
 // session, whatever the session waits for. The index in each peer makes a
 // change of deadline a sift, not a search.
-type timers struct{ heap []*peer }
+type timers struct{ heap []*Session }
 
 // instant is a deadline in nanoseconds since the engine started; never is the
 // deadline of a session that waits for nothing. Eight octets instead of the 24
@@ -18,7 +18,7 @@ const never instant = 1<<63 - 1
 const notInHeap = -1
 
 // set gives p a new deadline.
-func (t *timers) set(p *peer, at instant) {
+func (t *timers) set(p *Session, at instant) {
 	switch {
 	case at == never:
 		t.remove(p)
@@ -34,7 +34,7 @@ func (t *timers) set(p *peer, at instant) {
 }
 
 // remove takes p out, if it is in.
-func (t *timers) remove(p *peer) {
+func (t *timers) remove(p *Session) {
 	if p.index == notInHeap {
 		return
 	}
@@ -50,7 +50,7 @@ func (t *timers) remove(p *peer) {
 }
 
 // next returns the earliest deadline.
-func (t *timers) next() (*peer, bool) {
+func (t *timers) next() (*Session, bool) {
 	if len(t.heap) == 0 {
 		return nil, false
 	}
