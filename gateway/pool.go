@@ -115,9 +115,13 @@ func (f *family) holds(a netip.Addr) bool {
 	return f.prefix.IsValid() && f.prefix.Contains(a) && a.Compare(f.gateway) > 0 && a.Compare(f.last) <= 0
 }
 
-// acquire gives device its addresses for one more session. changed tells that
-// the lease must be stored: it is new, or an address was added.
-// lost names the device, if any, whose stored lease must be deleted.
+// recent is how long after it was leased an address stays with its device
+// though no session of it is established yet: longer than any set-up takes.
+const recent = 2 * time.Minute
+
+// acquire returns the addresses of a device, and gives it those it has none
+// of. changed tells that the lease must be stored: an address was added.
+// lost names devices whose stored leases must be deleted.
 func (p *addressPool) acquire(device string, want4, want6 bool, now time.Time) (got lease, changed bool, lost []string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,7 +139,7 @@ func (p *addressPool) acquire(device string, want4, want6 bool, now time.Time) (
 		}
 		a, ok := w.f.free()
 		if !ok {
-			victim := p.longestAway(device)
+			victim := p.longestAway(device, now.Add(-recent))
 			if victim == "" {
 				continue
 			}
@@ -153,7 +157,6 @@ func (p *addressPool) acquire(device string, want4, want6 bool, now time.Time) (
 		return lease{}, changed, lost, errPoolFull
 	}
 	l.Used = now
-	l.sessions++
 	p.keep(device, l)
 	return *l, changed, lost, nil
 }
@@ -195,24 +198,34 @@ func (f *family) full() bool {
 	return len(f.owners) >= size
 }
 
-// longestAway returns the device without session that used its lease longest ago.
-func (p *addressPool) longestAway(except string) string {
+// longestAway returns the device without session that used its lease longest
+// ago, and not after latest.
+func (p *addressPool) longestAway(except string, latest time.Time) string {
 	var found string
-	var used time.Time
 	for device, l := range p.leases {
-		if l.sessions == 0 && device != except && (found == "" || l.Used.Before(used)) {
-			found, used = device, l.Used
+		if l.sessions == 0 && device != except && !l.Used.After(latest) {
+			found, latest = device, l.Used
 		}
 	}
 	return found
 }
 
-// release ends one session's use; the device keeps its addresses.
-func (p *addressPool) release(device string) {
+// begin counts a session that is established with the device's addresses.
+func (p *addressPool) begin(device string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.leases[device]; l != nil {
+		l.sessions++
+	}
+}
+
+// end is its end; the device keeps its addresses.
+func (p *addressPool) end(device string, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l := p.leases[device]; l != nil && l.sessions > 0 {
 		l.sessions--
+		l.Used = now
 	}
 }
 

@@ -36,7 +36,8 @@ func TestDeviceKeepsItsAddressesWhileAway(t *testing.T) {
 	if !first.IPv6.IsValid() {
 		t.Error("no IPv6 address")
 	}
-	p.release("laptop")
+	p.begin("laptop")
+	p.end("laptop", now)
 	for i := range 50 {
 		if _, _, _, err := p.acquire(fmt.Sprint("other", i), true, true, now); err != nil {
 			t.Fatal(err)
@@ -77,14 +78,20 @@ func TestFullPoolTakesFromTheDeviceLongestAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p.release("d3")
-	p.release("d1")
+	for i := range 5 {
+		p.begin(fmt.Sprint("d", i))
+	}
+	p.end("d1", base.Add(6*time.Hour))
+	p.end("d3", base.Add(7*time.Hour))
+	if _, _, _, err := p.acquire("early", true, false, base.Add(6*time.Hour)); !errors.Is(err, errPoolFull) {
+		t.Fatalf("an address that was in use a moment ago was given away: %v", err)
+	}
 	l, changed, lost, err := p.acquire("new", true, false, base.Add(9*time.Hour))
 	if err != nil || !changed || len(lost) != 1 || lost[0] != "d1" {
 		t.Fatalf("lease %v changed=%v lost=%v err=%v, want the address of d1", l.IPv4, changed, lost, err)
 	}
-	if _, active := p.used(); active != 4 {
-		t.Errorf("%d active, want 4", active)
+	if _, active := p.used(); active != 3 {
+		t.Errorf("%d active, want 3", active)
 	}
 }
 
