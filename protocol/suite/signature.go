@@ -258,10 +258,11 @@ func verifyMethod1(sig []byte, pub crypto.PublicKey, octets []byte, allow Allow)
 // splitAuthData takes RFC 7427, Section 3, apart: length, AlgorithmIdentifier,
 // signature.
 func splitAuthData(authData []byte) (Signature, []byte, error) {
-	if len(authData) < 1 || len(authData) < 1+int(authData[0]) {
+	if len(authData) == 0 || len(authData)-1 < int(authData[0]) {
 		return Signature{}, nil, errors.New("suite: AUTH data ends inside its AlgorithmIdentifier")
 	}
-	id, sig := authData[1:1+authData[0]], authData[1+authData[0]:]
+	n := int(authData[0])
+	id, sig := authData[1:1+n], authData[1+n:]
 	s, ok := SignatureByAlgorithmID(id)
 	if !ok {
 		return Signature{}, nil, fmt.Errorf("suite: signature algorithm %s is not accepted", describeID(id))

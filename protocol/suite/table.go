@@ -215,7 +215,7 @@ var table = []Algorithm{
 	// Type 5, Extended Sequence Numbers, "Sequence Numbers" since RFC 9827.
 	{Keyword: "noesn", Title: "32-bit Sequential Numbers", Transform: esn(0), RFC: "RFC 7296", Status: Acceptable},
 	{Keyword: "esn", Title: "Partially Transmitted 64-bit Sequential Numbers", Transform: esn(1), RFC: "RFC 7296", Status: Strong},
-	{Keyword: "unspecifiedsn", Title: "32-bit Unspecified Numbers", Transform: esn(2), RFC: "RFC 9827", Status: Unsupported, Note: "no replay protection; not built in"},
+	{Keyword: "unspecifiedsn", Title: "32-bit Unspecified Numbers", Transform: esn(2), RFC: "RFC 9838", Status: Unsupported, Note: "no replay protection; not built in"},
 }
 
 // byTransform and byKeyword index the table, so that a lookup costs the same
