@@ -29,12 +29,9 @@ type Backend interface {
 	Event(*Session, ike.Event)
 }
 
-// Options are what an engine is made from. Backend, Plane and Control are
-// required.
+// Options are what an engine is made from. Backend is required.
 type Options struct {
 	Backend Backend
-	Plane   dataplane.Plane
-	Control dataplane.Control
 	Logger  *slog.Logger // nil: nothing is logged
 	Shards  int          // 0: GOMAXPROCS
 	Workers int          // for jobs; 0: GOMAXPROCS-1, at least one
@@ -61,8 +58,9 @@ type Engine struct {
 	plane   dataplane.Plane
 	control dataplane.Control
 	log     *slog.Logger
-	limits  Limits
+	limits  atomic.Pointer[Limits]
 	start   time.Time
+	started atomic.Bool
 
 	shards    []*shard
 	shardBits int
@@ -82,20 +80,14 @@ type Engine struct {
 // maxSessions keeps a gateway without configured limit inside 2 GB.
 const maxSessions = 200_000
 
-// New starts the event loops. The plane may call [Engine.Upcalls] from then on.
-func New(o Options) (*Engine, error) {
-	if o.Backend == nil || o.Plane == nil || o.Control == nil {
-		return nil, errors.New("engine: backend, plane and control are required")
-	}
-	e := &Engine{
-		backend: o.Backend, plane: o.Plane, control: o.Control, log: o.Logger,
-		limits: o.Limits, start: time.Now(), seed: maphash.MakeSeed(),
-	}
+// New makes an engine. A plane may be given its [Engine.Upcalls] at once; what
+// they bring before [Engine.Start] is dropped.
+func New(o Options) *Engine {
+	e := &Engine{backend: o.Backend, log: o.Logger, start: time.Now(), seed: maphash.MakeSeed()}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	e.limits.setDefaults()
-	e.halfOpen.limits = e.limits
+	e.SetLimits(o.Limits)
 	n := o.Shards
 	if n <= 0 {
 		n = runtime.GOMAXPROCS(0)
@@ -107,11 +99,24 @@ func New(o Options) (*Engine, error) {
 	e.fronts = make([]front, n)
 	e.workers = newWorkers(o.Workers, e.work)
 	for i := range n {
-		s := newShard(e, i)
-		e.shards = append(e.shards, s)
+		e.shards = append(e.shards, newShard(e, i))
+	}
+	return e
+}
+
+// Start runs the event loops on a plane.
+func (e *Engine) Start(plane dataplane.Plane, control dataplane.Control) {
+	e.plane, e.control = plane, control
+	for _, s := range e.shards {
 		e.loops.Go(s.loop)
 	}
-	return e, nil
+	e.started.Store(true)
+}
+
+// SetLimits changes the bounds for what comes from now on.
+func (e *Engine) SetLimits(l Limits) {
+	l.setDefaults()
+	e.limits.Store(&l)
 }
 
 // maxShards leaves 26 bits of an ESP SPI to each shard.

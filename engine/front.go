@@ -42,6 +42,9 @@ func (f *front) receive(now time.Time, d ike.Datagram, load ike.Load) ike.Verdic
 // receive takes every IKE datagram from the plane's readers. It runs on their
 // goroutines and leaves nothing behind for what the front does not accept.
 func (e *Engine) receive(local, remote netip.AddrPort, msg []byte) {
+	if !e.started.Load() {
+		return
+	}
 	h, err := ikemsg.ParseHeader(msg)
 	if err != nil {
 		e.counters.drop(ike.DropMalformed)
@@ -97,11 +100,11 @@ func (e *Engine) first(h ikemsg.Header, d ike.Datagram) {
 
 // admit gives an accepted first request to a shard, within the bounds.
 func (e *Engine) admit(hash uint64, key initKey, d ike.Datagram, cost int) {
-	profile := e.responder.Load()
+	profile, limits := e.responder.Load(), e.limits.Load()
 	switch {
 	case profile == nil:
 		return
-	case int(e.sessions.Load()) >= e.limits.Sessions:
+	case int(e.sessions.Load()) >= limits.Sessions:
 		e.counters.sessionsFull.Add(1)
 		return
 	case e.workers.busy():
@@ -109,7 +112,7 @@ func (e *Engine) admit(hash uint64, key initKey, d ike.Datagram, cost int) {
 		return
 	}
 	in := initial{datagram: d, profile: profile, half: &half{key: key, addr: d.Remote.Addr(), cost: cost}}
-	if !e.halfOpen.begin(in.half) {
+	if !e.halfOpen.begin(in.half, limits) {
 		e.counters.halfOpenFull.Add(1)
 		return
 	}
@@ -173,7 +176,7 @@ func (e *Engine) send(d ike.Datagram) {
 // planeEvent queues what the plane saw for the shard of the Child SA.
 func (e *Engine) planeEvent(ev dataplane.Event) {
 	n := int(ev.SPIIn & (1<<e.shardBits - 1))
-	if n >= len(e.shards) {
+	if !e.started.Load() || n >= len(e.shards) {
 		return
 	}
 	it := item{class: classOwed, what: ev}

@@ -19,8 +19,6 @@ const (
 // halfOpen counts half-open sessions per source and per prefix. Its size is
 // bounded because only counted sessions have entries.
 type halfOpen struct {
-	limits Limits
-
 	mu      sync.Mutex
 	total   int
 	cost    int
@@ -43,12 +41,12 @@ func masked(a netip.Addr, v4, v6 int) netip.Prefix {
 }
 
 // begin counts one half-open session; false means a bound is reached.
-func (h *halfOpen) begin(s *half) bool {
+func (h *halfOpen) begin(s *half, l *Limits) bool {
 	src, net := source(s.addr), network(s.addr)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.total >= h.limits.HalfOpen || h.sources[src] >= h.limits.PerSource ||
-		h.sources[net] >= h.limits.PerSource*prefixFactor {
+	if h.total >= l.HalfOpen || h.sources[src] >= l.PerSource ||
+		h.sources[net] >= l.PerSource*prefixFactor {
 		return false
 	}
 	if h.sources == nil {

@@ -25,6 +25,7 @@ const (
 // it passes queries on to the host's own resolvers. It keeps no cache: those
 // behind it do.
 type forwarder struct {
+	addrs     []netip.Addr
 	upstreams []string // host:port
 	servers   []*dns.Server
 	slots     chan struct{}
@@ -58,7 +59,7 @@ func upstreamsOf(path string, own []netip.Addr) ([]string, error) {
 
 // forward starts a forwarder on port 53 of each address, UDP and TCP.
 func forward(addrs []netip.Addr, upstreams []string, log *slog.Logger) (*forwarder, error) {
-	f := &forwarder{upstreams: upstreams, slots: make(chan struct{}, maxQueries), log: log}
+	f := &forwarder{addrs: addrs, upstreams: upstreams, slots: make(chan struct{}, maxQueries), log: log}
 	for _, a := range addrs {
 		if err := f.listen(netip.AddrPortFrom(a, 53)); err != nil {
 			f.close()

@@ -42,6 +42,8 @@ const (
 	usersKey   = "/users/"
 	devicesKey = "/devices/"
 	leasesKey  = "/leases/" // then zone/device
+
+	certificatesKey = "/certificates/" // then device: its certificate as PEM
 )
 
 // NotFoundError and ExistsError let callers choose a status.
@@ -229,13 +231,14 @@ func (r *registry) reached(ctx context.Context, revision int64) error {
 	return errors.Join(r.failed, ctx.Err())
 }
 
-// write puts a record on condition and waits until it is in force.
-func (r *registry) write(ctx context.Context, key string, record any, onlyIf ...store.Compare) (bool, error) {
+// write puts a record on condition, with what belongs to it, and waits until it
+// is in force.
+func (r *registry) write(ctx context.Context, key string, record any, onlyIf []store.Compare, with ...store.Op) (bool, error) {
 	value, err := json.Marshal(record)
 	if err != nil {
 		return false, err
 	}
-	res, err := r.store.Txn(ctx, store.Txn{If: onlyIf, Then: []store.Op{store.Put{Key: key, Value: value}}})
+	res, err := r.store.Txn(ctx, store.Txn{If: onlyIf, Then: append(with, store.Put{Key: key, Value: value})})
 	if err != nil || !res.Succeeded {
 		return false, err
 	}

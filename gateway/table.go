@@ -9,7 +9,6 @@ import (
 
 	"sallyport/engine"
 	"sallyport/protocol/ike"
-	"sallyport/protocol/suite"
 )
 
 // live is one established session, as the gateway knows it.
@@ -17,10 +16,8 @@ type live struct {
 	id        uint64
 	session   *engine.Session
 	admission *ike.Admission
-	kind      ike.PeerKind
-	suite     suite.IKE
+	pool      *addressPool
 	since     time.Time
-	serial    string // of the peer's certificate
 
 	remote    netip.AddrPort // changes with MOBIKE; under the table's lock
 	children  []uint32       // inbound SPIs; under the table's lock
@@ -91,11 +88,15 @@ func (t *table) matching(pick func(*live) bool) []*live {
 	return out
 }
 
-// ofDevice returns the sessions of one device, oldest first.
-func (t *table) ofDevice(device string) []*live {
+// byDevice counts sessions by device.
+func (t *table) byDevice() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.devices[device])
+	out := make(map[string]int, len(t.devices))
+	for d, ls := range t.devices {
+		out[d] = len(ls)
+	}
+	return out
 }
 
 // count is the number of sessions and of devices that have one.
