@@ -55,9 +55,12 @@ type Algorithm struct {
 func (a Algorithm) Usable() bool { return a.Status >= Acceptable }
 
 // Refusal says in one line why the algorithm is not negotiated, for example
-// "3des: 64-bit blocks (RFC 8247, Section 2.1)". It is empty for a usable one.
+// "3des: 64-bit blocks (RFC 8247, Section 2.1)". It is empty for a usable one, and says
+// "encr 99: unknown here" for what Lookup did not find.
 func (a Algorithm) Refusal() string {
 	switch {
+	case a.Keyword == "":
+		return a.Transform.String() + ": unknown here"
 	case a.Usable():
 		return ""
 	case a.Note == "":
