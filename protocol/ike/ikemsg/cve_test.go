@@ -225,7 +225,7 @@ func TestCVE_2015_3204_OddNextPayload(t *testing.T) {
 // its table had room for.
 func TestCVE_2026_12413_TooManyUnknownPayloads(t *testing.T) {
 	for _, n := range []int{maxPayloads, maxPayloads + 1, 1000, 16000} {
-		body := repeat(`c8 00 0004`, n)
+		body := repeat(t, `c8 00 0004`, n)
 		body[len(body)-4] = 0
 		ps, err := ParsePayloads(200, body)
 		if n <= maxPayloads && (err != nil || len(ps) != n) {

@@ -22,8 +22,8 @@ func generic(body ...byte) []byte {
 // one parses a single payload.
 func one(kind PayloadType, body ...byte) (Payload, error) { return inChain(kind, generic(body...)) }
 
-func repeat(hexText string, n int) []byte {
-	return bytes.Repeat(fromHex(&testing.T{}, hexText), n)
+func repeat(t *testing.T, hexText string, n int) []byte {
+	return bytes.Repeat(fromHex(t, hexText), n)
 }
 
 // Errors name the payload and where it begins, and then what is wrong in it.
@@ -117,6 +117,17 @@ func TestErrorsNamePayloadAndOffset(t *testing.T) {
 	}
 }
 
+func TestBodyOver64KiB(t *testing.T) {
+	for n, fits := range map[int]bool{MaxMessage: true, MaxMessage + 1: false} {
+		half := generic(make([]byte, 32000)...)
+		half[0] = byte(PayloadVendor)
+		body := append(half, generic(make([]byte, n-len(half)-genericLen)...)...)
+		if _, err := ParsePayloads(PayloadVendor, body); (err == nil) != fits {
+			t.Errorf("%d octets: %v", n, err)
+		}
+	}
+}
+
 func TestSKIsTheLastPayload(t *testing.T) {
 	b := messageOf(PayloadSK, append(generic(1, 2, 3), generic(4)...))
 	if _, err := Parse(b); err == nil || err.Error() != "IKE message at 35: 5 octets are left over" {
@@ -205,7 +216,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		first PayloadType
 		body  []byte
 	}{
-		{"empty payloads", 200, repeat(`c8 00 0004`, 16000)},
+		{"empty payloads", 200, repeat(t, `c8 00 0004`, 16000)},
 		{"proposals of one transform", PayloadSA, fill(nil, `02 00 0010 01 01 00 01 00 00 0008 02 00 0005`)},
 		{"transforms", PayloadSA, fill([]byte{0, 0, 0xff, 0xf0, 1, 1, 0, 255}, `03 00 0008 02 00 0005`)},
 		{"attributes", PayloadSA, fill([]byte{0, 0, 0xff, 0xf0, 1, 1, 0, 1, 0, 0, 0xff, 0xe0, 1, 0, 0, 1}, `8001 0000`)},
