@@ -168,6 +168,9 @@ func (d *decoder) checkRoutes(base string, z *Zone) {
 }
 
 func (d *decoder) checkRekey(key string, r Rekey) {
+	if d.broken[key+".ike"] || d.broken[key+".child"] {
+		return // one fault, one message
+	}
 	if r.Child > r.IKE {
 		d.errorAt(key+".child", "", "%s is longer than the life of the IKE SA, %s", formatDuration(r.Child), formatDuration(r.IKE))
 	}

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"sallyport/protocol/suite"
 )
 
 // decoder fills a Config from nodes by the table of keys. It goes on after a
@@ -182,7 +184,7 @@ func (d *decoder) decodePolicy(n *node, policy *Policy, p path) {
 		return
 	}
 	if n.kind != kindMap {
-		d.fail(n, p, suggest("", policyNames), "want the name of a policy, or own lists, not %s", n.kind)
+		d.fail(n, p, "the policies are " + strings.Join(suite.PolicyNames(), ", "), "want the name of a policy, or own lists, not %s", n.kind)
 		return
 	}
 	for _, pair := range n.pairs {
@@ -325,8 +327,10 @@ func kindHint(n *node, s scalar) string {
 		return "write one value, without brackets"
 	case n.kind == kindMap && s.kinds[0] == kindText:
 		return "put a value with colons, such as an IPv6 address, in quotes"
-	case n.kind == kindText && s.kinds[0] != kindText:
-		return "write it without quotes"
+	case s.kinds[0] == kindBool:
+		return "write true or false, without quotes"
+	case n.kind == kindText && s.kinds[0] == kindNumber:
+		return "write digits alone, without quotes"
 	}
 	return ""
 }

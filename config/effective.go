@@ -15,6 +15,15 @@ func (c *Config) Effective() []byte {
 	return b.Bytes()
 }
 
+// Plain is Effective as maps, lists, texts and numbers, for JSON.
+func (c *Config) Plain() any {
+	n, problems := parseYAML(c.Effective())
+	if len(problems) > 0 {
+		panic("config: effective configuration: " + problems[0].message) // TestEffective holds that it parses
+	}
+	return n.plain()
+}
+
 // writeSection writes the keys of a struct in block style.
 func writeSection(b *bytes.Buffer, v reflect.Value, depth int) {
 	for i := range v.NumField() {

@@ -209,6 +209,12 @@ func (e Explanation) Text() string {
 	return b.String()
 }
 
+// FirstSentence is the meaning in one line of a list.
+func (e Explanation) FirstSentence() string {
+	sentence, _, _ := strings.Cut(e.Meaning, ". ")
+	return strings.TrimSuffix(sentence, ".")
+}
+
 // sample is the example with its key, ready to be copied.
 func (e Explanation) sample() string {
 	if e.Example == "" {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"sallyport/protocol/suite"
 )
 
 // Schema is the JSON Schema (2020-12) of the file, for editors. It is made
@@ -49,7 +51,7 @@ func shapeOf(t reflect.Type, p path) schema {
 	case reflect.TypeFor[Policy]():
 		list := schema{"type": "array", "items": schema{"type": "string"}, "minItems": 1}
 		return schema{"oneOf": []schema{
-			{"enum": policyNames},
+			{"enum": suite.PolicyNames()},
 			{"type": "object", "additionalProperties": false, "required": []string{"ike", "esp"}, "properties": schema{"ike": list, "esp": list}},
 		}}
 	}
@@ -112,6 +114,12 @@ func (n *node) plain() any {
 			items[i] = item.plain()
 		}
 		return items
+	case kindMap:
+		m := make(map[string]any, len(n.pairs))
+		for _, p := range n.pairs {
+			m[p.key] = p.value.plain()
+		}
+		return m
 	}
 	return n.text
 }

@@ -13,16 +13,10 @@ import (
 
 // suggest names the known word nearest to what was written, if one is near.
 func suggest(written string, known []string) string {
-	best, least := "", len(written)/3+2 // a third of the letters may be wrong
-	for _, word := range known {
-		if d := distance(strings.ToLower(written), word); d < least {
-			best, least = word, d
-		}
+	if near := Nearest(written, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return ""
 }
 
 // distance counts the letters to insert, drop, change or swap with a
@@ -144,4 +138,16 @@ func quote(s string) string {
 		return strconv.Quote(s)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Nearest returns the known word nearest to what was written, or "" when none
+// is near. The command line uses it for verbs and flags.
+func Nearest(written string, known []string) string {
+	best, least := "", len(written)/3+2 // a third of the letters may be wrong
+	for _, word := range known {
+		if d := distance(strings.ToLower(written), word); d < least {
+			best, least = word, d
+		}
+	}
+	return best
 }
