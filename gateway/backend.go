@@ -23,7 +23,7 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := pki.MatchID(cert, t.PeerID); err != nil {
+	if err := pki.MatchID(cert, &t.PeerID); err != nil {
 		return nil, refusal("use the identity that is in the certificate", "%v", err)
 	}
 	if _, err := t.Verify(cert.PublicKey); err != nil {
@@ -177,7 +177,7 @@ func (g *Gateway) refused(r ike.Record) {
 	if !g.refusals.add(r) {
 		return
 	}
-	g.log.Warn("refused", "remote", r.Remote, "peer", r.PeerID, "client", r.PeerKind.String(), "stage", r.Stage.String(),
+	g.log.Warn("refused", "remote", r.Remote, "peer", r.PeerID, "client", fmt.Sprint(r.PeerKind), "stage", fmt.Sprint(r.Stage),
 		"reason", r.Reason, "difference", r.Difference, "fix", r.Fix, "notify", r.Notify.String())
 }
 
@@ -200,7 +200,7 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 	}
 	g.table.replace(older, z.config.Sessions, ev.InitialContact, g.alive)
 	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", strconv.Quote(l.admission.Identity), "zone", l.admission.Zone,
-		"remote", ev.Remote, "client", ev.PeerKind.String(), "suite", ev.Suite.String())
+		"remote", ev.Remote, "client", fmt.Sprint(ev.PeerKind), "suite", ev.Suite.String())
 }
 
 // mayStay tells why a live session must end; empty: it may stay.
@@ -248,7 +248,7 @@ func (g *Gateway) closed(s *engine.Session, ev ike.Closed) {
 	if l.pool != nil {
 		l.pool.end(l.admission.Device, time.Now())
 	}
-	g.log.Info("disconnected", "session", l.id, "device", l.admission.Device, "reason", ev.Reason.String(), "err", ev.Err,
+	g.log.Info("disconnected", "session", l.id, "device", l.admission.Device, "reason", fmt.Sprint(ev.Reason), "err", ev.Err,
 		"after", time.Since(l.since).Round(time.Second))
 }
 

@@ -35,7 +35,7 @@ func (g *Gateway) describe(l *live, m *ike.Session) SessionInfo {
 	leased := m.Leased()
 	info := SessionInfo{
 		ID: l.id, Device: l.admission.Device, Identity: l.admission.Identity, Zone: l.admission.Zone,
-		Remote: remote.String(), Client: m.PeerKind().String(), Since: l.since, IKE: m.Suite().String(),
+		Remote: remote.String(), Client: fmt.Sprint(m.PeerKind()), Since: l.since, IKE: m.Suite().String(),
 		IPv4: leased.IPv4, IPv6: leased.IPv6.Addr(), BehindNAT: nat,
 	}
 	for _, c := range m.Children(nil) {

@@ -162,7 +162,7 @@ func (r *realm) zoneIdentities(c *config.Zone, own []*pki.Issued) ([]*ike.Identi
 	var out []*ike.Identity
 	for _, issued := range own {
 		id := identityOf(name)
-		if err := pki.MatchID(issued.Cert, id); err != nil {
+		if err := pki.MatchID(issued.Cert, &id); err != nil {
 			return nil, fmt.Errorf("the gateway's certificate does not carry %q: %w", name, err)
 		}
 		key := c.Name + "/" + string(pki.KindOf(issued.Cert.PublicKey))
