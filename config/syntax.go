@@ -15,16 +15,27 @@ import (
 const (
 	// maxFile is far above any real file; a larger one is a mistake.
 	maxFile = 1 << 20
-	// maxBrackets bounds the depth of flow style. The library's time grows with
-	// the square of that depth (40,000 cost seconds, 5,000 some 70 ms), and what
-	// is a bracket and what is text is only known after parsing.
-	maxBrackets = 5000
 	// maxIndent stands in for the depth of block style, where each level costs
 	// at least one column.
 	maxIndent = 64
 	// maxNodes bounds the work on a file of a million tiny values.
 	maxNodes = 100_000
 )
+
+// counts bound how often some octets may stand in a file. The library's time
+// grows with the square of the depth of brackets (40,000 took seconds) and of
+// the keys of one section (100,000 took a minute), and what is a bracket or a
+// key and what is text is only known after parsing. A file of 100 zones with
+// every key written out stays well below.
+var counts = []struct {
+	octets string
+	most   int
+	what   string
+}{
+	{"[{", 5_000, "opening brackets"},
+	{"\n\r", 10_000, "lines"},
+	{",", 20_000, "commas"},
+}
 
 // kind is the form of a YAML node.
 type kind uint8
@@ -98,8 +109,14 @@ func preflight(b []byte) (problem, bool) {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		return problem{pos{1 + bytes.Count(b[:i], []byte("\n")), 1}, "the file holds a zero octet", "is this really a text file?"}, true
 	}
-	if n := bytes.Count(b, []byte("[")) + bytes.Count(b, []byte("{")); n > maxBrackets {
-		return problem{pos{}, fmt.Sprintf("the file holds %d opening brackets; the limit is %d", n, maxBrackets), "use one line per value instead of brackets"}, true
+	for _, c := range counts {
+		n := 0
+		for _, octet := range []byte(c.octets) {
+			n += bytes.Count(b, []byte{octet})
+		}
+		if n > c.most {
+			return problem{pos{}, fmt.Sprintf("the file holds %d %s; the limit is %d", n, c.what, c.most), "is this really a configuration of Sallyport?"}, true
+		}
 	}
 	number := 0
 	for line := range bytes.Lines(b) {
