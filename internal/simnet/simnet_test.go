@@ -23,7 +23,6 @@ var (
 
 // sink is a machine that keeps what it gets.
 type sink struct {
-	net *Network
 	got []Datagram
 	at  []time.Duration // since start
 }
