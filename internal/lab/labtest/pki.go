@@ -76,8 +76,8 @@ func NewAuthority(t testing.TB, name string) *Authority {
 
 // Leaf describes an end-entity certificate.
 type Leaf struct {
-	Name    string   // common name
-	Names   []string // subject alternative names: DNS name, IP address, or user@name
+	Name    string // common name
+	ID      string // subject alternative name: DNS name, IP address, or user@name
 	Key     KeyKind
 	Expired bool // ended an hour ago
 	Bulk    int  // octets of an unknown extension, to make the certificate large
@@ -85,15 +85,15 @@ type Leaf struct {
 
 // Issued is a certificate with its key.
 type Issued struct {
-	Cert *x509.Certificate
-	Key  crypto.Signer
+	Chain []*x509.Certificate // leaf first, without the root
+	Key   crypto.Signer
 }
 
 // Issue makes a key pair and its certificate.
 func (a *Authority) Issue(t testing.TB, leaf Leaf) Issued {
 	t.Helper()
 	key := NewKey(t, leaf.Key)
-	return Issued{a.Certify(t, leaf, key.Public()), key}
+	return Issued{[]*x509.Certificate{a.Certify(t, leaf, key.Public())}, key}
 }
 
 // Certify makes a certificate for a public key.
@@ -109,15 +109,13 @@ func (a *Authority) Certify(t testing.TB, leaf Leaf, public crypto.PublicKey) *x
 	if leaf.Expired {
 		template.NotAfter = time.Now().Add(-time.Hour)
 	}
-	for _, name := range leaf.Names {
-		switch ip := net.ParseIP(name); {
-		case ip != nil:
-			template.IPAddresses = append(template.IPAddresses, ip)
-		case strings.Contains(name, "@"):
-			template.EmailAddresses = append(template.EmailAddresses, name)
-		default:
-			template.DNSNames = append(template.DNSNames, name)
-		}
+	switch ip := net.ParseIP(leaf.ID); {
+	case ip != nil:
+		template.IPAddresses = []net.IP{ip}
+	case strings.Contains(leaf.ID, "@"):
+		template.EmailAddresses = []string{leaf.ID}
+	case leaf.ID != "":
+		template.DNSNames = []string{leaf.ID}
 	}
 	if leaf.Bulk > 0 {
 		template.ExtraExtensions = []pkix.Extension{{
