@@ -2,7 +2,13 @@ package suite
 
 import (
 	"bytes"
+	"crypto/fips140"
+	"crypto/hmac"
 	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
 	"testing"
 )
 
@@ -136,6 +142,128 @@ func TestSealAndOpenDoNotAllocate(t *testing.T) {
 	}
 }
 
+func TestAEADCiphersGiveThePublishedPackets(t *testing.T) {
+	for _, v := range aeadVectors {
+		a, _ := ByKeyword(v.encr)
+		c, err := NewCipher(a.Transform, Transform{}, unhex(v.keymat), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		iv, aad, plain, sealed := unhex(v.iv), unhex(v.aad), unhex(v.plain), unhex(v.sealed)
+		// An AEAD cipher ignores tail.
+		if got := c.Seal(nil, iv, plain, aad, []byte("tail")); !bytes.Equal(got, sealed) {
+			t.Errorf("%s, %s: sealed to %x", v.encr, v.name, got)
+		}
+		if got, err := c.Open(nil, iv, sealed, aad, nil); err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("%s, %s: opened to %x, %v", v.encr, v.name, got, err)
+		}
+	}
+}
+
+func TestCBCGivesThePacketsOfRFC3602WithTheMACAfterThem(t *testing.T) {
+	aes128, _ := ByKeyword("aes128")
+	for _, v := range cbcVectors {
+		for _, keyword := range []string{"sha256", "sha384", "sha512"} {
+			integ, _ := ByKeyword(keyword)
+			integKey := counting(integ.hash.size)
+			c, err := NewCipher(aes128.Transform, integ.Transform, unhex(v.key), integKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			iv, aad, plain, tail := unhex(v.iv), unhex(v.aad), unhex(v.plain), []byte{0, 0, 0, 7}
+
+			mac := hmac.New(integ.hash.new, integKey)
+			mac.Write(slices.Concat(aad, iv, unhex(v.cipher), tail))
+			want := append(unhex(v.cipher), mac.Sum(nil)[:integ.hash.size/2]...)
+
+			if got := c.Seal(nil, iv, plain, aad, tail); !bytes.Equal(got, want) {
+				t.Errorf("%s, %s: sealed to %x", v.name, keyword, got)
+			}
+			if got, err := c.Open(nil, iv, want, aad, tail); err != nil || !bytes.Equal(got, plain) {
+				t.Errorf("%s, %s: opened to %x, %v", v.name, keyword, got, err)
+			}
+		}
+	}
+}
+
+func TestICVsAreHalfTheHash(t *testing.T) {
+	// RFC 4868, Section 2.6.
+	aes128, _ := ByKeyword("aes128")
+	for keyword, want := range map[string][2]int{"sha256": {32, 16}, "sha384": {48, 24}, "sha512": {64, 32}} {
+		integ, _ := ByKeyword(keyword)
+		_, key := CipherKeySizes(aes128.Transform, integ.Transform)
+		icv := newTestCipher(t, [2]Transform{aes128.Transform, integ.Transform}).ICVSize()
+		if key != want[0] || icv != want[1] {
+			t.Errorf("%s: key %d, ICV %d, want %v", keyword, key, icv, want)
+		}
+	}
+}
+
+func TestPairsThatDoNotBelongTogetherAreRefused(t *testing.T) {
+	good := map[[2]Transform]bool{}
+	for _, p := range cipherPairs() {
+		good[p] = true
+		if p[1] == (Transform{}) {
+			good[[2]Transform{p[0], {Type: Integ}}] = true // NONE, as it may stand on the wire
+		}
+	}
+	for _, e := range append(All(), Algorithm{}) {
+		for _, i := range append(All(), Algorithm{}) {
+			p := [2]Transform{e.Transform, i.Transform}
+			encKey, integKey := CipherKeySizes(p[0], p[1])
+			_, err := NewCipher(p[0], p[1], make([]byte, encKey), make([]byte, integKey))
+			if (err == nil) != good[p] || (encKey > 0) != good[p] {
+				t.Fatalf("%v with %v: good is %v, got %v", e.Transform, i.Transform, good[p], err)
+			}
+		}
+	}
+}
+
+func TestKeysOfTheWrongSizeAreRefused(t *testing.T) {
+	for _, p := range cipherPairs() {
+		encKey, integKey := CipherKeySizes(p[0], p[1])
+		for _, d := range [][2]int{{1, 0}, {-1, 0}, {-saltSize, 0}, {0, 1}} {
+			if _, err := NewCipher(p[0], p[1], make([]byte, encKey+d[0]), make([]byte, integKey+d[1])); err == nil {
+				t.Errorf("%s: keys of %d and %d octets were taken", pairName(p), encKey+d[0], integKey+d[1])
+			}
+		}
+	}
+}
+
+func TestClonesWorkAtTheSameTime(t *testing.T) {
+	for _, p := range cipherPairs() {
+		c := newTestCipher(t, p)
+		iv := counting(c.IVSize())
+		want := c.Seal(nil, iv, counting(64), nil, nil)
+		var group sync.WaitGroup
+		for range 4 {
+			d := c.Clone()
+			group.Go(func() {
+				for range 50 {
+					if got := d.Seal(nil, iv, counting(64), nil, nil); !bytes.Equal(got, want) {
+						t.Errorf("%s: a clone sealed differently", pairName(p))
+					}
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
+// TestFIPSModeWorks runs the vectors and the key exchanges in a process with
+// GODEBUG=fips140=on, as an operator would run the gateway.
+func TestFIPSModeWorks(t *testing.T) {
+	if fips140.Enabled() {
+		return // this is that process, or the whole run is in the mode
+	}
+	cmd := exec.Command(os.Args[0], "-test.v", "-test.run", "Published|RFC|Share|Signed")
+	cmd.Env = append(os.Environ(), "GODEBUG=fips140=on")
+	out, err := cmd.CombinedOutput()
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: TestAEADCiphersGiveThePublishedPackets")) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func BenchmarkCipher(b *testing.B) {
 	const size = 1408
 	for _, p := range cipherPairs() {
@@ -156,6 +284,29 @@ func BenchmarkCipher(b *testing.B) {
 				if _, err := c.Open(out[:0], iv, sealed, aad, nil); err != nil {
 					b.Fatal(err)
 				}
+			}
+		})
+	}
+}
+
+// BenchmarkNewCipher shows what a cipher costs to make and to keep.
+func BenchmarkNewCipher(b *testing.B) {
+	for _, p := range cipherPairs() {
+		e, i := CipherKeySizes(p[0], p[1])
+		encKey, integKey := counting(e), counting(i)
+		b.Run(pairName(p), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := NewCipher(p[0], p[1], encKey, integKey); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(pairName(p)+"/clone", func(b *testing.B) {
+			c := newTestCipher(b, p)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Clone()
 			}
 		})
 	}

@@ -199,7 +199,7 @@ func impliedPRFs(integs []Transform) []Transform {
 func unknownWord(word string) error {
 	near, distance := "", 1+len(word)/2 // farther than that is no help
 	for _, a := range table {
-		if d := editDistance(word, a.Keyword); a.Usable() && d < distance {
+		if d := editDistance(strings.ToLower(word), a.Keyword); a.Usable() && d < distance {
 			near, distance = a.Keyword, d
 		}
 	}

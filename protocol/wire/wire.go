@@ -37,7 +37,12 @@ type Reader struct {
 	number int // shown after what when positive
 	parent *Reader
 	err    *Error
+	slab   *[]Reader // room for further Subs, shared by all of one input
 }
+
+// slabSize is how many Subs are made at once: messages have dozens, and one
+// allocation each would cost more than the parsing.
+const slabSize = 8
 
 // NewReader reads b from offset 0. The name what stands in errors that arise
 // outside of any Sub.
@@ -47,24 +52,15 @@ func NewReader(what string, b []byte) *Reader {
 
 // Sub takes the next n octets as a structure of their own, named what in
 // errors. A failure inside it is also a failure of r.
-func (r *Reader) Sub(n int, what string) *Reader {
-	c := &Reader{what: what, parent: r}
-	r.enter(c, n)
-	return c
-}
+func (r *Reader) Sub(n int, what string) *Reader { return r.Item(n, what, 0) }
 
-// Item is Sub for one of several alike; errors show the number after the name.
+// Item is Sub for one of several alike; errors show a positive number after
+// the name.
 func (r *Reader) Item(n int, what string, number int) *Reader {
-	c := &Reader{what: what, number: number, parent: r}
-	r.enter(c, n)
-	return c
-}
-
-func (r *Reader) enter(c *Reader, n int) {
-	c.off, c.start = r.off, r.off
+	c := r.spare()
+	*c = Reader{what: what, number: number, parent: r, off: r.off, start: r.off, err: r.err, slab: r.slab}
 	switch {
 	case r.err != nil:
-		c.err = r.err
 	case n < 0 || n > len(r.b):
 		c.Fail("needs %d octets, %d are left", n, len(r.b))
 	default:
@@ -72,6 +68,19 @@ func (r *Reader) enter(c *Reader, n int) {
 		r.b = r.b[n:]
 		r.off += n
 	}
+	return c
+}
+
+func (r *Reader) spare() *Reader {
+	if r.slab == nil {
+		r.slab = new([]Reader)
+	}
+	if len(*r.slab) == 0 {
+		*r.slab = make([]Reader, slabSize)
+	}
+	c := &(*r.slab)[0]
+	*r.slab = (*r.slab)[1:]
+	return c
 }
 
 // U8 reads one octet.

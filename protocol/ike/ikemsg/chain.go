@@ -1,6 +1,7 @@
 package ikemsg
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"sallyport/protocol/wire"
@@ -90,21 +91,16 @@ func parseGeneric(t PayloadType, r *wire.Reader) (p Payload, next PayloadType) {
 		return nil, PayloadNone
 	}
 	length := int(head[2])<<8 | int(head[3])
-	body := subPayload(t, r, length)
-	next, critical := PayloadType(body.U8()), body.U8()&0x80 != 0
-	if body.U16(); length < genericLen {
+	what, number := t.describe()
+	body := r.Item(length, what, number)
+	if length < genericLen {
 		body.Fail("length %d is under %d", length, genericLen)
 	}
+	next, critical := PayloadType(body.U8()), body.U8()&0x80 != 0
+	body.U16() // Payload Length
 	p = parseBody(t, critical, next, body)
 	body.Finish()
 	return p, next
-}
-
-func subPayload(t PayloadType, r *wire.Reader, length int) *wire.Reader {
-	if int(t) < len(payloadNames) && payloadNames[t] != "" {
-		return r.Sub(length, payloadNames[t])
-	}
-	return r.Item(length, "payload of type", int(t))
 }
 
 // parseBody reads what follows the generic header. The critical bit matters
@@ -170,7 +166,7 @@ func (m *Message) Append(b []byte) ([]byte, error) {
 	if n > MaxMessage {
 		return b, fmt.Errorf("ikemsg: a message of %d octets is over the limit of %d", n, MaxMessage)
 	}
-	wire.AppendU32(b[:start+24], uint32(n))
+	binary.BigEndian.PutUint32(b[start+24:], uint32(n))
 	return b, nil
 }
 

@@ -54,6 +54,15 @@ func (t PayloadType) String() string {
 	return fmt.Sprintf("payload %d", uint8(t))
 }
 
+// describe names the payload for an error; number 0 means that the name says it
+// all.
+func (t PayloadType) describe() (what string, number int) {
+	if int(t) < len(payloadNames) && payloadNames[t] != "" {
+		return payloadNames[t], 0
+	}
+	return "payload of type", int(t)
+}
+
 // ExchangeType is the header's Exchange Type (RFC 7296, Section 3.1).
 type ExchangeType uint8
 

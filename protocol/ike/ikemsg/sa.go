@@ -51,9 +51,11 @@ func parseSA(r *wire.Reader) Payload {
 
 // parseProposal reads the nth proposal and appends its transforms to shared.
 // Proposal numbers are as the peer chose them: some begin at 0 or count
-// oddly, and only equality with ours matters (trap 10).
+// oddly, and the answer merely repeats the number.
 func parseProposal(r *wire.Reader, n int, shared []Transform) (Proposal, []Transform) {
-	r = substructure(r, "proposal", n, proposalLen, moreProposals)
+	sa := r
+	r = sa.Item(substructureLen(sa), "proposal", n)
+	openSubstructure(r, proposalLen, moreProposals, sa.Len() == 0)
 	p := Proposal{Number: r.U8(), Protocol: ProtocolID(r.U8())}
 	spiSize, count := r.U8(), int(r.U8())
 	if !spiSizeFits(p.Protocol, int(spiSize)) {
@@ -93,7 +95,9 @@ func spiSizeFits(p ProtocolID, size int) bool {
 }
 
 func parseTransform(r *wire.Reader, n int) Transform {
-	r = substructure(r, "transform", n, transformLen, moreTransforms)
+	proposal := r
+	r = proposal.Item(substructureLen(proposal), "transform", n)
+	openSubstructure(r, transformLen, moreTransforms, proposal.Len() == 0)
 	t := Transform{Transform: suite.Transform{Type: suite.TransformType(r.U8())}}
 	r.U8() // RESERVED
 	t.ID = r.U16()
@@ -130,28 +134,27 @@ func parseAttribute(r *wire.Reader) Attribute {
 	return a
 }
 
-// substructure takes the nth proposal or transform off r and reads the four
-// octets they share: Last Substruc, RESERVED, Length.
-func substructure(r *wire.Reader, what string, n, minLen int, more uint8) *wire.Reader {
+// substructureLen is the length in the next four octets, or as many octets as
+// it takes to read it.
+func substructureLen(r *wire.Reader) int {
+	if r.Len() < 4 {
+		return 4
+	}
 	head := r.Peek(4)
-	length := 0
-	if head != nil {
-		length = int(head[2])<<8 | int(head[3])
+	return max(4, int(head[2])<<8|int(head[3]))
+}
+
+// openSubstructure reads the four octets that proposals and transforms begin
+// with: Last Substruc, RESERVED, Length.
+func openSubstructure(r *wire.Reader, minLen int, more uint8, last bool) {
+	got := r.U8()
+	r.U8() // RESERVED
+	if length := r.U16(); int(length) < minLen {
+		r.Fail("length %d is under %d", length, minLen)
 	}
-	s := r.Item(max(length, min(4, r.Len())), what, n)
-	if length < minLen {
-		s.Fail("length %d is under %d", length, minLen)
+	if want := mark(last, more); got != want {
+		r.Fail("Last Substruc is %d, not %d", got, want)
 	}
-	mark := s.U8()
-	s.Bytes(3)
-	want := more
-	if r.Len() == 0 {
-		want = lastSubstructure
-	}
-	if mark != want {
-		s.Fail("Last Substruc is %d, not %d", mark, want)
-	}
-	return s
 }
 
 func (sa *SA) appendBody(b []byte) ([]byte, error) {
