@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -70,6 +71,10 @@ func (d *decoder) fail(n *node, p path, hint, format string, args ...any) {
 // decode reads n into v. Missing keys get the default of their row.
 func (d *decoder) decode(n *node, v reflect.Value, p path) {
 	d.places[p.full] = n.pos
+	if n.kind == kindFault {
+		d.broken[p.full] = true
+		return
+	}
 	if s, ok := scalars[v.Type()]; ok {
 		d.decodeScalar(n, v, p, s)
 		return
@@ -103,7 +108,11 @@ func (d *decoder) decodeScalar(n *node, v reflect.Value, p path, s scalar) {
 	}
 	value, err := s.parse(n.text)
 	if err != nil {
-		d.fail(n, p, "", "want %s: %s", s.name, cause(err, n.text))
+		hint := ""
+		if m, ok := errors.AsType[*mistake](err); ok {
+			hint = m.hint
+		}
+		d.fail(n, p, hint, "want %s: %s", s.name, cause(err, n.text))
 		return
 	}
 	key := p.key()

@@ -47,10 +47,11 @@ const (
 	kindBool
 	kindList
 	kindMap
+	kindFault // reported already
 )
 
 func (k kind) String() string {
-	return [...]string{"nothing", "text", "a number", "true or false", "a list", "a section"}[k]
+	return [...]string{"nothing", "text", "a number", "true or false", "a list", "a section", "a fault"}[k]
 }
 
 type pos struct{ line, col int }
@@ -143,12 +144,35 @@ func libraryParse(b []byte) (file *ast.File, p problem, bad bool) {
 	p = problem{pos{}, "the file is not YAML", "look for a stray quote, bracket or tab"}
 	var syntax *yaml.SyntaxError
 	if errors.As(err, &syntax) {
-		p.message = "this is not YAML: " + syntax.Message
+		p.message, p.hint = plainly(syntax.Message)
 		if syntax.Token != nil {
 			p.pos = place(syntax.Token)
 		}
 	}
 	return nil, p, true
+}
+
+// messages say in plain words what the library says in the words of a parser.
+var messages = []struct{ theirs, ours, hint string }{
+	{"found character '\t'", "a tab stands in the indent", "indent with spaces"},
+	{"mapping value is not allowed", "a colon stands where no key can be", "put a value with a colon and a space in quotes"},
+	{"could not find end character of", "a quote is opened and not closed", "close it on the same line"},
+	{"',' or '}' must be specified", "a brace is not closed, or a comma is missing", "look at the line above too"},
+	{"',' or ']' must be specified", "a bracket is not closed, or a comma is missing", "look at the line above too"},
+	{"flow mapping end token", "a brace is not closed", "add } at its end"},
+	{"sequence end token", "a bracket is not closed", "add ] at its end"},
+	{"non-map value is specified", "text stands where a key must be", "write key: value"},
+	{"unexpected key name", "a key stands where none can be", "look at the indent of this line and the one above"},
+	{"value is not allowed in this context", "a value stands where none can be", "look at the indent of this line and the one above"},
+}
+
+func plainly(message string) (ours, hint string) {
+	for _, m := range messages {
+		if strings.Contains(message, m.theirs) {
+			return m.ours, m.hint
+		}
+	}
+	return "this is not YAML: " + strings.ReplaceAll(message, "\t", " "), "look for a stray quote, bracket or tab"
 }
 
 func place(t *token.Token) pos {
@@ -166,7 +190,7 @@ type reader struct {
 
 func (r *reader) fail(t *token.Token, message, hint string) *node {
 	r.problems = append(r.problems, problem{place(t), message, hint})
-	return &node{kind: kindNull, pos: place(t)}
+	return &node{kind: kindFault, pos: place(t)}
 }
 
 func (r *reader) read(n ast.Node) *node {
@@ -174,7 +198,7 @@ func (r *reader) read(n ast.Node) *node {
 		if r.nodes == maxNodes+1 {
 			return r.fail(n.GetToken(), fmt.Sprintf("the file holds more than %d values", maxNodes), "is this really a configuration of Sallyport?")
 		}
-		return &node{}
+		return &node{kind: kindFault}
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:

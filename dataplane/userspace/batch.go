@@ -26,6 +26,7 @@ const maxSealed = 65536 + 256
 type batch struct {
 	plane *Plane
 	lane  *lane
+	sinks func(*path) messageSink
 	arena []byte
 	used  int
 	sent  int // messages already sent
@@ -51,7 +52,7 @@ type train struct {
 }
 
 func newBatch(p *Plane, l *lane) *batch {
-	return &batch{plane: p, lane: l, arena: make([]byte, batchArena), call: newSendCall()}
+	return &batch{plane: p, lane: l, sinks: l.socket, arena: make([]byte, batchArena), call: newSendCall()}
 }
 
 // seal appends one ESP packet to the batch. The caller has made room.
@@ -125,13 +126,13 @@ func (b *batch) send(end int) {
 			n++
 		}
 		b.sent = first + n // also when it fails: a message is never sent twice
-		b.sendRun(b.lane.socket(pa), first, n)
+		b.sendRun(b.sinks(pa), first, n)
 	}
 }
 
 func sameSocket(a, b *path) bool { return a.socket == b.socket && a.raw == b.raw }
 
-func (b *batch) sendRun(s *socket, first, n int) {
+func (b *batch) sendRun(s messageSink, first, n int) {
 	for i := first; i < first+n; i++ {
 		b.build(i)
 	}
@@ -182,7 +183,7 @@ const gsoRefusals = 8
 // refused deals with a message that the kernel did not take. A train is sent
 // again one packet at a time: EIO means an interface without checksum offload,
 // EINVAL and EMSGSIZE mostly a path narrower than we believed.
-func (b *batch) refused(s *socket, i int, err error) {
+func (b *batch) refused(s messageSink, i int, err error) {
 	t := &b.trains[i]
 	c := &b.lane.counters
 	if errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.EINVAL) {

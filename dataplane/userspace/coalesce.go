@@ -22,7 +22,7 @@ const (
 type coalescer struct {
 	plane   *Plane
 	lane    *lane
-	writer  *frameWriter
+	writer  frameSink
 	packets [gatherPackets]gathered
 	n       int
 	flows   [gatherPackets]flow
@@ -54,8 +54,8 @@ type flow struct {
 	checked     bool // the first packet's checksum was verified
 }
 
-func newCoalescer(p *Plane, l *lane) *coalescer {
-	return &coalescer{plane: p, lane: l, writer: newFrameWriter(l.queue)}
+func newCoalescer(p *Plane, l *lane, w frameSink) *coalescer {
+	return &coalescer{plane: p, lane: l, writer: w}
 }
 
 func (c *coalescer) reset() { c.n, c.nflows = 0, 0 }

@@ -51,9 +51,9 @@ const (
 	kindRaw                    // IP protocol 50: ESP alone
 )
 
-func newReceiver(p *Plane, l *lane, s *socket, kind socketKind) *receiver {
+func newReceiver(p *Plane, l *lane, s *socket, kind socketKind, w frameSink) *receiver {
 	r := &receiver{
-		plane: p, lane: l, socket: s, kind: kind, out: newCoalescer(p, l),
+		plane: p, lane: l, socket: s, kind: kind, out: newCoalescer(p, l, w),
 		buf:    make([]byte, receiveMessages*receiveBuffer),
 		events: make([]dataplane.Event, 0, 64),
 	}

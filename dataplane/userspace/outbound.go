@@ -23,12 +23,12 @@ type sender struct {
 	big   tooBig
 }
 
-func newSender(p *Plane, l *lane) *sender {
+func newSender(p *Plane, l *lane, w frameSink) *sender {
 	return &sender{
 		plane: p, lane: l,
 		frame: make([]byte, frameMax+frameTailroom),
 		batch: newBatch(p, l),
-		big:   newTooBig(l.queue),
+		big:   newTooBig(w),
 	}
 }
 

@@ -115,8 +115,13 @@ type lane struct {
 	counters counters
 }
 
+// messageSink takes datagrams: how many, and why not the next one.
+type messageSink interface {
+	send(c *call, msgs []mmsghdr) (int, error)
+}
+
 // socket is where packets for pa leave.
-func (l *lane) socket(pa *path) *socket {
+func (l *lane) socket(pa *path) messageSink {
 	if pa.raw {
 		return l.plane.rawS[pa.socket]
 	}
@@ -240,16 +245,17 @@ func (p *Plane) openMeter() (err error) {
 // start runs the workers. Port 500 and raw ESP have one reader each, on lane 0.
 func (p *Plane) start() {
 	for _, l := range p.lanes {
-		p.workers.Go(newSender(p, l).run)
+		p.workers.Go(newSender(p, l, newFrameWriter(l.queue)).run)
 		for _, s := range l.natt {
-			p.workers.Go(newReceiver(p, l, s, kindNATT).run)
+			p.workers.Go(newReceiver(p, l, s, kindNATT, newFrameWriter(l.queue)).run)
 		}
 	}
+	first := p.lanes[0]
 	for _, s := range p.ike {
-		p.workers.Go(newReceiver(p, p.lanes[0], s, kindIKE).run)
+		p.workers.Go(newReceiver(p, first, s, kindIKE, newFrameWriter(first.queue)).run)
 	}
 	for _, s := range p.rawS {
-		p.workers.Go(newReceiver(p, p.lanes[0], s, kindRaw).run)
+		p.workers.Go(newReceiver(p, first, s, kindRaw, newFrameWriter(first.queue)).run)
 	}
 }
 

@@ -26,14 +26,14 @@ const (
 // 4443, Section 3.2). The error comes from the packet's own destination, the
 // one address that surely routes back through this device.
 type tooBig struct {
-	writer *frameWriter
+	writer frameSink
 	buf    [vnetSize + minIPv6MTU]byte
 	iov    [1]unix.Iovec
 	second int64
 	n      int
 }
 
-func newTooBig(q *tunQueue) tooBig { return tooBig{writer: newFrameWriter(q)} }
+func newTooBig(w frameSink) tooBig { return tooBig{writer: w} }
 
 // limit is the largest inner packet that pa takes.
 func (p *inner) limit(innerMTU int) int {

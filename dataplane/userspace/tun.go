@@ -142,6 +142,11 @@ func (q *tunQueue) read(b []byte, wait bool) (int, error) {
 	return q.readN, q.readErr
 }
 
+// frameSink takes frames: vnet header and packet, gathered from iov.
+type frameSink interface {
+	writeFrame(iov []unix.Iovec) error
+}
+
 // frameWriter writes frames to a queue; each goroutine that writes has one.
 type frameWriter struct {
 	queue *tunQueue
@@ -173,7 +178,7 @@ func (w *frameWriter) try(fd uintptr) bool {
 	}
 }
 
-// writeFrame writes one frame gathered from iov.
+// writeFrame implements frameSink.
 func (w *frameWriter) writeFrame(iov []unix.Iovec) error {
 	w.iov = iov
 	if err := w.queue.raw.Write(w.f); err != nil {

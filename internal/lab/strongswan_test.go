@@ -89,15 +89,15 @@ func TestStrongSwanToStrongSwanThroughNAT(t *testing.T) {
 		err := s.Load(ctx, lab.SwanFiles{
 			Conf:    conf,
 			X509CA:  map[string][]byte{"ca.pem": labtest.CertPEM(ca.Cert)},
-			X509:    map[string][]byte{name: labtest.CertPEM(leaf.Cert)},
+			X509:    map[string][]byte{name: labtest.CertPEM(leaf.Chain...)},
 			Private: map[string][]byte{name: labtest.KeyPEM(leaf.Key)},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	load(gateway, swanGateway, "gateway.pem", ca.Issue(t, labtest.Leaf{Name: "gateway", Names: []string{"vpn.example.org"}, Key: labtest.P256}))
-	load(client, swanClient, "alice.pem", ca.Issue(t, labtest.Leaf{Name: "alice", Names: []string{"alice@example.org"}, Key: labtest.P384}))
+	load(gateway, swanGateway, "gateway.pem", ca.Issue(t, labtest.Leaf{Name: "gateway", ID: "vpn.example.org", Key: labtest.P256}))
+	load(client, swanClient, "alice.pem", ca.Issue(t, labtest.Leaf{Name: "alice", ID: "alice@example.org", Key: labtest.P384}))
 
 	if out, err := client.Initiate(ctx, "home"); err != nil {
 		t.Fatalf("%v\n%s\nclient: %s\ngateway: %s", err, out, client.Log(), gateway.Log())

@@ -21,9 +21,11 @@ type Datagram struct {
 	Keepalive bool
 }
 
-// Out collects what a machine wants done, in order. The caller drains it after
-// every call and may reuse it after Reset. Data in Send stays valid and
-// unchanged as long as it is referenced.
+// Out collects what a machine wants done. The caller drains it after every
+// call and may reuse it after Reset: first the events, in order, so that a
+// Child SA can receive before the peer hears of it (RFC 7296, Section 2.8),
+// then the datagrams, then the jobs. Data in Send stays valid and unchanged as
+// long as it is referenced.
 type Out struct {
 	Send   []Datagram
 	Jobs   []Job
@@ -229,10 +231,9 @@ type Policy struct {
 	ForceEncap      bool // fake NAT_DETECTION_SOURCE_IP, so that ESP always travels in UDP
 	NoMOBIKE        bool
 	NoFragmentation bool
-	NoReturnCheck   bool     // skip the COOKIE2 check before ESP moves (RFC 4555, Section 3.7)
-	AllowSHA1       bool     // method 1 with SHA-1: Windows and Apple with RSA (named policy)
-	CookieThreshold int      // Front: cost of half-open exchanges before cookies; 100
-	HashAlgorithms  []uint16 // our SIGNATURE_HASH_ALGORITHMS; nil = SHA2-256, -384, -512, Identity
+	NoReturnCheck   bool // skip the COOKIE2 check before ESP moves (RFC 4555, Section 3.7)
+	AllowSHA1       bool // method 1 with SHA-1: Windows and Apple with RSA (named policy)
+	CookieThreshold int  // Front: cost of half-open exchanges before cookies; 100
 }
 
 // Retransmit plans the copies of a request: First, then doubling to Max.

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -58,26 +59,44 @@ type Authority struct {
 
 	key    crypto.Signer
 	serial int64
+	above  []*x509.Certificate // an intermediate's own chain: itself first, without the root
 }
 
 // NewAuthority makes an authority with an ECDSA P-384 key.
 func NewAuthority(t testing.TB, name string) *Authority {
 	t.Helper()
 	a := &Authority{key: NewKey(t, P384), serial: 1}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-	}
+	template := authorityTemplate(name, 1)
 	a.Cert = a.sign(t, template, template, a.key.Public())
 	return a
 }
 
+// Intermediate makes an authority under this one, with a certificate that is
+// bulk octets larger than it needs to be.
+func (a *Authority) Intermediate(t testing.TB, name string, bulk int) *Authority {
+	t.Helper()
+	a.serial++
+	sub := &Authority{key: NewKey(t, P384), serial: 1}
+	template := authorityTemplate(name, a.serial)
+	template.ExtraExtensions = bulky(bulk)
+	sub.Cert = a.sign(t, template, a.Cert, sub.key.Public())
+	sub.above = append([]*x509.Certificate{sub.Cert}, a.above...)
+	return sub
+}
+
+func authorityTemplate(name string, serial int64) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+}
+
 // Leaf describes an end-entity certificate.
 type Leaf struct {
-	Name    string   // common name
-	Names   []string // subject alternative names: DNS name, IP address, or user@name
+	Name    string // common name
+	ID      string // subject alternative name: DNS name, IP address, or user@name
 	Key     KeyKind
 	Expired bool // ended an hour ago
 	Bulk    int  // octets of an unknown extension, to make the certificate large
@@ -85,15 +104,15 @@ type Leaf struct {
 
 // Issued is a certificate with its key.
 type Issued struct {
-	Cert *x509.Certificate
-	Key  crypto.Signer
+	Chain []*x509.Certificate // leaf first, without the root
+	Key   crypto.Signer
 }
 
 // Issue makes a key pair and its certificate.
 func (a *Authority) Issue(t testing.TB, leaf Leaf) Issued {
 	t.Helper()
 	key := NewKey(t, leaf.Key)
-	return Issued{a.Certify(t, leaf, key.Public()), key}
+	return Issued{append([]*x509.Certificate{a.Certify(t, leaf, key.Public())}, a.above...), key}
 }
 
 // Certify makes a certificate for a public key.
@@ -109,23 +128,29 @@ func (a *Authority) Certify(t testing.TB, leaf Leaf, public crypto.PublicKey) *x
 	if leaf.Expired {
 		template.NotAfter = time.Now().Add(-time.Hour)
 	}
-	for _, name := range leaf.Names {
-		switch ip := net.ParseIP(name); {
-		case ip != nil:
-			template.IPAddresses = append(template.IPAddresses, ip)
-		case strings.Contains(name, "@"):
-			template.EmailAddresses = append(template.EmailAddresses, name)
-		default:
-			template.DNSNames = append(template.DNSNames, name)
-		}
+	switch ip := net.ParseIP(leaf.ID); {
+	case ip != nil:
+		template.IPAddresses = []net.IP{ip}
+	case strings.Contains(leaf.ID, "@"):
+		template.EmailAddresses = []string{leaf.ID}
+	case leaf.ID != "":
+		template.DNSNames = []string{leaf.ID}
 	}
-	if leaf.Bulk > 0 {
-		template.ExtraExtensions = []pkix.Extension{{
-			Id:    []int{1, 3, 6, 1, 4, 1, 32473, 1}, // the enterprise number reserved for documentation, RFC 5612
-			Value: append([]byte{0x04, 0x82, byte(leaf.Bulk >> 8), byte(leaf.Bulk)}, make([]byte, leaf.Bulk)...),
-		}}
-	}
+	template.ExtraExtensions = bulky(leaf.Bulk)
 	return a.sign(t, template, a.Cert, public)
+}
+
+// bulky is an extension without a meaning. Its number is under the enterprise
+// reserved for documentation (RFC 5612).
+func bulky(octets int) []pkix.Extension {
+	if octets == 0 {
+		return nil
+	}
+	value, err := asn1.Marshal(make([]byte, octets))
+	if err != nil {
+		panic(err) // an octet string always has an encoding
+	}
+	return []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 1}, Value: value}}
 }
 
 // CRL lists certificates as revoked.
