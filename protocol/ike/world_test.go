@@ -178,7 +178,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 	w.r.child = &ChildPolicy{Name: "net", ESP: espProposals("aes256gcm16-ecp256", "aes256-sha256-ecp256"), Local: anywhere}
 	w.r.pool = Leased{IPv4: netip.MustParseAddr("10.60.0.7"), IPv6: netip.MustParsePrefix("fd00:60::7/128"),
 		DNS: []netip.Addr{netip.MustParseAddr("10.60.0.1")}, Domains: []string{"corp.example"}}
-	w.r.front = NewFront(w.r.cfg)
+	w.r.front = NewFront(w.r.policy)
 	return w
 }
 
@@ -563,3 +563,5 @@ func (p *peer) onlyChild() uint32 {
 	}
 	return p.live()[0].spiIn
 }
+
+func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
