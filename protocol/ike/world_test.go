@@ -137,6 +137,7 @@ type peer struct {
 	closed    *Closed
 	est       *Established
 	sent      int
+	threeSPIs int // how often there were the old IKE SA and two successors
 	chose     suite.Signature
 	tasks     []Task
 	half      map[string]*Session
@@ -154,6 +155,7 @@ type world struct {
 	lose   func(from *peer, d Datagram) bool
 	mangle func(from *peer, d Datagram) []Datagram
 	nat    *nat
+	jitter func() time.Duration
 	log    []Datagram // everything that was sent, with the sender's view of addresses
 }
 
@@ -178,7 +180,7 @@ func newWorld(t testing.TB, seed uint64) *world {
 	w.r.child = &ChildPolicy{Name: "net", ESP: espProposals("aes256gcm16-ecp256", "aes256-sha256-ecp256"), Local: anywhere}
 	w.r.pool = Leased{IPv4: netip.MustParseAddr("10.60.0.7"), IPv6: netip.MustParsePrefix("fd00:60::7/128"),
 		DNS: []netip.Addr{netip.MustParseAddr("10.60.0.1")}, Domains: []string{"corp.example"}}
-	w.r.front = NewFront(w.r.cfg)
+	w.r.front = NewFront(w.r.policy)
 	return w
 }
 
@@ -382,7 +384,9 @@ func (p *peer) event(e Event) {
 	t := p.w.t
 	switch e := e.(type) {
 	case SPIAdded:
-		p.spis[e.SPI] = true
+		if p.spis[e.SPI] = true; len(p.spis) == 3 {
+			p.threeSPIs++
+		}
 	case SPIRemoved:
 		if !p.spis[e.SPI] {
 			t.Errorf("%s: SPI %x removed that was not there", p.name, e.SPI)
@@ -435,7 +439,11 @@ func (p *peer) send(d Datagram) {
 		all = p.w.mangle(p, d)
 	}
 	for _, d := range all {
-		p.w.carry(p, d, p.w.delay)
+		delay := p.w.delay
+		if p.w.jitter != nil {
+			delay += p.w.jitter()
+		}
+		p.w.carry(p, d, delay)
 	}
 }
 
@@ -555,7 +563,17 @@ func (w *world) settled(n int) {
 	}
 }
 
-// ikeChild is the inbound SPI of the single Child SA.
+// busy tells whether an exchange or its aftermath is under way.
+func (w *world) busy() bool {
+	for _, p := range []*peer{w.i, w.r} {
+		if p.session.sa.pending != nil || len(p.session.old) > 0 || len(p.session.children) != 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// onlyChild is the inbound SPI of the single Child SA.
 func (p *peer) onlyChild() uint32 {
 	p.w.t.Helper()
 	if len(p.live()) != 1 {
@@ -563,3 +581,5 @@ func (p *peer) onlyChild() uint32 {
 	}
 	return p.live()[0].spiIn
 }
+
+func addr(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
