@@ -209,6 +209,18 @@ func TestIKETravelsBesideESP(t *testing.T) {
 	}
 }
 
+func TestKeepalivesEndInThePlane(t *testing.T) {
+	l := newLink(t, Config{})
+	if err := l.a.plane.SendKeepalive(netip.MustParseAddrPort(outerA4+":4500"), netip.MustParseAddrPort(outerB4+":4500")); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(2 * time.Second); l.b.counter("keepalives") != 1; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the keepalive was not counted\n%s", l.counters())
+		}
+	}
+}
+
 func TestRepliesLeaveFromTheNamedAddress(t *testing.T) {
 	l := newLink(t, Config{})
 	l.b.ip("addr add 192.0.2.99/24 dev out")
