@@ -188,7 +188,8 @@ func (w *walker) bucket(name string, b []byte) error {
 
 // tree walks a page, read by its number or given inline.
 func (w *walker) tree(id uint64, b []byte, t *tree) (err error) {
-	if b == nil {
+	inline := b != nil
+	if !inline {
 		if b, err = w.claim(id); err != nil {
 			return err
 		}
@@ -196,19 +197,21 @@ func (w *walker) tree(id uint64, b []byte, t *tree) (err error) {
 	if len(b) < pageHeader {
 		return w.damage("page %d is damaged", id)
 	}
-	count := int(le.Uint16(b[10:]))
-	if pageHeader+count*element > len(b) {
+	kind, count := le.Uint16(b[8:]), int(le.Uint16(b[10:]))
+	switch {
+	case pageHeader+count*element > len(b):
 		return w.damage("page %d is damaged", id)
+	case inline && (kind != pageLeaf || le.Uint64(b) != 0 || le.Uint32(b[12:]) != 0):
+		return w.damage("a small bucket is damaged")
+	case kind != pageLeaf && (kind != pageBranch || count == 0):
+		return w.damage("page %d is of an unexpected kind", id)
 	}
 	for i := range count {
 		e := b[pageHeader+i*element:]
-		switch le.Uint16(b[8:]) {
-		case pageBranch:
+		if kind == pageBranch {
 			err = w.branch(id, i, e, t)
-		case pageLeaf:
+		} else {
 			err = w.leaf(id, e, t)
-		default:
-			err = w.damage("page %d is of an unexpected kind", id)
 		}
 		if err != nil {
 			return err

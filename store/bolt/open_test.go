@@ -360,6 +360,9 @@ func FuzzOpen(f *testing.F) {
 	f.Add(uint32(3*os.Getpagesize()+8), []byte{0xff, 0xff, 0xff, 0xff}, uint32(len(whole)))
 	f.Add(uint32(4*os.Getpagesize()+16), []byte{2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, uint32(len(whole)))
 	f.Add(uint32(0), []byte{}, uint32(3*os.Getpagesize()))
+	// An empty bucket whose page is no leaf sent bbolt round in circles, with
+	// all memory.
+	f.Add(uint32(16554), []byte("0"), uint32(45065))
 	f.Fuzz(func(t *testing.T, at uint32, damage []byte, size uint32) {
 		b := bytes.Clone(whole[:min(int(size), len(whole))])
 		if int(at) < len(b) {
