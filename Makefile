@@ -9,7 +9,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 .PHONY: build demo test fuzz bench lint clean
 
 build:
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/sallyport ./cmd/sallyport
+	go build -trimpath -ldflags '-X sallyport/internal/cli.version=$(VERSION)' -o bin/sallyport ./cmd/sallyport
 
 demo: build
 	test/install-debian demo

@@ -39,6 +39,7 @@ type FlowReport struct {
 	Duplicated uint64 // came back again
 	Reordered  uint64 // came back after a later one
 	LongestGap time.Duration
+	LastBack   time.Time // when the last one came back
 }
 
 // Lost is how many never came back.
@@ -159,6 +160,7 @@ func (f *Flow) snapshot() FlowReport {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.report
+	r.LastBack = f.lastAt
 	r.Sent, r.Reached = f.sent.Load(), f.reached.Load()
 	return r
 }

@@ -49,7 +49,10 @@ type tunnel struct {
 
 // setup is what a case asks of both ends.
 type setup struct {
-	ike, esp        string
+	ike, esp string // what the client proposes
+
+	gatewayIKE      string     // what the gateway must accept at least; the same,
+	gatewayESP      string     // but where the client's proposal is to be refused
 	gatewayAddr     netip.Addr // outer
 	client, gateway credentials
 	clientTrusts    *labtest.Authority // the client believes gateways of this authority

@@ -100,10 +100,12 @@ func (w *world) run(t *testing.T, c testCase) {
 	if err := w.gateway.serve(ctx, s); err != nil {
 		t.Fatal("the gateway does not take its configuration:", err)
 	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("the client says:\n%s\nthe gateway says:\n%s", w.client.account(), w.gateway.account())
+		}
+	}()
 	scenarios[c.scenario].play(&play{T: t, ctx: ctx, world: w, c: c, s: s})
-	if t.Failed() {
-		t.Logf("the client says:\n%s\nthe gateway says:\n%s", w.client.account(), w.gateway.account())
-	}
 }
 
 // weather sets the network as the case wants it.

@@ -26,7 +26,7 @@ func init() { // in init, because the scenarios refer to the table through play
 		"ike-rekey-by-client":              {play: func(p *play) { p.rekey("IKE", p.client.rekeyIKE) }},
 		"ike-rekey-by-gateway":             {play: func(p *play) { p.rekey("IKE", p.gateway.rekeyIKE) }},
 		"client-moves":                     {play: (*play).clientMoves},
-		"nat-rebinds":                      {play: (*play).natRebinds},
+		"nat-rebinds":                      {play: (*play).natRebinds, slow: true},
 		"large-chain-without-ip-fragments": {play: (*play).largeChain},
 		"client-vanishes":                  {play: func(p *play) { p.vanish(p.gateway) }, slow: true},
 		"gateway-vanishes":                 {play: func(p *play) { p.vanish(p.client) }, slow: true},
@@ -222,16 +222,27 @@ func moveClient(p *play, from, to, via, everywhere string, now bool) {
 func (p *play) natRebinds() {
 	p.connect()
 	p.ping()
+	// A MOBIKE client compares what the gateway sees of it with what it saw in
+	// an earlier DPD exchange (RFC 4555, Section 3.8), so let one go by.
+	time.Sleep(10 * time.Second)
 	before := p.tunnelOf(p.gateway)
 	if err := p.lab.At("router").Rebind(p.ctx, "gateway", 30000, 39999); err != nil {
 		p.Fatal(err)
 	}
+	after := p.awaitUnderPing(before)
 	p.ping()
-	after := p.await(p.gateway, 10*time.Second, "the gateway sees the client at its new port",
-		func(t tunnel) bool { return t.up && t.remote != before.remote })
 	if after.ike != before.ike {
 		p.Error("the client did not keep its IKE SA but made a new one")
 	}
+}
+
+// awaitUnderPing: the gateway learns the new port from the client's packets,
+// or from its next DPD exchange.
+func (p *play) awaitUnderPing(before tunnel) tunnel {
+	p.Helper()
+	go p.lab.At("client").AwaitPing(p.ctx, inside4)
+	return p.await(p.gateway, 20*time.Second, "the gateway sees the client at its new port",
+		func(t tunnel) bool { return t.up && t.remote != before.remote })
 }
 
 // largeChain: certificates of 6 KB on both sides over a path that drops IP

@@ -39,10 +39,10 @@ func (e *swanEnd) serve(ctx context.Context, s setup) error {
 	}
 	conf := block("connections", block("tunnel",
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always", "unique = replace",
-		"proposals = "+s.ike, "pools = v4, v6", dpd(s),
+		"proposals = "+s.gatewayIKE, "pools = v4, v6", dpd(s),
 		block("local", swanAuth(s.gateway), "certs = own.pem", "id = "+s.gateway.id),
 		block("remote", "auth = pubkey", "id = *@example.org", revocation(s)),
-		block("children", block("tunnel", "local_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.esp)))) +
+		block("children", block("tunnel", "local_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.gatewayESP)))) +
 		block("pools", block("v4", "addrs = 10.60.0.0/24"), block("v6", "addrs = fd00:60::/112"))
 	return e.daemon.Load(ctx, swanFiles(conf, s.gateway, s.gatewayTrusts, s.crl))
 }
