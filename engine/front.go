@@ -26,7 +26,7 @@ func (f *front) reset(p *Profile) {
 	defer f.mu.Unlock()
 	f.judge = nil
 	if p != nil {
-		f.judge = ike.NewFront(&ike.Config{Policy: p.Policy, Authorities: p.Authorities})
+		f.judge = ike.NewFront(p.Policy)
 	}
 }
 
