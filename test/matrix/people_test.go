@@ -38,7 +38,8 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 	s := setup{
 		ike: c.ike, esp: c.esp, gatewayIKE: c.ike, gatewayESP: c.esp, gatewayAddr: gateway4, gatewayName: gatewayName,
 		clientTrusts: p.ca, gatewayTrusts: p.ca,
-		quickDPD: scenarios[c.scenario].slow,
+		clientDPD:  c.scenario == "gateway-vanishes" || c.scenario == "nat-rebinds",
+		gatewayDPD: c.scenario == "client-vanishes",
 	}
 	if c.ipv6 {
 		s.gatewayAddr = gateway6

@@ -224,7 +224,7 @@ func (p *play) natRebinds() {
 	p.ping()
 	// A MOBIKE client compares what the gateway sees of it with what it saw in
 	// an earlier DPD exchange (RFC 4555, Section 3.8), so let one go by.
-	time.Sleep(10 * time.Second)
+	time.Sleep(6 * time.Second)
 	before := p.tunnelOf(p.gateway)
 	if err := p.lab.At("router").Rebind(p.ctx, "gateway", 30000, 39999); err != nil {
 		p.Fatal(err)

@@ -39,7 +39,7 @@ func (e *swanEnd) serve(ctx context.Context, s setup) error {
 	}
 	conf := block("connections", block("tunnel",
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always", "unique = replace",
-		"proposals = "+s.gatewayIKE, "pools = v4, v6", dpd(s),
+		"proposals = "+s.gatewayIKE, "pools = v4, v6", dpd(s.gatewayDPD),
 		block("local", swanAuth(s.gateway), "certs = own.pem", "id = "+s.gateway.id),
 		block("remote", "auth = pubkey", "id = *@example.org", revocation(s)),
 		block("children", block("tunnel", "local_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.gatewayESP)))) +
@@ -54,7 +54,7 @@ func (e *swanEnd) connect(ctx context.Context, s setup) error {
 	conf := block("connections", block("tunnel",
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always",
 		"remote_addrs = "+s.gatewayAddr.String(), "vips = 0.0.0.0, ::",
-		"proposals = "+s.ike, dpd(s),
+		"proposals = "+s.ike, dpd(s.clientDPD),
 		block("local", swanAuth(s.client), "certs = own.pem", "id = "+s.client.id),
 		block("remote", "auth = pubkey", "id = "+s.gatewayName, revocation(s)),
 		block("children", block("tunnel", "remote_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.esp))))
@@ -156,8 +156,8 @@ func revocation(s setup) string {
 	return "revocation = strict"
 }
 
-func dpd(s setup) string {
-	if s.quickDPD {
+func dpd(quick bool) string {
+	if quick {
 		return "dpd_delay = 2s"
 	}
 	return "dpd_delay = 0s"
