@@ -163,8 +163,10 @@ where that leaves no doubt, and any name may stand for a zone. Without a key,
 all keys are listed.`,
 		Example: `  sallyport config explain pool.ipv4
   sallyport config explain zones.staff.rekey`,
-		Args:              arguments(0, 1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { return config.Keys(), cobra.ShellCompDirectiveNoFileComp },
+		Args: arguments(0, 1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return config.Keys(), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return listKeys(env, c)
