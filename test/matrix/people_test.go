@@ -50,6 +50,8 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 	switch c.scenario {
 	case "weak-ike-proposal", "weak-esp-proposal":
 		s.gatewayIKE, s.gatewayESP = strongIKE, strongESP
+	case "client-asks-for-other-name":
+		s.gatewayName = "other.example.org"
 	case "client-expired":
 		client.Expired = true
 	case "gateway-expired":
@@ -77,6 +79,8 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		s.crl = p.ca.CRL(t, s.client.chain[0])
 	case "gateway-revoked":
 		s.crl = p.ca.CRL(t, s.gateway.chain[0])
+	default:
+		s.crl = p.ca.CRL(t)
 	}
 	return s
 }
