@@ -13,7 +13,7 @@ import (
 
 // The AlgorithmIdentifiers as we send them (RFC 7427, Appendix A; RFC 8420,
 // Section 2). RSASSA-PSS leaves out the default trailer field, as DER demands
-// and as strongSwan and libreswan do; Appendix A.4.3 writes it out.
+// and strongSwan does; Appendix A.4.3 writes it out.
 var (
 	idRSA256   = unhex("300d06092a864886f70d01010b0500")
 	idRSA384   = unhex("300d06092a864886f70d01010c0500")

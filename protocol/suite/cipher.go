@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"slices"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"sallyport/internal/secret"
 )
 
 // Cipher protects one direction of one SA: an AEAD algorithm, or AES-CBC with
@@ -139,6 +142,7 @@ func cipherParts(encr, integ Transform) (*cipherSpec, *hashSpec, error) {
 
 // aeadCipher is AES-GCM or ChaCha20-Poly1305 with nonce = salt | IV.
 type aeadCipher struct {
+	unprintable
 	aead  cipher.AEAD
 	nonce [saltSize + aeadIVSize]byte
 }
@@ -192,10 +196,11 @@ type ivSetter interface {
 
 // cbcCipher is AES-CBC with HMAC, encrypt-then-MAC.
 type cbcCipher struct {
+	unprintable
 	block    cipher.Block
 	enc, dec ivSetter
 	hash     *hashSpec
-	integKey []byte
+	integKey secret.Bytes
 	mac      hash.Hash
 	sum      [maxHashSize]byte
 }
@@ -208,7 +213,7 @@ func newCBCCipher(spec *cipherSpec, mac *hashSpec, encKey, integKey []byte) (Cip
 	return assembleCBC(block, mac, slices.Clone(integKey))
 }
 
-func assembleCBC(block cipher.Block, mac *hashSpec, integKey []byte) (*cbcCipher, error) {
+func assembleCBC(block cipher.Block, mac *hashSpec, integKey secret.Bytes) (*cbcCipher, error) {
 	var zero [aes.BlockSize]byte
 	enc, ok1 := cipher.NewCBCEncrypter(block, zero[:]).(ivSetter)
 	dec, ok2 := cipher.NewCBCDecrypter(block, zero[:]).(ivSetter)
@@ -268,6 +273,13 @@ func (c *cbcCipher) icv(iv, ciphertext, aad, tail []byte) []byte {
 	c.mac.Write(tail)
 	return c.mac.Sum(c.sum[:0])[:c.ICVSize()]
 }
+
+// unprintable is embedded where key material lies in unexported fields: fmt
+// prints those without asking their types.
+type unprintable struct{}
+
+// Format implements [fmt.Formatter] for every verb.
+func (unprintable) Format(f fmt.State, _ rune) { io.WriteString(f, "[secret]") }
 
 // extend grows b by n octets and returns the whole and the new part.
 func extend(b []byte, n int) (whole, added []byte) {

@@ -288,3 +288,26 @@ func BenchmarkCipher(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNewCipher shows what a cipher costs to make and to keep.
+func BenchmarkNewCipher(b *testing.B) {
+	for _, p := range cipherPairs() {
+		e, i := CipherKeySizes(p[0], p[1])
+		encKey, integKey := counting(e), counting(i)
+		b.Run(pairName(p), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := NewCipher(p[0], p[1], encKey, integKey); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(pairName(p)+"/clone", func(b *testing.B) {
+			c := newTestCipher(b, p)
+			b.ReportAllocs()
+			for b.Loop() {
+				c.Clone()
+			}
+		})
+	}
+}

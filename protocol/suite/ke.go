@@ -26,6 +26,7 @@ type KeyExchange interface {
 // group constructs keys of one key exchange method.
 type group interface {
 	publicSize() int
+	relativeCost() int
 	generate() (KeyExchange, error)
 }
 
@@ -50,24 +51,37 @@ func PublicSize(t Transform) int {
 	return 0
 }
 
+// KECost returns what answering one key exchange costs in CPU time, as a
+// multiple of ECP-256 (about 70 us), or 0 for a group that GenerateKE refuses.
+// A responder weighs unauthenticated requests by it: one with MODP-4096 is as
+// good for an attacker as 140 with ECP-256 (RFC 7296, Section 2.6).
+func KECost(t Transform) int {
+	if a := byTransform[t]; t.Type == KE && a != nil && a.group != nil {
+		return a.group.relativeCost()
+	}
+	return 0
+}
+
 // curve is a group of crypto/ecdh.
 type curve struct {
 	name  string
 	curve ecdh.Curve
 	size  int    // octets of the public value on the wire
 	point []byte // what crypto/ecdh wants before it: 0x04 for an uncompressed point
+	cost  int    // see KECost
 }
 
 // RFC 5903, Section 7: the payload is x | y, the secret is x. RFC 8031,
 // Section 3: for Curve25519 it is the 32 octets of RFC 7748.
 var (
-	ecp256 = &curve{"ecp256", ecdh.P256(), 2 * 32, []byte{4}}
-	ecp384 = &curve{"ecp384", ecdh.P384(), 2 * 48, []byte{4}}
-	ecp521 = &curve{"ecp521", ecdh.P521(), 2 * 66, []byte{4}}
-	x25519 = &curve{"x25519", ecdh.X25519(), 32, nil}
+	ecp256 = &curve{"ecp256", ecdh.P256(), 2 * 32, []byte{4}, 1}
+	ecp384 = &curve{"ecp384", ecdh.P384(), 2 * 48, []byte{4}, 9}
+	ecp521 = &curve{"ecp521", ecdh.P521(), 2 * 66, []byte{4}, 32}
+	x25519 = &curve{"x25519", ecdh.X25519(), 32, nil, 2}
 )
 
-func (c *curve) publicSize() int { return c.size }
+func (c *curve) publicSize() int   { return c.size }
+func (c *curve) relativeCost() int { return c.cost }
 
 func (c *curve) generate() (KeyExchange, error) {
 	private, err := c.curve.GenerateKey(rand.Reader)
@@ -79,13 +93,14 @@ func (c *curve) generate() (KeyExchange, error) {
 
 // curveKey is an ephemeral key on a curve.
 type curveKey struct {
+	unprintable
 	curve   *curve
 	private *ecdh.PrivateKey // nil once used
 	public  []byte
 }
 
 func newCurveKey(c *curve, private *ecdh.PrivateKey) *curveKey {
-	return &curveKey{c, private, private.PublicKey().Bytes()[len(c.point):]}
+	return &curveKey{curve: c, private: private, public: private.PublicKey().Bytes()[len(c.point):]}
 }
 
 func (k *curveKey) Public() []byte { return k.public }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"math/big"
 	"strings"
 	"testing"
@@ -73,10 +74,7 @@ func TestMODPAgreesWithAnotherImplementation(t *testing.T) {
 			rand.Read(exponent)
 			rand.Read(peer[1:]) // below p, which begins with 64 one bits
 			x := new(big.Int).SetBytes(exponent)
-			k, err := newMODPKey(g, exponent)
-			if err != nil {
-				t.Fatal(err)
-			}
+			k := newMODPKey(g, exponent)
 			want := new(big.Int).Exp(big.NewInt(2), x, p).FillBytes(make([]byte, g.size))
 			if !bytes.Equal(k.Public(), want) {
 				t.Errorf("%s: the public value differs", g.name)
@@ -109,10 +107,7 @@ func TestLeadingZerosOfTheSecretStay(t *testing.T) {
 	for _, g := range modpGroups() {
 		peer := make([]byte, g.size)
 		peer[g.size-1] = 2
-		k, err := newMODPKey(g, []byte{2})
-		if err != nil {
-			t.Fatal(err)
-		}
+		k := newMODPKey(g, []byte{2})
 		shared, err := k.Shared(peer)
 		if err != nil || len(shared) != g.size || shared[g.size-1] != 4 {
 			t.Errorf("%s: %d octets, %v", g.name, len(shared), err)
@@ -207,8 +202,23 @@ func TestOnlySoundGroupsAreBuilt(t *testing.T) {
 	for _, a := range All() {
 		_, err := GenerateKE(a.Transform)
 		want := a.Type == KE && a.Usable() && a.ID != 0
-		if built := err == nil; built != want || (PublicSize(a.Transform) > 0) != want {
+		if built := err == nil; built != want || (PublicSize(a.Transform) > 0) != want || (KECost(a.Transform) > 0) != want {
 			t.Errorf("%v: built is %v", a.Transform, built)
+		}
+	}
+}
+
+func TestPrivateKeysDoNotPrint(t *testing.T) {
+	for _, g := range groups() {
+		k := generate(t, g)
+		if got := fmt.Sprintf("%v %+v %#v %x %s", k, k, k, k, k); strings.ReplaceAll(got, "[secret]", "") != "    " {
+			t.Errorf("%v prints as %s", g, got)
+		}
+	}
+	for _, p := range cipherPairs() {
+		c := newTestCipher(t, p)
+		if got := fmt.Sprintf("%v %+v %#v %x %s", c, c, c, c, c); strings.ReplaceAll(got, "[secret]", "") != "    " {
+			t.Errorf("%s prints as %s", pairName(p), got)
 		}
 	}
 }

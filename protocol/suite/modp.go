@@ -16,6 +16,7 @@ type modp struct {
 	name     string
 	size     int // octets of the prime
 	exponent int // octets of the private exponent
+	cost     int // see KECost
 	modulus  func() *bigmod.Modulus
 }
 
@@ -23,13 +24,13 @@ type modp struct {
 // 3526, Section 8: 110 to 160, 130 to 210, 150 to 240 bits), which is safe
 // with a safe prime and makes the groups bearable.
 var (
-	modp2048 = newMODP("modp2048", prime2048, 256/8)
-	modp3072 = newMODP("modp3072", prime3072, 256/8)
-	modp4096 = newMODP("modp4096", prime4096, 320/8)
+	modp2048 = newMODP("modp2048", prime2048, 256/8, 12)
+	modp3072 = newMODP("modp3072", prime3072, 256/8, 65)
+	modp4096 = newMODP("modp4096", prime4096, 320/8, 140)
 )
 
-func newMODP(name, prime string, exponent int) *modp {
-	return &modp{name, len(prime) / 2, exponent, sync.OnceValue(func() *bigmod.Modulus {
+func newMODP(name, prime string, exponent, cost int) *modp {
+	return &modp{name, len(prime) / 2, exponent, cost, sync.OnceValue(func() *bigmod.Modulus {
 		b, err := hex.DecodeString(prime)
 		if err != nil {
 			panic(err)
@@ -42,25 +43,27 @@ func newMODP(name, prime string, exponent int) *modp {
 	})}
 }
 
-func (g *modp) publicSize() int { return g.size }
+func (g *modp) publicSize() int   { return g.size }
+func (g *modp) relativeCost() int { return g.cost }
 
 func (g *modp) generate() (KeyExchange, error) {
 	exponent := make(secret.Bytes, g.exponent)
 	rand.Read(exponent) // never fails: crypto/rand ends the program instead
-	return newMODPKey(g, exponent)
+	return newMODPKey(g, exponent), nil
 }
 
 // modpKey is an ephemeral key in a MODP group.
 type modpKey struct {
+	unprintable
 	group    *modp
 	exponent secret.Bytes // nil once used
 	public   []byte
 }
 
-func newMODPKey(g *modp, exponent secret.Bytes) (*modpKey, error) {
+func newMODPKey(g *modp, exponent secret.Bytes) *modpKey {
 	m := g.modulus()
-	two := bigmod.NewNat().SetUint(2).ExpandFor(m)
-	return &modpKey{g, exponent, bigmod.NewNat().Exp(two, exponent, m).Bytes(m)}, nil
+	generator := bigmod.NewNat().SetUint(2).ExpandFor(m)
+	return &modpKey{group: g, exponent: exponent, public: bigmod.NewNat().Exp(generator, exponent, m).Bytes(m)}
 }
 
 func (k *modpKey) Public() []byte { return k.public }

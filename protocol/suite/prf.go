@@ -88,5 +88,5 @@ func (p PRFunc) Plus(key []byte, n int, seed ...[]byte) []byte {
 		last = out[len(out)-p.hash.size:]
 		mac.Reset()
 	}
-	return out[:n]
+	return out[:n:n]
 }

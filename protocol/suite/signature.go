@@ -56,7 +56,7 @@ const (
 	rsaPSS
 	ecdsaASN1 // RFC 7427: the signature is a DER SEQUENCE of r and s
 	ecdsaRaw  // RFC 4754, Section 7: r | s, each as long as the group's order
-	ed25519ph0
+	eddsa
 )
 
 // Signature is one way to sign the octets of AUTH (RFC 7296, Section 2.15).
@@ -74,7 +74,7 @@ type Signature struct {
 // signatures is the table of signatures, most wanted first within a method
 // and a kind of key.
 var signatures = []Signature{
-	{"ed25519", methodSignature, 0, hashIdentity, idEd25519, ed25519ph0, nil},
+	{"ed25519", methodSignature, 0, hashIdentity, idEd25519, eddsa, nil},
 	{"ecdsa-sha256", methodSignature, crypto.SHA256, hashSHA256, idECDSA256, ecdsaASN1, nil},
 	{"ecdsa-sha384", methodSignature, crypto.SHA384, hashSHA384, idECDSA384, ecdsaASN1, nil},
 	{"ecdsa-sha512", methodSignature, crypto.SHA512, hashSHA512, idECDSA512, ecdsaASN1, nil},
@@ -132,7 +132,7 @@ func (s Signature) fits(pub crypto.PublicKey) error {
 			return nil
 		}
 	case ed25519.PublicKey:
-		if s.scheme == ed25519ph0 && len(pub) == ed25519.PublicKeySize {
+		if s.scheme == eddsa && len(pub) == ed25519.PublicKeySize {
 			return nil
 		}
 	}
@@ -195,7 +195,7 @@ func (s Signature) Sign(key crypto.Signer, octets []byte) ([]byte, error) {
 
 // digest is what the key signs: the hash, or the octets for Ed25519.
 func (s Signature) digest(octets []byte) []byte {
-	if s.scheme == ed25519ph0 {
+	if s.scheme == eddsa {
 		return octets
 	}
 	h := s.Hash.New()
@@ -296,7 +296,7 @@ func (s Signature) verifies(sig []byte, pub crypto.PublicKey, octets []byte) boo
 	case ecdsaRaw:
 		der, ok := asn1FromRaw(sig, s.curve)
 		return ok && ecdsa.VerifyASN1(pub.(*ecdsa.PublicKey), digest, der)
-	case ed25519ph0:
+	case eddsa:
 		return ed25519.Verify(pub.(ed25519.PublicKey), digest, sig)
 	}
 	return false

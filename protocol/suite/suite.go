@@ -4,6 +4,16 @@
 // Nobody else in Sallyport names an algorithm by number. IKE, ESP, the
 // configuration, the client profiles and the audit all look it up here
 // (RFC 7296, Section 3.3.2; RFC 8247; RFC 8221; RFC 9395).
+//
+// Built are AES-GCM with 16-octet ICV (RFC 4106, RFC 5282), ChaCha20-Poly1305
+// (RFC 7634), AES-CBC with HMAC-SHA2 (RFC 3602, RFC 4868), the HMAC-SHA2 PRFs,
+// MODP-2048 to 4096 (RFC 3526), ECP-256 to 521 (RFC 5903), X25519 (RFC 8031),
+// and RSA, ECDSA and Ed25519 signatures (RFC 7427, RFC 4754, RFC 8420). The
+// rest of the registry is in the table by name, so that a refusal can say what
+// was offered and why it was not taken.
+//
+// GODEBUG=fips140=on works throughout. Under fips140=only ChaCha20-Poly1305,
+// X25519 and signatures with SHA-1 return errors or are refused by Go.
 package suite
 
 // TransformType is the IKEv2 transform type (RFC 7296, Section 3.3.2).

@@ -55,30 +55,31 @@ type Algorithm struct {
 func (a Algorithm) Usable() bool { return a.Status >= Acceptable }
 
 // Refusal says in one line why the algorithm is not negotiated, for example
-// "3des: 64-bit blocks (RFC 8247, Section 2.1)". It is empty for a usable one.
+// "3des: 64-bit blocks (RFC 8247, Section 2.1)", or "encr 99: unknown here"
+// for what Lookup did not find. It is empty for a usable algorithm.
 func (a Algorithm) Refusal() string {
 	switch {
+	case a.Keyword == "":
+		return a.Transform.String() + ": unknown here"
 	case a.Usable():
 		return ""
-	case a.Note == "":
-		return a.Keyword + ": " + a.Status.String()
 	}
 	return a.Keyword + ": " + a.Note
 }
 
 // Notes that several rows share.
 const (
-	noteOld       = "deprecated in the IANA registry (RFC 9395)"
-	noteMD5       = "MD5 is broken (RFC 8247)"
-	noteSHA1      = "SHA-1 is being retired (RFC 8247)"
-	noteSmall     = "64-bit blocks (RFC 8247, Section 2.1)"
-	noteShortICV  = "integrity check value under 16 octets"
-	noteSubgroup  = "small subgroups of unknown origin (RFC 8247, Section 2.4)"
-	noteNotBuilt  = "not built in"
-	noteIoT       = "meant for small devices (RFC 8247); not built in"
-	noteNational  = "national algorithm; not built in"
-	noteImplicit  = "implicit IV (RFC 8750); not built in"
-	noteAdditonal = "only as an additional key exchange (RFC 9370); not built in"
+	noteOld        = "deprecated in the IANA registry (RFC 9395)"
+	noteMD5        = "MD5 is broken (RFC 8247)"
+	noteSHA1       = "SHA-1 is being retired (RFC 8247)"
+	noteSmall      = "64-bit blocks (RFC 8247, Section 2.1)"
+	noteShortICV   = "integrity check value under 16 octets"
+	noteSubgroup   = "small subgroups of unknown origin (RFC 8247, Section 2.4)"
+	noteNotBuilt   = "not built in"
+	noteIoT        = "meant for small devices (RFC 8247); not built in"
+	noteNational   = "national algorithm; not built in"
+	noteImplicit   = "implicit IV (RFC 8750); not built in"
+	noteAdditional = "only as an additional key exchange (RFC 9370); not built in"
 )
 
 func encr(id, bits uint16) Transform { return Transform{Encr, id, bits} }
@@ -208,9 +209,9 @@ var table = []Algorithm{
 	{Keyword: "x448", Alias: "curve448", Title: "Curve448", Transform: ke(32), RFC: "RFC 8031", Status: Unsupported, Note: noteNotBuilt},
 	{Keyword: "gost256", Title: "GOST3410_2012_256", Transform: ke(33), RFC: "RFC 9385", Status: Unsupported, Note: noteNational},
 	{Keyword: "gost512", Title: "GOST3410_2012_512", Transform: ke(34), RFC: "RFC 9385", Status: Unsupported, Note: noteNational},
-	{Keyword: "mlkem512", Title: "ML-KEM-512", Transform: ke(35), RFC: "RFC 9370", Status: Unsupported, Note: noteAdditonal},
-	{Keyword: "mlkem768", Title: "ML-KEM-768", Transform: ke(36), RFC: "RFC 9370", Status: Unsupported, Note: noteAdditonal},
-	{Keyword: "mlkem1024", Title: "ML-KEM-1024", Transform: ke(37), RFC: "RFC 9370", Status: Unsupported, Note: noteAdditonal},
+	{Keyword: "mlkem512", Title: "ML-KEM-512", Transform: ke(35), RFC: "RFC 9370", Status: Unsupported, Note: noteAdditional},
+	{Keyword: "mlkem768", Title: "ML-KEM-768", Transform: ke(36), RFC: "RFC 9370", Status: Unsupported, Note: noteAdditional},
+	{Keyword: "mlkem1024", Title: "ML-KEM-1024", Transform: ke(37), RFC: "RFC 9370", Status: Unsupported, Note: noteAdditional},
 
 	// Type 5, Extended Sequence Numbers, "Sequence Numbers" since RFC 9827.
 	{Keyword: "noesn", Title: "32-bit Sequential Numbers", Transform: esn(0), RFC: "RFC 7296", Status: Acceptable},

@@ -93,6 +93,9 @@ func TestTheTableFindsWhatPeersSend(t *testing.T) {
 			t.Errorf("%v: %q with status %v, want %q with %v", c.t, a.Keyword, a.Status, c.want, c.status)
 		}
 	}
+	if a, _ := Lookup(Transform{Encr, 99, 128}); a.Refusal() != "encr 99/128: unknown here" {
+		t.Errorf("an unknown transform is refused as %q", a.Refusal())
+	}
 	for alias, want := range map[string]string{"curve25519": "x25519", "aes256gcm": "aes256gcm16", "aes": "aes128", "sha2_256": "sha256"} {
 		if a, ok := ByKeyword(alias); !ok || a.Keyword != want {
 			t.Errorf("%s is %q, want %q", alias, a.Keyword, want)

@@ -80,26 +80,27 @@ func (h Header) append(b []byte, first PayloadType, length int) ([]byte, error) 
 // (RFC 5282, Section 5.1) and the start of what the ICV covers otherwise. The
 // result has capacity for the body. Of h, NextPayload and Length are ignored.
 func SKPrefix(h Header, first PayloadType, bodyLen int) ([]byte, error) {
-	const prefix = HeaderLen + genericLen
-	b, err := h.append(make([]byte, 0, prefix+max(bodyLen, 0)), PayloadSK, prefix+bodyLen)
-	if err != nil {
-		return nil, err
-	}
-	b = append(b, byte(first), 0)
-	return wire.AppendU16(b, uint16(genericLen+bodyLen)), nil
+	return h.prefix(PayloadSK, first, nil, bodyLen)
 }
 
 // SKFPrefix is SKPrefix for fragment number of total: the associated data
 // reaches to the end of Total Fragments (RFC 7383, Section 2.5). Give first
 // as PayloadNone in every fragment but number 1.
 func SKFPrefix(h Header, first PayloadType, number, total uint16, bodyLen int) ([]byte, error) {
-	const prefix = HeaderLen + genericLen + 4
-	b, err := h.append(make([]byte, 0, prefix+max(bodyLen, 0)), PayloadSKF, prefix+bodyLen)
+	fields := wire.AppendU16(wire.AppendU16(make([]byte, 0, 4), number), total)
+	return h.prefix(PayloadSKF, first, fields, bodyLen)
+}
+
+func (h Header) prefix(t, first PayloadType, fields []byte, bodyLen int) ([]byte, error) {
+	if bodyLen < 0 || bodyLen > MaxMessage {
+		return nil, fmt.Errorf("ikemsg: an %v body of %d octets is not between 0 and %d", t, bodyLen, MaxMessage)
+	}
+	payload := genericLen + len(fields) + bodyLen
+	b, err := h.append(make([]byte, 0, HeaderLen+payload), t, HeaderLen+payload)
 	if err != nil {
 		return nil, err
 	}
 	b = append(b, byte(first), 0)
-	b = wire.AppendU16(b, uint16(genericLen+4+bodyLen))
-	b = wire.AppendU16(b, number)
-	return wire.AppendU16(b, total), nil
+	b = wire.AppendU16(b, uint16(payload))
+	return append(b, fields...), nil
 }

@@ -75,7 +75,7 @@ func (t IDType) addressLen() int {
 }
 
 // appendBody repeats a received Body as it was, so that what AUTH covers does
-// not change (trap 11).
+// not change.
 func (p *ID) appendBody(b []byte) ([]byte, error) {
 	if len(p.Body) > 0 {
 		return append(b, p.Body...), nil
@@ -215,7 +215,7 @@ func parseDelete(r *wire.Reader) Payload {
 	switch n := r.Len() / 4; {
 	case r.Len() != size*announced:
 		r.Fail("%d SPIs of %d octets are announced, %d octets are there", announced, size, r.Len())
-	case r.Len() == 0:
+	case announced == 0:
 	case p.Protocol == ProtoIKE || size != 4:
 		r.Fail("SPIs of %d octets do not belong to protocol %v", size, p.Protocol)
 	case n > maxSPIs:
