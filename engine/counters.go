@@ -157,7 +157,7 @@ type limiter struct {
 // Answers per second to those who have proved nothing. A peer needs one or two.
 const (
 	maxReplies          = 100_000 // 10 MB/s at 100 octets each, so that spoofed requests do not starve real ones
-	maxRepliesPerSource = 20      // a NAT's worth
+	maxRepliesPerSource = 200     // an office behind one NAT after a power cut; 20 KB/s at a victim otherwise
 )
 
 // allow is called once per answer.

@@ -26,7 +26,7 @@ func (f *front) reset(p *Profile) {
 	defer f.mu.Unlock()
 	f.judge = nil
 	if p != nil {
-		f.judge = ike.NewFront(&ike.Config{Policy: p.Policy})
+		f.judge = ike.NewFront(p.Policy)
 	}
 }
 
@@ -84,9 +84,8 @@ func (e *Engine) route(h ikemsg.Header, d ike.Datagram) {
 func (e *Engine) first(h ikemsg.Header, d ike.Datagram) {
 	key := initKey{h.SPIi, d.Remote}
 	hash := maphash.Comparable(e.seed, key)
-	addr := d.Remote.Addr()
 	now := time.Now()
-	v := e.fronts[hash%uint64(len(e.fronts))].receive(now, d, e.halfOpen.load(addr))
+	v := e.fronts[hash%uint64(len(e.fronts))].receive(now, d, e.halfOpen.load())
 	if v.Reason != 0 {
 		e.counters.drop(v.Reason)
 	}
