@@ -21,6 +21,7 @@ type child struct {
 
 	created, rekeyAt, expireAt time.Time
 	retryAt                    time.Time // no rekey before: TEMPORARY_FAILURE
+	unproven                   time.Time // until then the peer may not have our answer that made it; zero = it has
 	dropAt                     time.Time // replaced: delete it ourselves; lingering: forget it
 	failures                   uint8
 
@@ -58,6 +59,14 @@ func (c *child) deadline(e *earliest) {
 	if c.state == childLive {
 		e.add(c.rekeyAt)
 	}
+}
+
+// ready is when a want may be acted upon.
+func (c *child) ready() time.Time {
+	if c.want == wantRekey && c.retryAt.After(c.unproven) {
+		return c.retryAt
+	}
+	return c.unproven
 }
 
 // childIn finds a Child SA by our SPI, childOut by the peer's.
@@ -383,6 +392,8 @@ func (s *Session) answerChild(now time.Time, in *inbound, c *chosenChild, old *c
 	if made == nil {
 		return
 	}
+	// Until the peer has our answer it would say CHILD_SA_NOT_FOUND.
+	made.unproven = now.Add(staleAfter)
 	s.respond(now, s.sa, in, append(ps, c.payloads(false)...), out)
 	if old != nil {
 		s.replacedByPeer(now, old, made, nonces{slices.Clone(nonce.Data), nonceR})

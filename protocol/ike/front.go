@@ -16,15 +16,15 @@ import (
 // requests deserve memory. One Front belongs to one goroutine; a peer that
 // retries comes from the same address and port, so each reader has its own.
 type Front struct {
-	cfg     *Config
+	policy  *Policy
 	secrets [2][sha256.Size]byte // now and before
 	version byte                 // of the present secret; its parity tells the two apart
 	rotated time.Time
 }
 
 // NewFront makes a Front with fresh cookie secrets.
-func NewFront(cfg *Config) *Front {
-	f := &Front{cfg: cfg}
+func NewFront(p *Policy) *Front {
+	f := &Front{policy: p}
 	rand.Read(f.secrets[0][:]) // never fails: crypto/rand ends the program instead
 	rand.Read(f.secrets[1][:])
 	return f
@@ -109,8 +109,8 @@ func (f *Front) admit(now time.Time, m *ikemsg.Message, d Datagram, load Load) V
 	nonce, _ := ikemsg.Find[*ikemsg.Nonce](m.Payloads)
 	group := suite.Transform{Type: suite.KE, ID: ke.Group}
 	cost := groupCost(group)
-	busy := load.Cost+cost > f.cfg.Policy.cookies()
-	if n, ok := ikemsg.FindNotify(m.Payloads, ikemsg.NotifyCookie); ok || busy || f.answerSize(group) > len(d.Data) {
+	busy := load.Cost+cost > f.policy.cookies()
+	if n, ok := ikemsg.FindNotify(m.Payloads, ikemsg.NotifyCookie); ok || busy || answerSize(group) > len(d.Data) {
 		f.rotate(now)
 		if !ok || !f.valid(n.Data, nonce.Data, d.Remote.Addr(), m.Header.SPIi) {
 			return f.askCookie(m.Header, nonce.Data, d)
@@ -136,15 +136,12 @@ func groupCost(group suite.Transform) int {
 	return 400
 }
 
-// answerSize is an upper bound of our IKE_SA_INIT answer: header, one proposal
-// of four transforms, KE, nonce, two NAT hashes, CERTREQ, two abilities.
-func (f *Front) answerSize(group suite.Transform) int {
-	const fixed = ikemsg.HeaderLen + (4 + 8 + 2*12 + 2*8) + (4 + 4) + (4 + nonceSize) + 2*(8+20) + (8 + 8) + 8
-	n := fixed + suite.PublicSize(group)
-	if len(f.cfg.Authorities) > 0 {
-		n += 5 + len(f.cfg.Authorities)
-	}
-	return n
+// answerSize is an upper bound of our IKE_SA_INIT answer to a request without
+// cookie: header, one proposal of four transforms, KE, nonce, two NAT hashes,
+// a CERTREQ of one authority, two abilities.
+func answerSize(group suite.Transform) int {
+	const fixed = ikemsg.HeaderLen + (4 + 8 + 2*12 + 2*8) + (4 + 4) + (4 + nonceSize) + 2*(8+20) + (5 + 20) + (8 + 8) + 8
+	return fixed + suite.PublicSize(group)
 }
 
 // rotate changes the secret; the one before stays good.

@@ -123,7 +123,7 @@ type deleteChildren struct{ spis []uint32 }
 func (s *Session) deleteDue(now time.Time, out *Out) bool {
 	ex := &deleteChildren{}
 	for _, c := range s.children {
-		if c.want == wantDelete {
+		if c.want == wantDelete && !now.Before(c.ready()) {
 			ex.spis = append(ex.spis, c.spiIn)
 		}
 	}

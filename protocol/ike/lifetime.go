@@ -150,8 +150,8 @@ func (s *Session) deferred(e *earliest) {
 		e.add(s.createAt)
 	}
 	for _, c := range s.children {
-		if c.want == wantRekey {
-			e.add(c.retryAt)
+		if c.want != wantNothing {
+			e.add(c.ready())
 		}
 	}
 }

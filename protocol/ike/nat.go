@@ -116,6 +116,7 @@ func (s *Session) planeEvent(now time.Time, e PlaneEvent, out *Out) {
 	switch e.Kind {
 	case FirstInbound:
 		s.heard(now)
+		c.unproven = time.Time{}
 		s.switchOutbound(c, out)
 	case SoftLimit:
 		if c.state == childLive && c.want == wantNothing && s.mayRekey(c) {

@@ -38,7 +38,7 @@ func (s *Session) mayRekey(c *child) bool {
 // rekeyDue starts the rekey of one Child SA.
 func (s *Session) rekeyDue(now time.Time, out *Out) bool {
 	for _, c := range s.children {
-		if c.state == childLive && c.want == wantRekey && !now.Before(c.retryAt) {
+		if c.state == childLive && c.want == wantRekey && !now.Before(c.ready()) {
 			c.want = wantNothing
 			s.startChild(now, c.policy, c, out)
 			return true

@@ -184,10 +184,10 @@ func (s *Session) answerInit(now time.Time, m *ikemsg.Message, choice Choice, r 
 	if _, can := ikemsg.FindNotify(m.Payloads, ikemsg.NotifyNATDetectionSourceIP); can {
 		ps = append(ps, s.natPayloads(s.sa.spiI, s.sa.spiR, s.path)...)
 	}
-	if len(s.cfg.Authorities) > 0 {
-		ps = append(ps, s.certReq())
-	}
 	ps = append(ps, s.abilities()...)
+	if len(s.cfg.Authorities) > 0 {
+		ps = append(ps, s.certReqWithin(m, choice))
+	}
 	answer := ikemsg.Message{Header: s.sa.header(ikemsg.ExchangeIKESAInit, 0, true), Payloads: ps}
 	if s.hs.initResponse, err = answer.Append(nil); err != nil {
 		s.end(now, ClosedInternal, err, out)
@@ -199,6 +199,19 @@ func (s *Session) answerInit(now time.Time, m *ikemsg.Message, choice Choice, r 
 
 func (s *Session) certReq() *ikemsg.CertReq {
 	return &ikemsg.CertReq{Encoding: ikemsg.CertX509Signature, Authorities: s.cfg.Authorities}
+}
+
+// certReqWithin names as many trust anchors as keep the answer shorter than a
+// request without cookie, and at least one: without CERTREQ NetworkManager
+// sends no certificate. The Front made sure of the room for one.
+func (s *Session) certReqWithin(m *ikemsg.Message, choice Choice) *ikemsg.CertReq {
+	req := s.certReq()
+	if _, ok := ikemsg.FindNotify(m.Payloads, ikemsg.NotifyCookie); !ok {
+		const one = 20 // SHA-1
+		room := max(0, int(m.Header.Length)-answerSize(choice.Of(suite.KE)))
+		req.Authorities = req.Authorities[:min(len(req.Authorities), one+room/one*one)]
+	}
+	return req
 }
 
 func (s *Session) newNonce() []byte {

@@ -195,8 +195,17 @@ func (s *Session) receiveProtected(now time.Time, sa *ikeSA, h ikemsg.Header, d 
 		s.repeatAnswer(sa, d, hash, out)
 	case h.MessageID == sa.nextIn:
 		if in := s.openMessage(now, sa, d, hash); in != nil {
+			s.answersArrived()
 			s.receiveRequest(now, sa, in, out)
 		}
+	}
+}
+
+// answersArrived: with a window of one, a new request proves that the peer has
+// our answer to the one before.
+func (s *Session) answersArrived() {
+	for _, c := range s.children {
+		c.unproven = time.Time{}
 	}
 }
 
