@@ -159,7 +159,7 @@ func (s *State) warn(diags config.Diagnostics) {
 func (s *State) Status(context.Context) (Status, error) {
 	cfg := s.Config()
 	devices := s.registry.Devices()
-	st := Status{Name: cfg.Gateway.Name, Config: s.path, Users: len(s.registry.Users()), Devices: len(devices), Warnings: *s.warnings.Load()}
+	st := Status{Name: cfg.Gateway.Name, Config: s.path, State: cfg.Gateway.State, Users: len(s.registry.Users()), Devices: len(devices), Warnings: *s.warnings.Load()}
 	for _, z := range cfg.Zones {
 		zs := ZoneStatus{Name: z.Name, Protocol: z.Protocol, IPv4: z.Pool.IPv4, IPv6: z.Pool.IPv6}
 		for _, d := range devices {
