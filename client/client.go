@@ -74,9 +74,12 @@ const (
 const (
 	firstWait  = time.Second
 	longestTry = time.Minute
-	farewell   = 2 * time.Second // for the answer to our DELETE
-	settle     = 300 * time.Millisecond
+	farewell   = 2 * time.Second        // for the answer to our DELETE
+	settle     = 100 * time.Millisecond // a change of network comes as several events
 )
+
+// mtu of the TUN device: with ESP, UDP and IPv6 outside it fits into 1500.
+const mtu = 1400
 
 // tunnel is a running client.
 type tunnel struct {
@@ -170,11 +173,11 @@ func open(o Options) (*tunnel, error) {
 		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap, DPD: o.Profile.DPD,
 	}}
 	t.engine = engine.New(engine.Options{Backend: t.backend, Logger: o.Logger, Shards: 1, Workers: 1})
-	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
+	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, MTU: mtu, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
 		return nil, err
 	}
 	t.engine.Start(t.plane, t.plane)
-	if t.network, err = openNetwork(o.Device); err != nil {
+	if t.network, err = openNetwork(o.Device, mtu); err != nil {
 		t.close()
 		return nil, err
 	}
