@@ -120,6 +120,9 @@ func (w *world) intercept(from *peer, x ikemsg.ExchangeType, response bool, chan
 			return []Datagram{d}
 		}
 		sa := p.session.find(flip(h))
+		if sa == nil {
+			return []Datagram{d} // the last words of a session that is over
+		}
 		ps := change(own(w.t, sa, d.Data))
 		if ps == nil {
 			return nil
