@@ -300,7 +300,7 @@ func (t *tunnel) closed(s *engine.Session, ev ike.Closed) (error, bool) {
 	case t.session:
 		err := ev.Err
 		if err == nil {
-			err = fmt.Errorf("the session ended (%v)", ev.Reason)
+			err = fmt.Errorf("the session ended: %s", engine.CloseText(ev.Reason))
 		}
 		return err, true
 	}

@@ -70,7 +70,9 @@ func (d *decoder) fail(n *node, p path, hint, format string, args ...any) {
 
 // decode reads n into v. Missing keys get the default of their row.
 func (d *decoder) decode(n *node, v reflect.Value, p path) {
-	d.places[p.full] = n.pos
+	if n.pos != (pos{}) {
+		d.places[p.full] = n.pos
+	}
 	if n.kind == kindFault {
 		d.broken[p.full] = true
 		return

@@ -47,6 +47,8 @@ type Stats struct {
 	Refused     uint64 `json:"refused"`
 	Panics      uint64 `json:"panics"`
 
+	// Closed counts the ends of sessions by reason; only reasons that occurred.
+	Closed map[string]uint64 `json:"closed,omitempty"`
 	// Dropped counts datagrams by reason; only reasons that occurred.
 	Dropped map[string]uint64 `json:"dropped,omitempty"`
 	// Errors counts what failed on our side; only kinds that occurred.
@@ -59,12 +61,15 @@ func (e *Engine) Stats() Stats {
 	s := Stats{
 		Sessions: int(e.sessions.Load()), HalfOpen: e.halfOpen.count(),
 		Established: c.established.Load(), Refused: c.refused.Load(), Panics: c.panics.Load(),
-		Dropped: make(map[string]uint64), Errors: make(map[string]uint64),
+		Closed: make(map[string]uint64), Dropped: make(map[string]uint64), Errors: make(map[string]uint64),
 	}
 	note := func(m map[string]uint64, name string, n uint64) {
 		if n > 0 {
 			m[name] = n
 		}
+	}
+	for r, name := range closeNames {
+		note(s.Closed, name, c.closed[r].Load())
 	}
 	for r, name := range dropNames {
 		note(s.Dropped, name, c.drops[r].Load())
@@ -157,7 +162,7 @@ type limiter struct {
 // Answers per second to those who have proved nothing. A peer needs one or two.
 const (
 	maxReplies          = 100_000 // 10 MB/s at 100 octets each, so that spoofed requests do not starve real ones
-	maxRepliesPerSource = 20      // a NAT's worth
+	maxRepliesPerSource = 200     // an office behind one NAT after a power cut; 20 KB/s at a victim otherwise
 )
 
 // allow is called once per answer.

@@ -84,14 +84,19 @@ func (e *Engine) route(h ikemsg.Header, d ike.Datagram) {
 func (e *Engine) first(h ikemsg.Header, d ike.Datagram) {
 	key := initKey{h.SPIi, d.Remote}
 	hash := maphash.Comparable(e.seed, key)
-	addr := d.Remote.Addr()
 	now := time.Now()
-	v := e.fronts[hash%uint64(len(e.fronts))].receive(now, d, e.halfOpen.load(addr))
+	v := e.fronts[hash%uint64(len(e.fronts))].receive(now, d, e.halfOpen.load())
 	if v.Reason != 0 {
 		e.counters.drop(v.Reason)
 	}
 	switch v.Action {
 	case ike.Reply:
+		if v.Reason == ike.DropCookie {
+			// Not limited: a cookie is never longer than what came, and a limit
+			// would keep out the office behind the one address it comes from.
+			e.send(ike.Datagram{Local: d.Local, Remote: d.Remote, Data: v.Reply})
+			return
+		}
 		e.reply(now, d, v.Reply)
 	case ike.Accept:
 		e.admit(hash, key, d, v.Cost)

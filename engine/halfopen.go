@@ -72,11 +72,12 @@ func (h *halfOpen) end(s *half) {
 	}
 }
 
-// load is what the front wants to know about a source.
-func (h *halfOpen) load(a netip.Addr) ike.Load {
+// load is what the front wants to know. Sources are counted by begin alone,
+// because their bounds are configured here.
+func (h *halfOpen) load() ike.Load {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return ike.Load{Cost: h.cost, FromPrefix: h.sources[source(a)]}
+	return ike.Load{Cost: h.cost}
 }
 
 func (h *halfOpen) count() int {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"time"
 
 	"sallyport/engine"
@@ -199,7 +198,7 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 		return
 	}
 	g.table.replace(older, z.config.Sessions, ev.InitialContact, g.alive)
-	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", strconv.Quote(l.admission.Identity), "zone", l.admission.Zone,
+	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", l.admission.Identity, "zone", l.admission.Zone,
 		"remote", ev.Remote, "client", fmt.Sprint(ev.PeerKind), "suite", ev.Suite.String())
 }
 
@@ -248,7 +247,7 @@ func (g *Gateway) closed(s *engine.Session, ev ike.Closed) {
 	if l.pool != nil {
 		l.pool.end(l.admission.Device, time.Now())
 	}
-	g.log.Info("disconnected", "session", l.id, "device", l.admission.Device, "reason", fmt.Sprint(ev.Reason), "err", ev.Err,
+	g.log.Info("disconnected", "session", l.id, "device", l.admission.Device, "reason", engine.CloseText(ev.Reason), "err", ev.Err,
 		"after", time.Since(l.since).Round(time.Second))
 }
 

@@ -41,38 +41,53 @@ type controller interface {
 	Refusals(context.Context) ([]Refusal, error)
 }
 
-// route is one row of the API.
+// route is one row of the API. In and out are values of the types of its
+// bodies, for the description; nil means none.
 type route struct {
-	method, path string
-	serve        func(controller, *http.Request) (any, error)
+	method, path, summary string
+	in, out               any
+	serve                 func(controller, *http.Request) (any, error)
 }
 
 // routes are the whole API.
 var routes = []route{
-	{"GET", "/v1/status", func(c controller, r *http.Request) (any, error) { return c.Status(r.Context()) }},
-	{"GET", "/v1/users", func(c controller, r *http.Request) (any, error) { return c.Users(r.Context()) }},
-	{"POST", "/v1/users", func(c controller, r *http.Request) (any, error) { return withBody(r, c.AddUser) }},
-	{"POST", "/v1/users/{name}/revoke", func(c controller, r *http.Request) (any, error) {
-		return withBody(r, func(ctx context.Context, v Revocation) (Revoked, error) {
-			return c.RevokeUser(ctx, r.PathValue("name"), v)
-		})
-	}},
-	{"GET", "/v1/devices", func(c controller, r *http.Request) (any, error) { return c.Devices(r.Context()) }},
-	{"POST", "/v1/devices", func(c controller, r *http.Request) (any, error) { return withBody(r, c.AddDevice) }},
-	{"POST", "/v1/devices/{name}/revoke", func(c controller, r *http.Request) (any, error) {
-		return withBody(r, func(ctx context.Context, v Revocation) (Revoked, error) {
-			return c.RevokeDevice(ctx, r.PathValue("name"), v)
-		})
-	}},
-	{"GET", "/v1/devices/{name}/profile", func(c controller, r *http.Request) (any, error) {
-		q := r.URL.Query()
-		return c.Profile(r.Context(), r.PathValue("name"), q.Get("for"), q.Get("address"), q.Get("dir"))
-	}},
-	{"GET", "/v1/sessions", func(c controller, r *http.Request) (any, error) { return c.Sessions(r.Context()) }},
-	{"POST", "/v1/sessions/kick", func(c controller, r *http.Request) (any, error) { return withBody(r, c.Kick) }},
-	{"POST", "/v1/reload", func(c controller, r *http.Request) (any, error) { return c.Reload(r.Context()) }},
-	{"GET", "/v1/refusals", func(c controller, r *http.Request) (any, error) { return c.Refusals(r.Context()) }},
-	{"GET", "/v1/openapi.json", func(controller, *http.Request) (any, error) { return json.RawMessage(openAPI), nil }},
+	{"GET", "/v1/status", "The gateway at one look", nil, Status{},
+		func(c controller, r *http.Request) (any, error) { return c.Status(r.Context()) }},
+	{"GET", "/v1/users", "All users", nil, []User{},
+		func(c controller, r *http.Request) (any, error) { return c.Users(r.Context()) }},
+	{"POST", "/v1/users", "Add a user", NewUser{}, User{},
+		func(c controller, r *http.Request) (any, error) { return withBody(r, c.AddUser) }},
+	{"POST", "/v1/users/{name}/revoke", "Revoke a user and all devices, and cut their sessions", Revocation{}, Revoked{},
+		func(c controller, r *http.Request) (any, error) {
+			return withBody(r, func(ctx context.Context, v Revocation) (Revoked, error) {
+				return c.RevokeUser(ctx, r.PathValue("name"), v)
+			})
+		}},
+	{"GET", "/v1/devices", "All devices", nil, []Device{},
+		func(c controller, r *http.Request) (any, error) { return c.Devices(r.Context()) }},
+	{"POST", "/v1/devices", "Enrol a device; the answer holds its key, this once", NewDevice{}, Enrolled{},
+		func(c controller, r *http.Request) (any, error) { return withBody(r, c.AddDevice) }},
+	{"POST", "/v1/devices/{name}/revoke", "Revoke a device and cut its sessions", Revocation{}, Revoked{},
+		func(c controller, r *http.Request) (any, error) {
+			return withBody(r, func(ctx context.Context, v Revocation) (Revoked, error) {
+				return c.RevokeDevice(ctx, r.PathValue("name"), v)
+			})
+		}},
+	{"GET", "/v1/devices/{name}/profile", "A client's profile; query: for, address, dir", nil, Profile{},
+		func(c controller, r *http.Request) (any, error) {
+			q := r.URL.Query()
+			return c.Profile(r.Context(), r.PathValue("name"), q.Get("for"), q.Get("address"), q.Get("dir"))
+		}},
+	{"GET", "/v1/sessions", "Live sessions", nil, []SessionInfo{},
+		func(c controller, r *http.Request) (any, error) { return c.Sessions(r.Context()) }},
+	{"POST", "/v1/sessions/kick", "Disconnect a session, a device's or a user's", Kick{}, Kicked{},
+		func(c controller, r *http.Request) (any, error) { return withBody(r, c.Kick) }},
+	{"POST", "/v1/reload", "Read the configuration again and swap it whole", nil, Reloaded{},
+		func(c controller, r *http.Request) (any, error) { return c.Reload(r.Context()) }},
+	{"GET", "/v1/refusals", "The last refused exchanges and why", nil, []Refusal{},
+		func(c controller, r *http.Request) (any, error) { return c.Refusals(r.Context()) }},
+	{"GET", "/v1/openapi.json", "This description", nil, map[string]any{},
+		func(controller, *http.Request) (any, error) { return json.RawMessage(openAPI), nil }},
 }
 
 // handler serves the API on c.

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -20,25 +22,46 @@ type refusals struct {
 	next int
 }
 
-// Refusal is a record with how often it came.
+// Refusal is one record of "why did it fail", and how often it came.
 type Refusal struct {
-	ike.Record
-	Times int       `json:"times"`
-	Last  time.Time `json:"last"`
+	First        time.Time  `json:"first"`
+	Last         time.Time  `json:"last"`
+	Times        int        `json:"times"`
+	Remote       netip.Addr `json:"remote"`
+	Client       string     `json:"client"` // kind of software
+	Stage        string     `json:"stage"`
+	Peer         string     `json:"peer,omitempty"` // its identity as it gave it, quoted
+	Offer        []string   `json:"offer,omitempty"`
+	Nearest      string     `json:"nearest,omitempty"`    // our closest acceptable suite
+	Difference   []string   `json:"difference,omitempty"` // which transforms differ
+	Notify       string     `json:"notify"`
+	ByPeer       bool       `json:"by_peer"`
+	Reason       string     `json:"reason"`
+	Fix          string     `json:"fix,omitempty"`
+	WindowsError int        `json:"windows_error,omitempty"`
 }
 
-// add files a record. new tells that it is not a repeat and worth a log line.
-func (r *refusals) add(rec ike.Record) (isNew bool) {
+func newRefusal(r ike.Record) Refusal {
+	return Refusal{
+		First: r.Time, Last: r.Time, Times: 1, Remote: r.Remote.Addr(),
+		Client: fmt.Sprint(r.PeerKind), Stage: fmt.Sprint(r.Stage), Peer: r.PeerID,
+		Offer: r.Offer, Nearest: r.Nearest, Difference: r.Difference, Notify: r.Notify.String(),
+		ByPeer: r.ByPeer, Reason: r.Reason, Fix: r.Fix, WindowsError: r.WindowsError,
+	}
+}
+
+// add files a record. isNew tells that it is not a repeat and worth a log line.
+func (r *refusals) add(record ike.Record) (isNew bool) {
+	entry := newRefusal(record)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.ring {
-		if same(&r.ring[i].Record, &rec) {
+		if same(&r.ring[i], &entry) {
 			r.ring[i].Times++
-			r.ring[i].Last = rec.Time
+			r.ring[i].Last = entry.Last
 			return false
 		}
 	}
-	entry := Refusal{Record: rec, Times: 1, Last: rec.Time}
 	if len(r.ring) < maxRefusals {
 		r.ring = append(r.ring, entry)
 	} else {
@@ -49,9 +72,9 @@ func (r *refusals) add(rec ike.Record) (isNew bool) {
 }
 
 // same tells that two records are about the same trouble of the same host.
-func same(a, b *ike.Record) bool {
-	return a.Remote.Addr() == b.Remote.Addr() && a.Stage == b.Stage && a.Notify == b.Notify &&
-		a.PeerID == b.PeerID && a.Reason == b.Reason && b.Time.Sub(a.Time) < repeatWithin
+func same(a, b *Refusal) bool {
+	return a.Remote == b.Remote && a.Stage == b.Stage && a.Notify == b.Notify &&
+		a.Peer == b.Peer && a.Reason == b.Reason && b.First.Sub(a.First) < repeatWithin
 }
 
 // repeatWithin is after how long the same trouble is news again.

@@ -168,6 +168,17 @@ func (p *Plane) SendIKE(local, remote netip.AddrPort, msg []byte) error {
 	return nil
 }
 
+// SendKeepalive sends the one octet that keeps a NAT mapping alive (RFC 3948,
+// Section 4) from local, which must be on the NAT-T port.
+func (p *Plane) SendKeepalive(local, remote netip.AddrPort) error {
+	i, err := p.socketFor(local.Addr().Unmap(), remote.Addr().Unmap())
+	if err != nil {
+		return err
+	}
+	to := netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
+	return p.lanes[0].natt[i].sendTo(local.Addr().Unmap(), to, [][]byte{{esp.Keepalive}})
+}
+
 // sendTo sends one datagram gathered from parts; it allocates, and is meant
 // for IKE.
 func (s *socket) sendTo(local netip.Addr, remote netip.AddrPort, parts [][]byte) error {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -182,6 +183,7 @@ func (e *end) open(cfg Config) {
 	if cfg.Queues == 0 {
 		cfg.Queues = 2
 	}
+	cfg.Logger = slog.New(slog.NewTextHandler(e.t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	cfg.Upcalls = dataplane.Upcalls{
 		Event: func(ev dataplane.Event) { e.mu.Lock(); e.events = append(e.events, ev); e.mu.Unlock() },
 		IKE: func(local, remote netip.AddrPort, msg []byte) {

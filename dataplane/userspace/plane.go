@@ -208,32 +208,40 @@ func (p *Plane) openSockets() error {
 	return nil
 }
 
-// openAddress binds everything on one address. The index of its sockets is the
-// same in every list.
-func (p *Plane) openAddress(a netip.Addr) error {
-	o := socketOptions{mark: p.cfg.Mark}
-	ike, err := openUDP(netip.AddrPortFrom(a, p.cfg.IKEPort), o)
-	if err != nil {
-		return err
-	}
-	p.ike = append(p.ike, ike)
-	o.reusePort = true
-	o.gro = !p.cfg.NoUDPCoalesce
-	for _, l := range p.lanes {
-		s, err := openUDP(netip.AddrPortFrom(a, p.cfg.NATTPort), o)
+// openAddress binds everything on one address, or nothing. The index of its
+// sockets is the same in every list.
+func (p *Plane) openAddress(a netip.Addr) (err error) {
+	var opened []*socket
+	defer func() {
 		if err != nil {
-			return err
+			for _, s := range opened {
+				s.close()
+			}
 		}
-		l.natt = append(l.natt, s)
+	}()
+	open := func(port uint16, o socketOptions) {
+		if err == nil {
+			var s *socket
+			if s, err = openSocket(netip.AddrPortFrom(a, port), o); err == nil {
+				opened = append(opened, s)
+			}
+		}
 	}
-	if p.cfg.NoRaw {
-		return nil
+	open(p.cfg.IKEPort, socketOptions{mark: p.cfg.Mark})
+	for range p.lanes {
+		open(p.cfg.NATTPort, socketOptions{mark: p.cfg.Mark, reusePort: true, gro: !p.cfg.NoUDPCoalesce})
 	}
-	raw, err := openRaw(a, p.cfg.Mark)
+	if !p.cfg.NoRaw {
+		open(0, socketOptions{mark: p.cfg.Mark, raw: true})
+	}
 	if err != nil {
 		return err
 	}
-	p.rawS = append(p.rawS, raw)
+	p.ike = append(p.ike, opened[0])
+	for i, l := range p.lanes {
+		l.natt = append(l.natt, opened[1+i])
+	}
+	p.rawS = append(p.rawS, opened[1+len(p.lanes):]...)
 	return nil
 }
 

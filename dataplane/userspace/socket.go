@@ -108,41 +108,42 @@ func newSendCall() *call {
 
 func (s *socket) close() error { return s.file.Close() }
 
-// socketOptions say how to open a UDP socket.
+// socketOptions say how to open a socket.
 type socketOptions struct {
+	raw       bool // ESP as IP protocol 50 instead of UDP
 	reusePort bool
 	gro       bool
 	mark      uint32
 }
 
-// openUDP binds a UDP socket. IPv4 leaves the DF bit clear: an outer packet
+// openSocket binds a socket. IPv4 leaves the DF bit clear: an outer packet
 // larger than the path is fragmented on the way instead of lost, whatever
 // happens to ICMP (RFC 4459, Section 3.1). Inner packets are sized so that this
 // does not happen on a path of the expected MTU.
-func openUDP(local netip.AddrPort, o socketOptions) (*socket, error) {
-	family := unix.AF_INET
+func openSocket(local netip.AddrPort, o socketOptions) (*socket, error) {
+	family, kind, proto, name := unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_UDP, "UDP"
 	if local.Addr().Is6() {
 		family = unix.AF_INET6
 	}
-	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
-	if err != nil {
-		return nil, fmt.Errorf("userspace: socket for %v: %w", local, err)
+	if o.raw {
+		kind, proto, name = unix.SOCK_RAW, unix.IPPROTO_ESP, "raw ESP"
 	}
-	if err := setUpUDP(fd, local, o); err != nil {
+	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
+	if err != nil {
+		return nil, fmt.Errorf("userspace: %s socket for %v: %w", name, local, err)
+	}
+	if err := setUp(fd, local, o); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("userspace: UDP %v: %w", local, err)
+		return nil, fmt.Errorf("userspace: %s %v: %w", name, local, err)
 	}
 	return newSocket(fd, local)
 }
 
-func setUpUDP(fd int, local netip.AddrPort, o socketOptions) error {
+func setUp(fd int, local netip.AddrPort, o socketOptions) error {
 	setBuffers(fd)
-	if err := setCommon(fd, local.Addr(), o.mark); err != nil {
-		return err
-	}
-	if o.reusePort {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
-			return fmt.Errorf("SO_REUSEPORT: %w", err)
+	for _, opt := range o.list(local.Addr().Is6()) {
+		if err := unix.SetsockoptInt(fd, opt.level, opt.name, opt.value); err != nil {
+			return fmt.Errorf("%s: %w", opt.title, err)
 		}
 	}
 	if err := unix.Bind(fd, sockaddr(local)); err != nil {
@@ -155,26 +156,34 @@ func setUpUDP(fd int, local netip.AddrPort, o socketOptions) error {
 	return nil
 }
 
-// openRaw opens a socket for ESP as IP protocol 50.
-func openRaw(local netip.Addr, mark uint32) (*socket, error) {
-	family := unix.AF_INET
-	if local.Is6() {
-		family = unix.AF_INET6
+type sockopt struct {
+	title              string
+	level, name, value int
+}
+
+func (o *socketOptions) list(v6 bool) []sockopt {
+	list := []sockopt{
+		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT},
+		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
+		{"IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
 	}
-	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ESP)
-	if err != nil {
-		return nil, fmt.Errorf("userspace: raw ESP socket for %v: %w", local, err)
+	if v6 {
+		list = []sockopt{
+			{"IPV6_MTU_DISCOVER", unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT},
+			{"IPV6_RECVPKTINFO", unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
+			{"IPV6_RECVTCLASS", unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1},
+		}
 	}
-	setBuffers(fd)
-	if err := setCommon(fd, local, mark); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("userspace: raw ESP %v: %w", local, err)
+	if v6 && !o.raw { // a raw socket refuses the option, and carries one family anyway
+		list = append(list, sockopt{"IPV6_V6ONLY", unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1})
 	}
-	if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(local, 0))); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("userspace: raw ESP %v: bind: %w", local, err)
+	if o.mark != 0 {
+		list = append(list, sockopt{"SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(o.mark)})
 	}
-	return newSocket(fd, netip.AddrPortFrom(local, 0))
+	if o.reusePort {
+		list = append(list, sockopt{"SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1})
+	}
+	return list
 }
 
 // setBuffers asks for large buffers; without the right to exceed the system's
@@ -185,35 +194,6 @@ func setBuffers(fd int) {
 			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, o[1], socketBuffer)
 		}
 	}
-}
-
-func setCommon(fd int, local netip.Addr, mark uint32) error {
-	type option struct {
-		name              string
-		level, opt, value int
-	}
-	options := []option{
-		{"IP_MTU_DISCOVER", unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_DONT},
-		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
-		{"IP_RECVTOS", unix.IPPROTO_IP, unix.IP_RECVTOS, 1},
-	}
-	if local.Is6() {
-		options = []option{
-			{"IPV6_V6ONLY", unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1},
-			{"IPV6_MTU_DISCOVER", unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_DONT},
-			{"IPV6_RECVPKTINFO", unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
-			{"IPV6_RECVTCLASS", unix.IPPROTO_IPV6, unix.IPV6_RECVTCLASS, 1},
-		}
-	}
-	if mark != 0 {
-		options = append(options, option{"SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(mark)})
-	}
-	for _, o := range options {
-		if err := unix.SetsockoptInt(fd, o.level, o.opt, o.value); err != nil {
-			return fmt.Errorf("%s: %w", o.name, err)
-		}
-	}
-	return nil
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {

@@ -43,13 +43,12 @@ func (p *inner) limit(innerMTU int) int {
 	return innerMTU
 }
 
-// report writes the error for pkt, unless there were enough this second or
-// pkt is itself an ICMP message or a later fragment (RFC 1122, Section 3.2.2).
+// report writes the error for pkt, unless there were enough this second.
 func (t *tooBig) report(pkt []byte, in *inner, mtu int, now int64) {
 	if t.second != now {
 		t.second, t.n = now, 0
 	}
-	if t.n++; t.n > icmpPerSecond || in.proto == protoICMP || in.proto == protoICMPv6 || !in.ports && in.proto != protoTCP && !in.plain {
+	if t.n++; t.n > icmpPerSecond || !in.answerable() {
 		return
 	}
 	var n int
@@ -60,6 +59,22 @@ func (t *tooBig) report(pkt []byte, in *inner, mtu int, now int64) {
 	}
 	setIovec(&t.iov[0], t.buf[:vnetSize+n])
 	_ = t.writer.writeFrame(t.iov[:]) // a lost error is sent again for the next packet
+}
+
+// answerable: no error answers an ICMP error, a later fragment or a packet to
+// many (RFC 1122, Section 3.2.2; RFC 4443, Section 2.4 (e), which excepts
+// packet too big from the last).
+func (p *inner) answerable() bool {
+	kind := p.srcPort >> 8 // of ICMP
+	switch {
+	case p.proto == protoICMPv6:
+		return p.ports && kind >= 128
+	case p.v6:
+		return true
+	case p.proto == protoICMP && (!p.ports || kind == 3 || kind == 4 || kind == 5 || kind == 11 || kind == 12):
+		return false
+	}
+	return (p.plain || p.ports) && !p.dst.IsMulticast()
 }
 
 func buildTooBig4(b, pkt []byte, mtu int) int {

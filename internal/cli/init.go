@@ -99,7 +99,12 @@ func writeConfig(env *Env, path, name, state string) error {
 
 func (r initReport) write(w io.Writer) {
 	fmt.Fprintf(w, "configuration  %s\nstate          %s\nCA             %s\n", r.Config, r.State, r.CA)
-	fmt.Fprintf(w, "\nNext, as root:\n  sallyport serve                            # in another terminal, or as a service\n")
-	fmt.Fprintf(w, "  sallyport user add alice\n  sallyport device add laptop --user alice\n")
-	fmt.Fprintf(w, "  sallyport device profile laptop --for swanctl\n")
+	flag := ""
+	if r.Config != defaultConfig {
+		flag = " --config " + r.Config
+	}
+	fmt.Fprintf(w, "\nNext, as root:\n  sallyport serve%s   # in another terminal, or as a service\n", flag)
+	for _, verb := range []string{"user add alice", "device add laptop --user alice", "device profile laptop --for swanctl"} {
+		fmt.Fprintf(w, "  sallyport %s%s\n", verb, flag)
+	}
 }

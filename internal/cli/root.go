@@ -28,6 +28,7 @@ var verbs = []func(*Env) *cobra.Command{
 	newDevice,
 	newSessions,
 	newConnect,
+	newBench,
 	newConfig,
 	newVersion,
 	newMan,

@@ -86,7 +86,7 @@ func logger(env *Env, l config.Logging, level *slog.LevelVar) *slog.Logger {
 
 // asText writes values that know their own text as that text, in JSON too.
 func asText(_ []string, a slog.Attr) slog.Attr {
-	if s, ok := a.Value.Any().(fmt.Stringer); ok {
+	if s, ok := a.Value.Any().(fmt.Stringer); ok && a.Value.Kind() == slog.KindAny {
 		a.Value = slog.StringValue(s.String())
 	}
 	return a

@@ -93,12 +93,12 @@ func (e *Env) writeStatus(w io.Writer, st gateway.Status) {
 
 // writeRefusal answers "why did it fail" in at most five lines.
 func (e *Env) writeRefusal(w io.Writer, r gateway.Refusal) {
-	fmt.Fprintf(w, "  %s  %v  %v  %s", r.Last.Local().Format(time.DateTime), r.Remote.Addr(), r.PeerKind, r.Reason)
+	fmt.Fprintf(w, "  %s  %v  %v  %s", r.Last.Local().Format(time.DateTime), r.Remote, r.Client, r.Reason)
 	if r.Times > 1 {
 		fmt.Fprintf(w, " (%d times)", r.Times)
 	}
 	fmt.Fprintln(w)
-	for _, line := range []struct{ name, text string }{{"peer", r.PeerID}, {"nearest", r.Nearest}, {"fix", r.Fix}} {
+	for _, line := range []struct{ name, text string }{{"peer", r.Peer}, {"nearest", r.Nearest}, {"fix", r.Fix}} {
 		if line.text != "" {
 			fmt.Fprintf(w, "      %s: %s\n", line.name, line.text)
 		}

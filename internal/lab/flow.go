@@ -64,6 +64,12 @@ func (h *Host) StartFlow(ctx context.Context, to *Host, dst netip.Addr, perSecon
 		back.Close()
 		return nil, err
 	}
+	// A reader that is scheduled late must not look like a lossy network.
+	for _, c := range []any{out, back} {
+		if c, ok := c.(*net.UDPConn); ok {
+			c.SetReadBuffer(4 << 20)
+		}
+	}
 	f := &Flow{out: out, back: back, stop: make(chan struct{}), seen: map[uint64]bool{}}
 	f.stopped.Go(func() { f.send(time.Second/time.Duration(perSecond), max(size, flowHeader)) })
 	f.readers.Go(f.reflect)

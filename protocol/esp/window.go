@@ -1,7 +1,5 @@
 package esp
 
-import "math/bits"
-
 // MaxWindow bounds the window: 64 Ki packets are 8 KiB of bitmap per SA, and
 // Extend needs it to be far below 2^31.
 const MaxWindow = 1 << 16
@@ -13,15 +11,15 @@ const MaxWindow = 1 << 16
 type Window struct {
 	top    uint64   // highest number accepted
 	size   uint64   // numbers in (top-size, top] are judged one by one
-	blocks []uint64 // a power of two, with one block to spare (RFC 6479, Section 2)
+	blocks []uint64 // one more than size needs (RFC 6479, Section 2)
 }
 
 // NewWindow makes a window of size packets, rounded up to whole blocks, at
-// least 64 and at most MaxWindow.
+// least 64 and at most MaxWindow. The ring is not a power of two: that would
+// double the memory of the usual window to save a division.
 func NewWindow(size uint32) *Window {
 	n := (uint64(min(max(size, 64), MaxWindow)) + 63) / 64
-	ring := uint64(1) << bits.Len64(n) // > n, so one block is always spare
-	return &Window{size: n * 64, blocks: make([]uint64, ring)}
+	return &Window{size: n * 64, blocks: make([]uint64, n+1)}
 }
 
 // Top is the highest sequence number accepted so far.

@@ -59,7 +59,8 @@ type setup struct {
 	gatewayTrusts   *labtest.Authority
 	gatewayName     string // whom the client wants
 	crl             []byte // both ends have it
-	quickDPD        bool   // a vanished peer must be noticed as soon as the end can be told to
+	clientDPD       bool   // the client notices a vanished gateway as soon as it can be told to
+	gatewayDPD      bool   // and the other way round
 }
 
 // credentials are an end's identity.

@@ -3,7 +3,12 @@ package matrix
 import (
 	"context"
 	"flag"
+	"fmt"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,11 +88,48 @@ func newWorld(t *testing.T, client, gateway kind) *world {
 }
 
 func startGateway(t *testing.T, h *lab.Host, k kind) (gatewayEnd, error) {
+	if k == ours && !*control {
+		return &ourGateway{host: h, program: program(t)}, nil
+	}
 	return startSwan(t.Context(), h)
 }
 
 func startClient(t *testing.T, h *lab.Host, k kind) (clientEnd, error) {
+	if k == ours && !*control {
+		return &ourClient{host: h, program: program(t)}, nil
+	}
 	return startSwan(t.Context(), h)
+}
+
+// program builds sallyport, once.
+func program(t *testing.T) string {
+	t.Helper()
+	build.once.Do(func() {
+		if build.dir, build.err = os.MkdirTemp("", "sallyport-matrix"); build.err != nil {
+			return
+		}
+		c := exec.Command("go", "build", "-trimpath", "-o", build.dir, "sallyport/cmd/sallyport")
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			build.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if build.err != nil {
+		t.Fatal("build sallyport:", build.err)
+	}
+	return filepath.Join(build.dir, "sallyport")
+}
+
+var build struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(build.dir)
+	os.Exit(code)
 }
 
 func (w *world) run(t *testing.T, c testCase) {

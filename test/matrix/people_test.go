@@ -38,7 +38,8 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 	s := setup{
 		ike: c.ike, esp: c.esp, gatewayIKE: c.ike, gatewayESP: c.esp, gatewayAddr: gateway4, gatewayName: gatewayName,
 		clientTrusts: p.ca, gatewayTrusts: p.ca,
-		quickDPD: scenarios[c.scenario].slow,
+		clientDPD:  c.scenario == "gateway-vanishes" || c.scenario == "nat-rebinds",
+		gatewayDPD: c.scenario == "client-vanishes",
 	}
 	if c.ipv6 {
 		s.gatewayAddr = gateway6
@@ -49,6 +50,8 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 	switch c.scenario {
 	case "weak-ike-proposal", "weak-esp-proposal":
 		s.gatewayIKE, s.gatewayESP = strongIKE, strongESP
+	case "client-asks-for-other-name":
+		s.gatewayName = "other.example.org"
 	case "client-expired":
 		client.Expired = true
 	case "gateway-expired":
@@ -76,6 +79,8 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		s.crl = p.ca.CRL(t, s.client.chain[0])
 	case "gateway-revoked":
 		s.crl = p.ca.CRL(t, s.gateway.chain[0])
+	default:
+		s.crl = p.ca.CRL(t)
 	}
 	return s
 }
