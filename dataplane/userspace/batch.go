@@ -18,8 +18,9 @@ const (
 	controlSize   = 96 // source address, UDP_SEGMENT and TOS
 )
 
-// maxSealed is the room one more ESP packet may need: 64 KB and every overhead.
-const maxSealed = 65536 + 256
+// sendOctets is how much is gathered before a batch is sent while more frames
+// are waiting: a full train goes at once, single packets go many in one call.
+const sendOctets = 32 << 10
 
 // batch collects sealed packets and sends them. Packets of equal size on one
 // path make a train, which the kernel cuts (UDP_SEGMENT); a shorter one ends it.
@@ -96,8 +97,11 @@ func (b *batch) reserve(n, size int) {
 // fits tells whether n packets can be sealed into an empty batch at all.
 func (b *batch) fits(n, size int) bool { return n*size <= len(b.arena) }
 
-// sendFull sends the trains that can grow no more.
+// sendFull sends the trains that can grow no more, when that is worth a call.
 func (b *batch) sendFull() {
+	if b.sent == b.n || b.used-b.trains[b.sent].start < sendOctets {
+		return
+	}
 	end := b.n
 	if end > b.sent && !b.trains[end-1].full {
 		end--
@@ -139,6 +143,7 @@ func (b *batch) sendRun(s messageSink, first, n int) {
 	for n > 0 {
 		sent, err := s.send(b.call, b.msgs[first:first+n])
 		if sent > 0 {
+			b.lane.counters.MessagesSent.Add(uint64(sent))
 			first, n = first+sent, n-sent
 			continue
 		}

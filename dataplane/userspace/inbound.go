@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,10 +12,15 @@ import (
 	"sallyport/protocol/esp"
 )
 
-// Sizes of one receive call.
+// A receive call takes several messages into one buffer. With UDP_GRO a
+// message is up to 64 KiB, and more than eight would leave the cache before
+// they are opened; without, each is one datagram, and more of them share the
+// cost of the call. A datagram above 16 KiB is then no ESP of ours, and no IKE
+// message that would not have been fragmented (RFC 7383).
 const (
-	receiveMessages = 8        // 64 KiB each; more would leave the cache before they are opened
-	receiveBuffer   = 65536    //
+	receiveBuffer   = 512 << 10
+	receiveMessages = 32
+	receiveTrains   = 8
 	flushOctets     = 32 << 10 // a batch this large is written at once, while it is in the cache
 )
 
@@ -34,6 +38,8 @@ type receiver struct {
 	names   [receiveMessages][unix.SizeofSockaddrInet6]byte
 	control [receiveMessages][256]byte
 	buf     []byte
+	n       int // messages of one call
+	size    int // octets for each
 
 	info   received
 	in     inner
@@ -54,17 +60,23 @@ const (
 func newReceiver(p *Plane, l *lane, s *socket, kind socketKind, w frameSink) *receiver {
 	r := &receiver{
 		plane: p, lane: l, socket: s, kind: kind, out: newCoalescer(p, l, w),
-		buf:    make([]byte, receiveMessages*receiveBuffer),
+		buf: make([]byte, receiveBuffer), n: receiveMessages,
 		events: make([]dataplane.Event, 0, 64),
 	}
-	for i := range r.msgs {
-		setIovec(&r.iov[i], r.buf[i*receiveBuffer:(i+1)*receiveBuffer])
+	if kind == kindIKE || kind == kindNATT && !p.cfg.NoUDPCoalesce {
+		r.n = receiveTrains
+	}
+	r.size = receiveBuffer / r.n
+	for i := range r.n {
+		setIovec(&r.iov[i], r.message(i))
 		h := &r.msgs[i].hdr
 		h.Name, h.Iov, h.Control = &r.names[i][0], &r.iov[i], &r.control[i][0]
 		h.SetIovlen(1)
 	}
 	return r
 }
+
+func (r *receiver) message(i int) []byte { return r.buf[i*r.size:][:r.size] }
 
 // run reads until the plane is closed, as sender.run does.
 func (r *receiver) run() {
@@ -87,19 +99,24 @@ func (r *receiver) run() {
 
 func (r *receiver) round() error {
 	defer r.plane.contain("inbound", r.lane, r.abandon)
-	for i := range r.msgs {
+	for i := range r.n {
 		r.msgs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		r.msgs[i].hdr.SetControllen(len(r.control[i]))
 	}
-	n, err := r.socket.receive(r.msgs[:])
+	n, err := r.socket.receive(r.msgs[:r.n])
 	if err != nil {
 		return err
 	}
-	r.now = time.Now().Unix()
+	r.now = r.plane.clock()
+	r.lane.counters.MessagesReceived.Add(uint64(n))
 	for i := range n {
 		m := &r.msgs[i]
+		if m.hdr.Flags&unix.MSG_TRUNC != 0 {
+			r.lane.counters.Malformed.Add(1)
+			continue
+		}
 		r.info.parse(r.control[i][:m.hdr.Controllen])
-		r.datagrams(r.names[i][:], r.buf[i*receiveBuffer:][:m.len])
+		r.datagrams(r.names[i][:], r.message(i)[:m.len])
 	}
 	r.flush()
 	return nil

@@ -3,7 +3,6 @@ package userspace
 import (
 	"errors"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,7 +55,7 @@ func (s *sender) round() (err error) {
 	if err != nil {
 		return err
 	}
-	s.now = time.Now().Unix()
+	s.now = s.plane.clock()
 	for range roundMax {
 		s.handle(n)
 		s.batch.sendFull()
@@ -82,6 +81,7 @@ const roundMax = 256
 // handle takes one frame: parse, find the SA, cut, seal.
 func (s *sender) handle(n int) {
 	c := &s.lane.counters
+	c.FramesRead.Add(1)
 	if n < vnetSize {
 		c.FrameMalformed.Add(1)
 		return

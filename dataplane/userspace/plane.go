@@ -35,6 +35,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
@@ -101,6 +102,7 @@ type Plane struct {
 	gsoRefused atomic.Int32
 	tunUSO     bool
 
+	epoch   time.Time // second 0 of the clock
 	closed  atomic.Bool
 	done    chan struct{}
 	workers sync.WaitGroup
@@ -135,7 +137,7 @@ func Open(cfg Config) (*Plane, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), done: make(chan struct{})}
+	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), epoch: newEpoch(), done: make(chan struct{})}
 	p.tunSegment.Store(!cfg.NoTUNOffload)
 	p.udpSegment.Store(!cfg.NoUDPSegment)
 	for _, step := range []func() error{p.openDevice, p.openSockets, p.openMeter} {
@@ -265,6 +267,21 @@ func (p *Plane) start() {
 	for _, s := range p.rawS {
 		p.workers.Go(newReceiver(p, first, s, kindRaw, newFrameWriter(first.queue)).run)
 	}
+}
+
+// newEpoch lies a second back, so that 0 can mean never.
+func newEpoch() time.Time { return time.Now().Add(-time.Second) }
+
+// clock counts seconds and does not follow a clock that is set: lifetimes must
+// neither end nor stretch because of NTP.
+func (p *Plane) clock() int64 { return int64(time.Since(p.epoch) / time.Second) }
+
+// deadline is a time on that clock, rounded up; the zero time is never.
+func (p *Plane) deadline(t time.Time) int64 {
+	if t.IsZero() {
+		return math.MaxInt64
+	}
+	return int64((t.Sub(p.epoch) + time.Second - 1) / time.Second)
 }
 
 // Name is the TUN device's name as the kernel gave it.
