@@ -21,7 +21,7 @@ import (
 // with a line here and its own command.
 type contestant struct {
 	name   string
-	target string                        // the address of side b that iperf3 connects to
+	target string                         // the address of side b that iperf3 connects to
 	end    func(side, ns string) []string // arguments of the end's process, nil for none
 }
 

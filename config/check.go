@@ -1,0 +1,142 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// check judges the sense of a configuration whose form is right. Each section
+// has its own function; each reports as many faults as it finds.
+func (d *decoder) check(c *Config, now time.Time) {
+	d.checkGateway(&c.Gateway)
+	for i := range c.Zones {
+		z := &c.Zones[i]
+		d.checkZone(z, now)
+	}
+	d.checkOverlaps(c.Zones)
+}
+
+// errorAt reports a fault of a key's value, unless the value could not even be
+// read: one fault, one message.
+func (d *decoder) errorAt(key, hint, format string, args ...any) {
+	d.at(Error, key, hint, format, args...)
+}
+
+func (d *decoder) warnAt(key, hint, format string, args ...any) {
+	d.at(Warning, key, hint, format, args...)
+}
+
+func (d *decoder) at(s Severity, key, hint, format string, args ...any) {
+	for k := key; k != ""; k = k[:max(strings.LastIndexAny(k, ".["), 0)] {
+		if d.broken[k] {
+			return
+		}
+	}
+	at, ok := d.places[key]
+	for k := key; !ok && k != ""; at, ok = d.places[k] {
+		k = k[:max(strings.LastIndexAny(k, ".["), 0)]
+	}
+	d.report(s, at, key, hint, format, args...)
+}
+
+func (d *decoder) checkGateway(g *Gateway) {
+	d.checkName("gateway.name", g.Name)
+	for i, name := range g.Names {
+		key := fmt.Sprintf("gateway.names[%d]", i)
+		d.checkName(key, name)
+		if name == g.Name || slices.Contains(g.Names[:i], name) {
+			d.errorAt(key, "remove it", "%q is here twice", name)
+		}
+	}
+	for i, l := range g.Listen {
+		if slices.Contains(g.Listen[:i], l) {
+			d.errorAt(fmt.Sprintf("gateway.listen[%d]", i), "remove it", "%q is here twice", l)
+		}
+	}
+	if g.Ports.IKE == g.Ports.NATT {
+		d.errorAt("gateway.ports.natt", "the usual ports are 500 and 4500", "both ports are %d", g.Ports.IKE)
+	}
+	d.checkPath("gateway.state", g.State)
+	d.checkPath("gateway.control.socket", g.Control.Socket)
+	const longestSocket = 107 // sun_path has 108 octets, one of them the closing zero
+	if len(g.Control.Socket) > longestSocket {
+		d.errorAt("gateway.control.socket", "choose a shorter path", "%d octets; a Unix socket's path has at most %d", len(g.Control.Socket), longestSocket)
+	}
+	if !validInterface(g.Dataplane.Device) {
+		d.errorAt("gateway.dataplane.device", "", "%q cannot name an interface", g.Dataplane.Device)
+	}
+	d.checkLimits(g.Limits)
+}
+
+func (d *decoder) checkLimits(l Limits) {
+	if l.CookieAfter > l.HalfOpen {
+		d.errorAt("gateway.limits.cookie_after", "", "%d is above half_open, %d: no cookie would ever be asked", l.CookieAfter, l.HalfOpen)
+	}
+	if l.PerSource > l.HalfOpen {
+		d.errorAt("gateway.limits.per_source", "", "%d is above half_open, %d: it would limit nothing", l.PerSource, l.HalfOpen)
+	}
+}
+
+// checkName wants what can stand in a certificate and be typed by a user.
+func (d *decoder) checkName(key, name string) {
+	if _, err := netip.ParseAddr(name); err == nil || validDomain(name) {
+		return
+	}
+	hint := "for example vpn.example.org"
+	if lower := strings.ToLower(name); validDomain(lower) {
+		hint = "write it in lower case: " + lower
+	}
+	d.errorAt(key, hint, "%q is neither a DNS name nor an IP address", name)
+}
+
+// validDomain follows RFC 1123, Section 2.1, in lower case.
+func validDomain(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' ||
+			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// validZoneName keeps zone names usable in keys, file names and metrics.
+func validZoneName(s string) bool {
+	return s != "" && len(s) <= 32 && s[0] >= 'a' && s[0] <= 'z' &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func (d *decoder) checkPath(key, file string) {
+	if file == "" || !filepath.IsAbs(file) {
+		d.errorAt(key, "a path that begins with / means the same wherever the gateway is started", "%q is not an absolute path", file)
+	}
+}
+
+// overlap is two zones that would give out the same addresses.
+func (d *decoder) checkOverlaps(zones Zones) {
+	for i := range zones {
+		for j := range i {
+			d.checkOverlap(&zones[i], &zones[j], "ipv4", zones[i].Pool.IPv4, zones[j].Pool.IPv4)
+			d.checkOverlap(&zones[i], &zones[j], "ipv6", zones[i].Pool.IPv6, zones[j].Pool.IPv6)
+		}
+	}
+}
+
+func (d *decoder) checkOverlap(z, earlier *Zone, family string, a, b netip.Prefix) {
+	key := fmt.Sprintf("zones.%s.pool.%s", z.Name, family)
+	if !a.IsValid() || !b.IsValid() || !a.Overlaps(b) || d.broken["zones."+earlier.Name+".pool."+family] {
+		return
+	}
+	hint := "give each zone its own network"
+	if !d.written[key] {
+		hint = fmt.Sprintf("the default serves one zone only: write pool: {%s: ...} in each", family)
+	}
+	d.errorAt(key, hint, "%s overlaps %s of zone %s", a, b, earlier.Name)
+}

@@ -1,0 +1,234 @@
+package config
+
+import (
+	"fmt"
+	"net/mail"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+func (d *decoder) checkZone(z *Zone, now time.Time) {
+	base := "zones." + z.Name
+	if z.Protocol == "l2tp" {
+		d.errorAt(base+".protocol", "use ikev2, or keep this zone for a later version", "L2TP zones are not in this version")
+		return
+	}
+	d.checkPolicy(base+".policy", z, now)
+	d.checkAuth(base+".auth", z.Auth)
+	d.checkIdentity(base+".identity", z.Identity)
+	d.checkPool(base+".pool", z)
+	d.checkDNS(base+".dns", z)
+	d.checkRoutes(base, z)
+	d.checkRekey(base+".rekey", z.Rekey)
+	d.checkLifetime(base+".auth_lifetime", z.AuthLifetime)
+	d.checkTrust(base+".trust", z.Trust)
+	for i, w := range z.Waivers {
+		d.checkWaiver(fmt.Sprintf("%s.waivers[%d]", base, i), w, now)
+	}
+}
+
+// later are the ways to prove who one is that come with later versions.
+var later = []string{"eap-tls", "peap", "eap-ttls", "eap-mschapv2"}
+
+func (d *decoder) checkAuth(key string, methods []string) {
+	if len(methods) == 0 {
+		d.errorAt(key, "write [certificate]", "a zone needs a way to prove who a client is")
+	}
+	for i, m := range methods {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case slices.Contains(methods[:i], m):
+			d.errorAt(at, "remove it", "%q is here twice", m)
+		case m == "certificate":
+		case slices.Contains(later, m):
+			d.errorAt(at, "use certificate", "%q is not in this version", m)
+		case m == "psk" || m == "pap" || m == "chap" || m == "mschapv2":
+			d.errorAt(at, "use certificate", "%q is never accepted", m)
+		default:
+			d.errorAt(at, suggest(m, append([]string{"certificate"}, later...)), "%q is no way to prove who a client is", m)
+		}
+	}
+}
+
+func (d *decoder) checkIdentity(key string, id Identity) {
+	if id.ID != "" && !validID(id.ID) {
+		d.errorAt(key+".id", "for example vpn.example.org", "%q is no DNS name, IP address or e-mail address", id.ID)
+	}
+	switch {
+	case id.Certificate != "" && id.Key == "":
+		d.errorAt(key+".key", "name the file of its private key", "a certificate is of no use without its key")
+	case id.Key != "" && id.Certificate == "":
+		d.errorAt(key+".certificate", "name the file of its certificate", "a key is of no use without its certificate")
+	}
+	for name, file := range map[string]string{"certificate": id.Certificate, "key": id.Key} {
+		if file != "" {
+			d.checkPath(key+"."+name, file)
+		}
+	}
+}
+
+// validID accepts the identities that we send as ID_FQDN, ID_IPV4_ADDR,
+// ID_IPV6_ADDR and ID_RFC822_ADDR (RFC 7296, Section 3.5).
+func validID(s string) bool {
+	if a, err := mail.ParseAddress(s); err == nil && a.Address == s {
+		return true
+	}
+	_, err := netip.ParseAddr(s)
+	return err == nil || validDomain(s)
+}
+
+const (
+	// smallestIPv4Pool leaves five clients beside the gateway.
+	smallestIPv4Pool = 29
+	// smallestIPv6Pool is what clients that ask for a prefix of their own can
+	// still be told (RFC 7296, Section 3.15.1).
+	smallestIPv6Pool = 120
+)
+
+func (d *decoder) checkPool(key string, z *Zone) {
+	v4, v6 := z.Pool.IPv4, z.Pool.IPv6
+	if !v4.IsValid() && !v6.IsValid() {
+		d.errorAt(key, "remove one of the two", "neither IPv4 nor IPv6: clients would get no address")
+	}
+	d.checkNetwork(key+".ipv4", v4, true, smallestIPv4Pool)
+	d.checkNetwork(key+".ipv6", v6, false, smallestIPv6Pool)
+	if !v6.IsValid() && slices.ContainsFunc(z.Routes, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
+		d.warnAt(key+".ipv6", "remove the key; the default is a private network that needs no IPv6 provider", "clients take all traffic through the tunnel, but their own IPv6 will go past it")
+	}
+}
+
+func (d *decoder) checkNetwork(key string, p netip.Prefix, v4 bool, smallest int) {
+	switch {
+	case !p.IsValid():
+	case p.Addr().Is4() != v4:
+		d.errorAt(key, "put it under the other key", "%s is of the other family", p)
+	case p.Bits() > smallest:
+		d.errorAt(key, fmt.Sprintf("write at least a /%d", smallest), "%s is too small for a pool", p)
+	case p.Bits() < 8:
+		d.errorAt(key, "", "%s is too large for a pool", p)
+	case p.Addr().IsMulticast(), p.Addr().IsLoopback(), p.Addr().IsLinkLocalUnicast():
+		d.errorAt(key, "take a private network, such as 10.60.0.0/16 or fd00:60::/64", "%s cannot be given to clients", p)
+	}
+}
+
+func (d *decoder) checkDNS(key string, z *Zone) {
+	for i, s := range z.DNS.Servers {
+		d.checkServer(fmt.Sprintf("%s.servers[%d]", key, i), s, z.Pool)
+	}
+	for name, domains := range map[string][]string{"search": z.DNS.Search, "split": z.DNS.Split} {
+		for i, domain := range domains {
+			if !validDomain(domain) {
+				d.errorAt(fmt.Sprintf("%s.%s[%d]", key, name, i), "write it in lower case, without a dot at either end", "%q is not a domain", domain)
+			}
+		}
+	}
+	if len(z.DNS.Search) > 0 {
+		d.warnAt(key+".search", "set search domains on the clients", "no client is told in this version: IKEv2 itself cannot carry them")
+	}
+	if len(z.DNS.Split) > 0 && len(z.DNS.Servers) == 0 {
+		d.errorAt(key+".split", "add servers", "split domains need a resolver inside the tunnel")
+	}
+}
+
+func (d *decoder) checkServer(key string, s Server, pool Pool) {
+	switch {
+	case s.Gateway:
+	case s.Addr.Is4() && !pool.IPv4.IsValid(), s.Addr.Is6() && !pool.IPv6.IsValid():
+		d.warnAt(key, "", "clients have no address of that family to reach %s from", s.Addr)
+	case slices.Contains(pool.Gateway(), s.Addr):
+	case pool.IPv4.Contains(s.Addr), pool.IPv6.Contains(s.Addr):
+		d.errorAt(key, "move the resolver out of the pool", "%s is in the pool and may be given to a client", s.Addr)
+	}
+}
+
+func (d *decoder) checkRoutes(base string, z *Zone) {
+	if len(z.Routes) == 0 {
+		d.errorAt(base+".routes", "remove the key to let clients reach everything", "without routes clients reach nothing")
+	}
+	for i, p := range z.Routes {
+		at := fmt.Sprintf("%s.routes[%d]", base, i)
+		switch {
+		case !p.IsValid():
+			d.errorAt(at, "", "%q is not a network", none)
+		case slices.Contains(z.Routes[:i], p):
+			d.errorAt(at, "remove it", "%s is here twice", p)
+		}
+	}
+	if len(z.Reach) > 0 {
+		d.errorAt(base+".reach", "write routes", "reach belongs to L2TP zones")
+	}
+}
+
+func (d *decoder) checkRekey(key string, r Rekey) {
+	if d.broken[key+".ike"] || d.broken[key+".child"] {
+		return // one fault, one message
+	}
+	if r.Child > r.IKE {
+		d.errorAt(key+".child", "", "%s is longer than the life of the IKE SA, %s", formatDuration(r.Child), formatDuration(r.IKE))
+	}
+	if r.Margin*2 > r.Child {
+		d.errorAt(key+".margin", "", "%s is more than half of child, %s", formatDuration(r.Margin), formatDuration(r.Child))
+	}
+}
+
+// checkLifetime keeps AUTH_LIFETIME from becoming a login every few seconds.
+func (d *decoder) checkLifetime(key string, lifetime time.Duration) {
+	const shortest = 15 * time.Minute
+	if lifetime > 0 && lifetime < shortest {
+		d.errorAt(key, "write 0s for no limit", "%s is shorter than %s", formatDuration(lifetime), formatDuration(shortest))
+	}
+}
+
+func (d *decoder) checkTrust(key string, t Trust) {
+	for name, files := range map[string][]string{"cas": t.CAs, "crls": t.CRLs} {
+		for i, file := range files {
+			d.checkPath(fmt.Sprintf("%s.%s[%d]", key, name, i), file)
+		}
+	}
+	if t.Strict && len(t.CAs) > 0 && len(t.CRLs) == 0 {
+		d.warnAt(key+".cas", "add crls, or write strict: false", "clients of these CAs will be refused: there is no revocation list")
+	}
+}
+
+const (
+	// longestWaiver makes somebody look at a weakness at least once a year.
+	longestWaiver = 366
+	// soon is when an end date begins to be shown.
+	soon = 30
+)
+
+func (d *decoder) checkWaiver(key string, w Waiver, now time.Time) {
+	if w.Rule != "" && !slices.ContainsFunc(waivable, func(r rule) bool { return r.id == w.Rule }) {
+		d.errorAt(key+".rule", waivableHint(w.Rule), "%q cannot be waived", w.Rule)
+	}
+	for name, text := range map[string]string{"owner": w.Owner, "reason": w.Reason} {
+		if strings.TrimSpace(text) == "" {
+			d.errorAt(key+"."+name, "", "a waiver needs an %s", map[string]string{"owner": "owner", "reason": "honest reason"}[name])
+		}
+	}
+	if d.broken[key+".until"] {
+		return
+	}
+	until, today := w.Until.Format(time.DateOnly), now.UTC().Format(time.DateOnly)
+	switch {
+	case w.Expired(now):
+		d.errorAt(key+".until", "remove the waiver, or agree on a new end with "+quote(w.Owner), "the waiver of %s EXPIRED on %s (today is %s)", w.Rule, until, today)
+	case w.Until.After(now.AddDate(0, 0, longestWaiver)):
+		d.errorAt(key+".until", "write "+now.UTC().AddDate(0, 0, longestWaiver).Format(time.DateOnly)+" or earlier", "%s is more than %d days ahead", until, longestWaiver)
+	case w.Until.Before(now.AddDate(0, 0, soon)):
+		d.warnAt(key+".until", "ask "+quote(w.Owner)+" what comes after it", "the waiver of %s ends on %s", w.Rule, until)
+	}
+}
+
+func waivableHint(written string) string {
+	var ids []string
+	for _, r := range waivable {
+		if strings.EqualFold(r.id, written) {
+			return "write " + r.id
+		}
+		ids = append(ids, r.id+" ("+r.title+")")
+	}
+	return "this version can waive " + strings.Join(ids, " and ")
+}

@@ -1,0 +1,227 @@
+// Package config is Sallyport's own configuration: one YAML file, read
+// strictly, checked as a whole, and swapped as a whole.
+//
+// Unknown keys, duplicate keys, wrong types and values that make no sense are
+// reported all at once, each with its line, its column and what to write
+// instead. Every key has a safe default; the smallest useful file is
+//
+//	gateway: {name: vpn.example.org}
+//
+// The table in keys.go is the only place that knows what a key means, its
+// default and an example: the parser, the explanations, the JSON Schema and
+// the manual are all made from it.
+//
+// The file holds no secrets, by design: keys are named by file. Diagnostics
+// never show the value of a key that is not known, because a foreign key
+// ("psk:") may well hold one.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is one complete, checked configuration with every default filled in.
+// It is a plain value: nothing in it changes after Parse.
+type Config struct {
+	Gateway Gateway `yaml:"gateway"`
+	Zones   Zones   `yaml:"zones"`
+	Logging Logging `yaml:"logging"`
+}
+
+// Zones are the zones in the order of the file.
+type Zones []Zone
+
+// Gateway is what all zones share: name, addresses, state and limits.
+type Gateway struct {
+	Name      string    `yaml:"name"`
+	Names     []string  `yaml:"names"`
+	Listen    []Listen  `yaml:"listen"`
+	Ports     Ports     `yaml:"ports"`
+	State     string    `yaml:"state"`
+	Control   Control   `yaml:"control"`
+	Dataplane Dataplane `yaml:"dataplane"`
+	Limits    Limits    `yaml:"limits"`
+}
+
+// Listen is one place to listen: an interface or an address, never both.
+type Listen struct {
+	Interface string
+	Addr      netip.Addr
+}
+
+// Ports are the UDP ports (RFC 7296, Section 2 and Section 2.23).
+type Ports struct {
+	IKE  uint16 `yaml:"ike"`
+	NATT uint16 `yaml:"natt"`
+}
+
+// Control is the Unix socket that the command line talks to.
+type Control struct {
+	Socket string `yaml:"socket"`
+	Group  string `yaml:"group"` // empty: root alone
+}
+
+// Dataplane says how packets move.
+type Dataplane struct {
+	Kind    string `yaml:"kind"`   // userspace | null
+	Device  string `yaml:"device"` // name of the TUN device
+	MTU     int    `yaml:"mtu"`
+	Queues  int    `yaml:"queues"` // 0: one per processor
+	Offload bool   `yaml:"offload"`
+}
+
+// Limits bound what strangers and clients can make the gateway keep.
+type Limits struct {
+	Sessions    int `yaml:"sessions"`     // established sessions
+	HalfOpen    int `yaml:"half_open"`    // half-open IKE SAs in all
+	CookieAfter int `yaml:"cookie_after"` // half-open IKE SAs from which cookies are asked
+	PerSource   int `yaml:"per_source"`   // half-open IKE SAs of one source (IPv4 /32, IPv6 /64)
+}
+
+// Zone is one group of clients under the same rules.
+type Zone struct {
+	Name         string        `yaml:"-"` // the key of the zone in the file
+	Protocol     string        `yaml:"protocol"`
+	Policy       Policy        `yaml:"policy"`
+	Auth         []string      `yaml:"auth"`
+	Identity     Identity      `yaml:"identity"`
+	Pool         Pool          `yaml:"pool"`
+	DNS          DNS           `yaml:"dns"`
+	Routes       Prefixes      `yaml:"routes"`
+	Reach        Prefixes      `yaml:"reach"` // L2TP zones only
+	Rekey        Rekey         `yaml:"rekey"`
+	DPD          time.Duration `yaml:"dpd"`
+	Fragment     int           `yaml:"fragment"` // octets of the IP packet; 0: off
+	MOBIKE       bool          `yaml:"mobike"`
+	AuthLifetime time.Duration `yaml:"auth_lifetime"` // 0: no limit
+	Encap        string        `yaml:"encapsulation"` // forced | auto
+	Sessions     int           `yaml:"sessions"`      // live sessions of one device
+	Trust        Trust         `yaml:"trust"`
+	Waivers      []Waiver      `yaml:"waivers"`
+}
+
+// Policy is a built-in policy by name, or own lists of proposals in keywords
+// ("aes256gcm16-prfsha384-ecp384"), best first.
+type Policy struct {
+	Name string   // empty: IKE and ESP hold own lists
+	IKE  []string // always filled in, also for a built-in policy
+	ESP  []string // likewise
+}
+
+// Identity replaces the gateway's own identity in one zone. Empty fields mean
+// the gateway's name and the certificates of its own CA.
+type Identity struct {
+	ID          string `yaml:"id"`
+	Certificate string `yaml:"certificate"` // PEM file, leaf first
+	Key         string `yaml:"key"`         // PEM file
+}
+
+// Pool is where inner addresses come from. An invalid prefix means that the
+// zone gives no addresses of that family.
+type Pool struct {
+	IPv4 netip.Prefix `yaml:"ipv4"`
+	IPv6 netip.Prefix `yaml:"ipv6"`
+}
+
+// Prefixes are networks. An empty, non-nil list is "none".
+type Prefixes []netip.Prefix
+
+// DNS is what clients are told about name resolution (RFC 7296, Section
+// 3.15.1; RFC 8598).
+type DNS struct {
+	Servers []Server `yaml:"servers"`
+	Search  []string `yaml:"search"`
+	Split   []string `yaml:"split"`
+}
+
+// Server is one resolver: an address, or the gateway's own inner addresses.
+type Server struct {
+	Gateway bool
+	Addr    netip.Addr
+}
+
+// Rekey says when keys are replaced. Bytes and Packets count one direction of
+// one Child SA.
+type Rekey struct {
+	IKE     time.Duration `yaml:"ike"`
+	Child   time.Duration `yaml:"child"`
+	Bytes   Size          `yaml:"bytes"`
+	Packets uint64        `yaml:"packets"`
+	Margin  time.Duration `yaml:"margin"`
+}
+
+// Size is a number of octets.
+type Size uint64
+
+// Trust says whose certificates are believed, beside the gateway's own CA.
+type Trust struct {
+	CAs    []string `yaml:"cas"`  // PEM files
+	CRLs   []string `yaml:"crls"` // PEM or DER files
+	Strict bool     `yaml:"strict"`
+}
+
+// Waiver lets one named rule be broken, for a reason, until a day.
+type Waiver struct {
+	Rule   string    `yaml:"rule"`
+	Until  time.Time `yaml:"until"` // last day in force, as midnight UTC at its start
+	Owner  string    `yaml:"owner"`
+	Reason string    `yaml:"reason"`
+	Peer   string    `yaml:"peer"` // empty: the whole zone
+}
+
+// Logging says what is logged and how.
+type Logging struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Zone finds a zone by name.
+func (c *Config) Zone(name string) (*Zone, bool) {
+	for i := range c.Zones {
+		if c.Zones[i].Name == name {
+			return &c.Zones[i], true
+		}
+	}
+	return nil, false
+}
+
+// Waived tells whether the zone waives a rule for a peer at a moment. A waiver
+// without a peer covers the whole zone.
+func (z *Zone) Waived(rule, peer string, now time.Time) bool {
+	for _, w := range z.Waivers {
+		if w.Rule == rule && (w.Peer == "" || w.Peer == peer) && !w.Expired(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// Expired tells whether the last day of the waiver is over (in UTC).
+func (w Waiver) Expired(now time.Time) bool { return !now.Before(w.Until.AddDate(0, 0, 1)) }
+
+// Gateway returns the gateway's own inner addresses: the first usable address
+// of each family. It is never leased to a client.
+func (p Pool) Gateway() []netip.Addr {
+	var addrs []netip.Addr
+	for _, prefix := range []netip.Prefix{p.IPv4, p.IPv6} {
+		if prefix.IsValid() {
+			addrs = append(addrs, prefix.Masked().Addr().Next())
+		}
+	}
+	return addrs
+}
+
+// Resolvers returns the resolver addresses that clients of the zone are told,
+// with "gateway" replaced by the gateway's inner addresses.
+func (z *Zone) Resolvers() []netip.Addr {
+	var addrs []netip.Addr
+	for _, s := range z.DNS.Servers {
+		if s.Gateway {
+			addrs = append(addrs, z.Pool.Gateway()...)
+		} else {
+			addrs = append(addrs, s.Addr)
+		}
+	}
+	return addrs
+}

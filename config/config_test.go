@@ -1,0 +1,189 @@
+package config
+
+import (
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+var today = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+const smallest = "gateway: {name: vpn.example.org}\n"
+
+func mustParse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, found := Parse("test.yaml", []byte(text), today)
+	if c == nil {
+		t.Fatalf("refused: %v", found.Err())
+	}
+	return c
+}
+
+func TestTheNameAloneIsAWholeConfiguration(t *testing.T) {
+	c := mustParse(t, smallest)
+	z, ok := c.Zone("staff")
+	if !ok || len(c.Zones) != 1 {
+		t.Fatalf("zones are %v, want staff alone", c.Zones)
+	}
+	if z.Pool.IPv4 != netip.MustParsePrefix("10.60.0.0/16") {
+		t.Errorf("IPv4 pool is %v", z.Pool.IPv4)
+	}
+	if p := z.Pool.IPv6; p.Bits() != 64 || p.Addr().As16()[0] != 0xfd {
+		t.Errorf("IPv6 pool %v is not a unique local /64", p)
+	}
+	if len(z.Policy.IKE) == 0 || len(z.Policy.ESP) == 0 {
+		t.Error("the built-in policy has no proposals")
+	}
+	if z.Rekey.Child != time.Hour || !z.MOBIKE || !z.Trust.Strict || z.Encap != "forced" {
+		t.Errorf("unsafe default: %+v", z)
+	}
+	if !slices.Equal(z.Auth, []string{"certificate"}) {
+		t.Errorf("auth is %v", z.Auth)
+	}
+}
+
+func TestIPv6PoolDependsOnTheNamesAlone(t *testing.T) {
+	a := localPrefix("vpn.example.org", "staff")
+	if a != localPrefix("vpn.example.org", "staff") {
+		t.Error("the same names give two prefixes")
+	}
+	sameSite := localPrefix("vpn.example.org", "guests")
+	if a == sameSite || a.Addr().AsSlice()[5] != sameSite.Addr().AsSlice()[5] {
+		t.Errorf("zones of one gateway want subnets of one prefix: %v and %v", a, sameSite)
+	}
+	if other := localPrefix("vpn.example.net", "staff"); netip.PrefixFrom(a.Addr(), 48).Masked() == netip.PrefixFrom(other.Addr(), 48).Masked() {
+		t.Errorf("two gateways share a prefix: %v and %v", a, other)
+	}
+}
+
+func TestZonesKeepTheOrderOfTheFile(t *testing.T) {
+	c := mustParse(t, smallest+"zones:\n  zebra: {pool: {ipv4: 10.1.0.0/16}}\n  ape: {pool: {ipv4: 10.2.0.0/16}}\n  mole: {pool: {ipv4: 10.3.0.0/16}}\n")
+	var names []string
+	for _, z := range c.Zones {
+		names = append(names, z.Name)
+	}
+	if !slices.Equal(names, []string{"zebra", "ape", "mole"}) {
+		t.Errorf("zones are %v", names)
+	}
+}
+
+// everything sets each key to something that is not its default.
+const everything = `
+gateway:
+  name: 192.0.2.1
+  names: [vpn.example.org, "2001:db8::1"]
+  listen: [eth0, 192.0.2.1, "2001:db8::1"]
+  ports: {ike: 1500, natt: 14500}
+  state: /srv/sallyport
+  control: {socket: /run/x.sock, group: "vpn admins"}
+  dataplane: {kind: "null", device: tun7, mtu: 1300, queues: 3, offload: false}
+  limits: {sessions: 7, half_open: 70, cookie_after: 17, per_source: 5}
+zones:
+  one:
+    policy: {ike: [aes256gcm16-prfsha384-ecp384, aes128-sha256-ecp256], esp: [aes256gcm16]}
+    identity: {id: "gate@example.org", certificate: /a b/c.pem, key: /a b/c.key}
+    pool: {ipv4: none, ipv6: "2001:db8:1::/64"}
+    dns: {servers: [gateway, "2001:db8::53"], search: [a.example, b.example], split: [a.example]}
+    routes: ["2001:db8::/32"]
+    rekey: {ike: 2h, child: 90m, bytes: 1000MiB, packets: 2000000, margin: 90s}
+    dpd: 45s
+    fragment: 1400
+    mobike: false
+    auth_lifetime: 7d
+    encapsulation: auto
+    sessions: 4
+    trust: {cas: [/x.pem], crls: [/x.crl], strict: false}
+    waivers:
+      - {rule: CRY-010, until: 2026-12-31, owner: "alice", reason: "a: b # c \"d\" \\ é"}
+      - {rule: CRY-019, until: 2027-03-31, owner: "yes", reason: "1e5", peer: "null"}
+  two: {policy: cnsa2, pool: {ipv4: 10.9.0.0/24, ipv6: none}, routes: [10.0.0.0/8]}
+logging: {level: debug, format: json}
+`
+
+func TestEffectiveParsesToTheSame(t *testing.T) {
+	for name, text := range map[string]string{"smallest": smallest, "example": example, "everything": everything} {
+		c := mustParse(t, text)
+		again, found := Parse("effective.yaml", c.Effective(), today)
+		if again == nil {
+			t.Errorf("%s: its effective form is refused: %v\n%s", name, found.Err(), c.Effective())
+			continue
+		}
+		if !reflect.DeepEqual(c, again) {
+			t.Errorf("%s: changes: %v", name, Diff(c, again))
+		}
+		if c.Plain() == nil {
+			t.Errorf("%s: no plain form", name)
+		}
+	}
+}
+
+func TestEverythingChangesEveryKey(t *testing.T) {
+	a, b := mustParse(t, smallest+"zones: {one: {}}"), mustParse(t, everything)
+	changed := map[string]bool{}
+	for _, c := range Diff(a, b) {
+		changed[strings.Replace(c.Key, "zones.one", "zones.ZONE", 1)] = true
+	}
+	for _, k := range keys {
+		leaf := len(childKeys(k.Path)) == 0 && !strings.Contains(k.Path, "[]") && !strings.HasPrefix(k.Path, "zones.ZONE.policy.")
+		fixed := k.Path == "zones.ZONE.protocol" || k.Path == "zones.ZONE.auth" || k.Path == "zones.ZONE.reach" // one value today
+		if leaf && !fixed && !changed[k.Path] {
+			t.Errorf("Diff does not see %s", k.Path)
+		}
+	}
+}
+
+func TestDiffSaysWhatNeedsARestart(t *testing.T) {
+	a := mustParse(t, "gateway: {name: a.example}\nzones: {x: {}, gone: {pool: {ipv4: 10.1.0.0/16}}}")
+	b := mustParse(t, "gateway: {name: a.example, listen: [eth1]}\nzones: {new: {pool: {ipv4: 10.2.0.0/16}}, x: {dpd: 30s}}")
+	want := []string{
+		"gateway.listen: [] -> [eth1] (needs a restart)",
+		"+ zones.new",
+		"zones.x.dpd: 1m -> 30s",
+		"- zones.gone",
+	}
+	var got []string
+	for _, c := range Diff(a, b) {
+		got = append(got, c.String())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if changes := Diff(a, a); len(changes) != 0 {
+		t.Errorf("a configuration differs from itself: %v", changes)
+	}
+}
+
+func TestExampleHasNoFault(t *testing.T) {
+	if _, found := Parse("example.yaml", Example(), today); len(found) != 0 {
+		t.Errorf("the example is not without fault: %v", found)
+	}
+}
+
+func TestWaiverEndsWithItsLastDay(t *testing.T) {
+	c := mustParse(t, everything)
+	z, _ := c.Zone("one")
+	lastMinute := time.Date(2026, 12, 31, 23, 59, 0, 0, time.UTC)
+	if !z.Waived("CRY-010", "anyone", lastMinute) {
+		t.Error("the waiver ended before its last day was over")
+	}
+	if z.Waived("CRY-010", "anyone", lastMinute.Add(time.Minute)) {
+		t.Error("the waiver outlived its last day")
+	}
+	if z.Waived("CRY-019", "someone", today) || !z.Waived("CRY-019", "null", today) {
+		t.Error("a waiver for one peer must hold for that peer alone")
+	}
+	if z.Waived("CRY-005", "anyone", today) {
+		t.Error("a rule without waiver is waived")
+	}
+}
+
+func TestResolversAreAddresses(t *testing.T) {
+	c := mustParse(t, smallest+"zones: {a: {pool: {ipv4: 10.1.0.0/16, ipv6: \"fd00:1::/64\"}, dns: {servers: [gateway, 10.0.0.53]}}}")
+	want := []netip.Addr{netip.MustParseAddr("10.1.0.1"), netip.MustParseAddr("fd00:1::1"), netip.MustParseAddr("10.0.0.53")}
+	if got := c.Zones[0].Resolvers(); !slices.Equal(got, want) {
+		t.Errorf("resolvers are %v, want %v", got, want)
+	}
+}

@@ -1,0 +1,40 @@
+package config
+
+import (
+	"crypto/sha256"
+	"net/netip"
+	"reflect"
+)
+
+// defaultZone is the zone of a file that names none.
+const defaultZone = "staff"
+
+// derive works out the defaults that depend on other keys.
+func (d *decoder) derive(c *Config) {
+	if len(c.Zones) == 0 && !d.broken["zones"] {
+		zone := Zone{Name: defaultZone}
+		at := path{"zones", "zones"}.zone(defaultZone)
+		d.decodeSection(&node{kind: kindNull, pos: d.places["zones"]}, reflect.ValueOf(&zone).Elem(), at)
+		c.Zones = Zones{zone}
+	}
+	for i := range c.Zones {
+		z := &c.Zones[i]
+		key := "zones." + z.Name + ".pool.ipv6"
+		if !d.written[key] {
+			z.Pool.IPv6 = localPrefix(c.Gateway.Name, z.Name)
+		}
+	}
+}
+
+// localPrefix works out a unique local /64 (RFC 4193, Section 3.2.2): the
+// global id from the gateway's name, the subnet from the zone's. The same
+// names give the same prefix on every gateway and after every restart.
+func localPrefix(gateway, zone string) netip.Prefix {
+	global := sha256.Sum256([]byte("sallyport unique local prefix of " + gateway))
+	subnet := sha256.Sum256([]byte("sallyport subnet of zone " + zone))
+	var a [16]byte
+	a[0] = 0xfd
+	copy(a[1:6], global[:5])
+	copy(a[6:8], subnet[:2])
+	return netip.PrefixFrom(netip.AddrFrom16(a), 64)
+}

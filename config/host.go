@@ -1,0 +1,58 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+)
+
+// checkHost looks for what the configuration names on this host.
+func (d *decoder) checkHost(c *Config) {
+	if c == nil {
+		return
+	}
+	for i, l := range c.Gateway.Listen {
+		if l.Interface == "" {
+			continue
+		}
+		if _, err := net.InterfaceByName(l.Interface); err != nil {
+			d.warnAt(fmt.Sprintf("gateway.listen[%d]", i), "ip link lists the interfaces", "this host has no interface %q now", l.Interface)
+		}
+	}
+	for _, z := range c.Zones {
+		key := "zones." + z.Name
+		d.checkFile(key+".identity.certificate", z.Identity.Certificate)
+		d.checkKeyFile(key+".identity.key", z.Identity.Key)
+		for i, file := range z.Trust.CAs {
+			d.checkFile(fmt.Sprintf("%s.trust.cas[%d]", key, i), file)
+		}
+		for i, file := range z.Trust.CRLs {
+			d.checkFile(fmt.Sprintf("%s.trust.crls[%d]", key, i), file)
+		}
+	}
+}
+
+// checkFile returns what the file is, or nil when it cannot be seen.
+func (d *decoder) checkFile(key, file string) fs.FileInfo {
+	if file == "" {
+		return nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		d.warnAt(key, "the gateway will not start without it", "%q: %s", file, reason(err))
+		return nil
+	}
+	if !info.Mode().IsRegular() {
+		d.errorAt(key, "", "%q is not a file", file)
+		return nil
+	}
+	return info
+}
+
+// checkKeyFile also refuses a private key that others may read.
+func (d *decoder) checkKeyFile(key, file string) {
+	if info := d.checkFile(key, file); info != nil && info.Mode().Perm()&0o077 != 0 {
+		d.errorAt(key, "chmod 600 "+quote(file), "%q may be read by others (mode %04o)", file, info.Mode().Perm())
+	}
+}

@@ -1,0 +1,91 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sallyport/protocol/suite"
+)
+
+// noPFS is the rule that Child SAs have a key exchange of their own.
+const noPFS = "CRY-010"
+
+// checkPolicy fills in the proposals of a built-in policy, and reads own ones.
+func (d *decoder) checkPolicy(key string, z *Zone, now time.Time) {
+	p := &z.Policy
+	if p.Name == "" && d.written[key] {
+		d.checkProposals(key, z, now)
+		return
+	}
+	warned := false
+	known, ok := suite.Policy(p.Name)
+	if !ok {
+		names := suite.PolicyNames()
+		hint := suggest(p.Name, names)
+		if hint == "" {
+			hint = "the policies are " + strings.Join(names, ", ") + "; or write {ike: [...], esp: [...]}"
+		}
+		d.errorAt(key, hint, "%q is no policy", p.Name)
+		return
+	}
+	p.IKE, p.ESP = slices.Clone(known.IKE), slices.Clone(known.ESP)
+	d.eachProposal(key+".esp", suite.ProtocolESP, p.ESP, func(_, _ string, esp suite.Proposal) {
+		if lacksPFS(esp) && !warned && !z.Waived(noPFS, "", now) {
+			warned = true
+			d.warnAt(key, "waive "+noPFS+" to show that this is wanted, or take strong", "%q lets clients do without forward secrecy of Child SAs", p.Name)
+		}
+	})
+}
+
+// lacksPFS tells whether a Child SA of the proposal may have no key exchange of
+// its own.
+func lacksPFS(p suite.Proposal) bool {
+	none, _ := suite.ByKeyword("modpnone")
+	kes := p.Of(suite.KE)
+	return len(kes) == 0 || slices.Contains(kes, none.Transform)
+}
+
+// checkProposals judges own lists. Weak algorithms are refused by the table of
+// suites itself; children without forward secrecy need a waiver.
+func (d *decoder) checkProposals(key string, z *Zone, now time.Time) {
+	if d.broken[key] {
+		return
+	}
+	d.eachProposal(key+".ike", suite.ProtocolIKE, z.Policy.IKE, func(string, string, suite.Proposal) {})
+	d.eachProposal(key+".esp", suite.ProtocolESP, z.Policy.ESP, func(at, text string, p suite.Proposal) {
+		if lacksPFS(p) && !z.Waived(noPFS, "", now) {
+			d.errorAt(at, "add a key exchange, such as ecp384, or waive "+noPFS, "%q gives Child SAs no forward secrecy", text)
+		}
+	})
+}
+
+func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []string, see func(at, text string, p suite.Proposal)) {
+	if len(texts) == 0 {
+		d.errorAt(key, "for example "+lastName(key)+": "+byPath["zones.ZONE.policy."+lastName(key)].Example, "an own policy needs proposals for %v", protocol)
+	}
+	for i, text := range texts {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if slices.Contains(texts[:i], text) {
+			d.errorAt(at, "remove it", "%q is here twice", text)
+			continue
+		}
+		p, err := suite.ParseProposal(protocol, text)
+		if err != nil {
+			d.errorAt(at, "", "%s", inner(err))
+			continue
+		}
+		see(at, text, p)
+	}
+}
+
+// inner drops the outermost prefix of an error, which says what the diagnostic
+// says already: package, protocol and text.
+func inner(err error) string {
+	if e := errors.Unwrap(err); e != nil {
+		return e.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,223 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// scalar is how one Go type is written in the file.
+type scalar struct {
+	name   string // "a duration, such as 30s or 1h"
+	kinds  []kind // forms of YAML that may hold it
+	parse  func(text string) (any, error)
+	format func(v any) string // in the form that parse reads; quoted later
+}
+
+// scalars are all types of a single value.
+var scalars = map[reflect.Type]scalar{
+	reflect.TypeFor[string](): {"text", []kind{kindText}, parseText, func(v any) string { return v.(string) }},
+	reflect.TypeFor[bool](): {"true or false", []kind{kindBool},
+		func(s string) (any, error) { return strconv.ParseBool(strings.ToLower(s)) },
+		func(v any) string { return strconv.FormatBool(v.(bool)) }},
+	reflect.TypeFor[int](): {"a whole number", []kind{kindNumber},
+		func(s string) (any, error) { n, err := strconv.ParseInt(s, 10, 32); return int(n), err },
+		func(v any) string { return strconv.Itoa(v.(int)) }},
+	reflect.TypeFor[uint16](): {"a whole number", []kind{kindNumber},
+		func(s string) (any, error) { n, err := strconv.ParseUint(s, 10, 16); return uint16(n), err },
+		func(v any) string { return strconv.Itoa(int(v.(uint16))) }},
+	reflect.TypeFor[uint64](): {"a whole number", []kind{kindNumber},
+		func(s string) (any, error) { return strconv.ParseUint(s, 10, 64) },
+		func(v any) string { return strconv.FormatUint(v.(uint64), 10) }},
+	reflect.TypeFor[time.Duration](): {"a duration, such as 30s or 1h", []kind{kindText, kindNumber},
+		func(s string) (any, error) { return parseDuration(s) },
+		func(v any) string { return formatDuration(v.(time.Duration)) }},
+	reflect.TypeFor[Size](): {"a size, such as 500MiB or 4GiB", []kind{kindText, kindNumber},
+		func(s string) (any, error) { return parseSize(s) },
+		func(v any) string { return v.(Size).String() }},
+	reflect.TypeFor[time.Time](): {"a day, such as 2027-03-31", []kind{kindText},
+		func(s string) (any, error) { return time.Parse(time.DateOnly, s) },
+		func(v any) string { return v.(time.Time).Format(time.DateOnly) }},
+	reflect.TypeFor[netip.Prefix](): {"a network, such as 10.60.0.0/16", []kind{kindText},
+		func(s string) (any, error) { return parsePrefix(s) },
+		func(v any) string { return formatPrefix(v.(netip.Prefix)) }},
+	reflect.TypeFor[Listen](): {"an interface or an address", []kind{kindText},
+		func(s string) (any, error) { return parseListen(s) },
+		func(v any) string { return v.(Listen).String() }},
+	reflect.TypeFor[Server](): {"an address or the word gateway", []kind{kindText},
+		func(s string) (any, error) { return parseServer(s) },
+		func(v any) string { return v.(Server).String() }},
+}
+
+// mistake is a value that cannot be read, and what to write instead.
+type mistake struct{ what, hint string }
+
+func (m *mistake) Error() string { return m.what }
+
+func wrong(hint, format string, args ...any) error {
+	return &mistake{fmt.Sprintf(format, args...), hint}
+}
+
+// parseText refuses what a terminal or a log would not show as it is.
+func parseText(s string) (any, error) {
+	const longest = 1024 // far above any name, path or reason
+	if len(s) > longest {
+		return nil, fmt.Errorf("text of %d octets; the limit is %d", len(s), longest)
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return nil, fmt.Errorf("text with the unprintable character %U", r)
+		}
+	}
+	return s, nil
+}
+
+// parseDuration reads Go's durations and whole days ("7d").
+func parseDuration(s string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return time.Duration(n) * 24 * time.Hour, nil
+		}
+	}
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return 0, wrong("write a number and a unit: 30s, 5m, 1h or 7d", "%q is not one", s)
+	case d < 0:
+		return 0, fmt.Errorf("%q is negative", s)
+	case d%time.Second != 0:
+		return 0, fmt.Errorf("%q is not in whole seconds", s)
+	}
+	return d, nil
+}
+
+// formatDuration drops the zero units of Go's own form: 1h, not 1h0m0s.
+func formatDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// sizeUnits are from large to small, so that String finds the largest that fits.
+var sizeUnits = []struct {
+	name   string
+	octets Size
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+
+func parseSize(s string) (Size, error) {
+	for _, u := range sizeUnits {
+		digits, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil || Size(n) > math.MaxUint64/u.octets {
+			break
+		}
+		return Size(n) * u.octets, nil
+	}
+	return 0, wrong("write a whole number and a unit: B, KiB, MiB, GiB or TiB", "%q is not one", s)
+}
+
+// String returns the size in the largest unit that holds it exactly.
+func (s Size) String() string {
+	for _, u := range sizeUnits {
+		if s%u.octets == 0 && s > 0 {
+			return fmt.Sprintf("%d%s", s/u.octets, u.name)
+		}
+	}
+	return "0B"
+}
+
+// none is the word for "no network of this family".
+const none = "none"
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if s == none {
+		return netip.Prefix{}, nil
+	}
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil && strings.Contains(s, "/"):
+		return netip.Prefix{}, fmt.Errorf("%q is not a network", s)
+	case err != nil:
+		if a, err := netip.ParseAddr(s); err == nil {
+			return netip.Prefix{}, wrong(fmt.Sprintf("write %q for this one address", netip.PrefixFrom(a, a.BitLen())), "%q has no prefix length", s)
+		}
+		return netip.Prefix{}, fmt.Errorf("%q is not a network", s)
+	case p.Addr().Is4In6():
+		return netip.Prefix{}, wrong("write it as IPv4", "%q is an IPv4 network in IPv6 dress", s)
+	case p != p.Masked():
+		return netip.Prefix{}, wrong(fmt.Sprintf("write %q", p.Masked()), "%q has bits set after its prefix", s)
+	}
+	return p, nil
+}
+
+func formatPrefix(p netip.Prefix) string {
+	if !p.IsValid() {
+		return none
+	}
+	return p.String()
+}
+
+func parseListen(s string) (Listen, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		if a.IsUnspecified() || a.IsMulticast() {
+			return Listen{}, wrong("leave listen out to serve on all addresses", "%q is no address of a host", s)
+		}
+		return Listen{Addr: a.Unmap()}, nil
+	}
+	if _, err := netip.ParseAddrPort(s); err == nil {
+		return Listen{}, wrong("ports stand in gateway.ports", "%q has a port", s)
+	}
+	if !validInterface(s) {
+		return Listen{}, fmt.Errorf("%q is neither an address nor the name of an interface", s)
+	}
+	return Listen{Interface: s}, nil
+}
+
+// validInterface follows Linux: 1 to 15 octets, no slash, colon or space.
+func validInterface(s string) bool {
+	return s != "" && s != "." && s != ".." && len(s) <= 15 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || r == '/' || r == ':'
+	})
+}
+
+// String returns the interface or the address.
+func (l Listen) String() string {
+	if l.Addr.IsValid() {
+		return l.Addr.String()
+	}
+	return l.Interface
+}
+
+const gatewayWord = "gateway"
+
+func parseServer(s string) (Server, error) {
+	if s == gatewayWord {
+		return Server{Gateway: true}, nil
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
+		return Server{}, fmt.Errorf("%q is not the address of a resolver", s)
+	}
+	return Server{Addr: a.Unmap()}, nil
+}
+
+// String returns the address, or "gateway".
+func (s Server) String() string {
+	if s.Gateway {
+		return gatewayWord
+	}
+	return s.Addr.String()
+}

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// fieldPaths lists the row of every field of the configuration.
+func fieldPaths(t reflect.Type, row string) []string {
+	var paths []string
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("yaml")
+		if name == "" || name == "-" {
+			continue
+		}
+		path := strings.TrimPrefix(row+"."+name, ".")
+		paths = append(paths, path)
+		switch ft := t.Field(i).Type; {
+		case ft == reflect.TypeFor[Zones]():
+			paths = append(paths, path+".ZONE")
+			paths = append(paths, fieldPaths(reflect.TypeFor[Zone](), path+".ZONE")...)
+		case ft == reflect.TypeFor[Policy]():
+			paths = append(paths, path+".ike", path+".esp")
+		case ft == reflect.TypeFor[[]Waiver]():
+			paths = append(paths, fieldPaths(reflect.TypeFor[Waiver](), path+"[]")...)
+		case ft.Kind() == reflect.Struct && scalars[ft].parse == nil:
+			paths = append(paths, fieldPaths(ft, path)...)
+		}
+	}
+	return paths
+}
+
+func TestTableHasExactlyTheFields(t *testing.T) {
+	fields := fieldPaths(reflect.TypeFor[Config](), "")
+	rows := Keys()
+	slices.Sort(fields)
+	slices.Sort(rows)
+	if !slices.Equal(fields, rows) {
+		t.Errorf("the table and the types differ\nfields: %v\nrows:   %v", fields, rows)
+	}
+}
+
+func TestEveryRowIsWhole(t *testing.T) {
+	for _, k := range keys {
+		section := len(childKeys(k.Path)) > 0 && k.Example == ""
+		switch {
+		case !strings.HasSuffix(k.Meaning, "."):
+			t.Errorf("%s: meaning %q is not a sentence", k.Path, k.Meaning)
+		case !section && k.Example == "":
+			t.Errorf("%s has no example", k.Path)
+		case k.RFC != "" && !strings.Contains(k.RFC, ", Section "):
+			t.Errorf("%s: %q names no section", k.Path, k.RFC)
+		case k.Default != "" && (k.Required || k.Derived != ""):
+			t.Errorf("%s has a default and says that it has none", k.Path)
+		}
+	}
+}
+
+// within wraps a key and its value into a whole file.
+func within(row, value string) string {
+	parts := strings.Split(row, ".")
+	text := value
+	if strings.Contains(row, "[]") {
+		whole := map[string]string{"rule": "CRY-019", "until": "2027-03-31", "owner": "alice", "reason": "old"}
+		whole[parts[3]] = value
+		text, parts = "[{", parts[:3]
+		for _, name := range []string{"rule", "until", "owner", "reason", "peer"} {
+			if v := whole[name]; v != "" {
+				text += name + ": " + v + ", "
+			}
+		}
+		text += "}]"
+		parts[2] = "waivers"
+	}
+	for _, part := range slices.Backward(parts) {
+		text = "{" + part + ": " + text + "}"
+	}
+	switch {
+	case row == "gateway.name":
+	case parts[0] == "gateway":
+		text = "{gateway: {name: vpn.example.org, " + strings.TrimPrefix(text, "{gateway: {")
+	default:
+		text = "{gateway: {name: vpn.example.org}, " + text[1:]
+	}
+	return text
+}
+
+// companion keys that an example needs beside it to make sense.
+var companion = map[string]string{
+	"zones.ZONE.policy.ike":           `{gateway: {name: vpn.example.org}, zones: {a: {policy: {ike: VALUE, esp: [aes256gcm16-ecp384]}}}}`,
+	"zones.ZONE.policy.esp":           `{gateway: {name: vpn.example.org}, zones: {a: {policy: {esp: VALUE, ike: [aes256gcm16-prfsha384-ecp384]}}}}`,
+	"zones.ZONE.identity.certificate": `{gateway: {name: vpn.example.org}, zones: {a: {identity: {certificate: VALUE, key: /k}}}}`,
+	"zones.ZONE.identity.key":         `{gateway: {name: vpn.example.org}, zones: {a: {identity: {key: VALUE, certificate: /c}}}}`,
+	"zones.ZONE.dns.split":            `{gateway: {name: vpn.example.org}, zones: {a: {dns: {split: VALUE, servers: [10.0.0.53]}}}}`,
+}
+
+func TestEveryExampleAndDefaultIsAccepted(t *testing.T) {
+	for _, k := range keys {
+		for what, value := range map[string]string{"example": k.Example, "default": k.Default} {
+			if value == "" || what == "default" && strings.HasPrefix(k.Path, "zones.ZONE.identity") {
+				continue
+			}
+			text := strings.Replace(companion[k.Path], "VALUE", value, 1)
+			if text == "" {
+				text = strings.Replace(within(k.Path, value), "ZONE", "a", 1)
+			}
+			_, found := Parse("example.yaml", []byte(text), today)
+			err := found.Err()
+			if k.Path == "zones.ZONE.reach" && what == "example" { // it belongs to L2TP zones, which come later
+				if err == nil {
+					t.Errorf("reach is accepted in an IKEv2 zone")
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("the %s of %s is refused: %v\n%s", what, k.Path, err, text)
+			}
+		}
+	}
+}
+
+func TestExplainFindsAKeyByItsEnd(t *testing.T) {
+	for asked, want := range map[string]string{
+		"gateway.name":              "gateway.name",
+		"ipv4":                      "zones.ZONE.pool.ipv4",
+		"pool.ipv4":                 "zones.ZONE.pool.ipv4",
+		"zones.printers.pool":       "zones.ZONE.pool",
+		"zones.a.waivers[0].until":  "zones.ZONE.waivers[].until",
+		"waivers.rule":              "zones.ZONE.waivers[].rule",
+		"zones.staff.routes[3]":     "zones.ZONE.routes",
+		" logging ":                 "logging",
+		"gateway.dataplane.offload": "gateway.dataplane.offload",
+	} {
+		e, err := Explain(asked)
+		if err != nil || e.Key != want {
+			t.Errorf("Explain(%q) = %q, %v; want %q", asked, e.Key, err, want)
+		}
+	}
+}
+
+func TestExplainAsksBackWhereSeveralKeysFit(t *testing.T) {
+	for asked, want := range map[string]string{
+		"ike":          "gateway.ports.ike or zones.ZONE.policy.ike or zones.ZONE.rekey.ike",
+		"gateway.nmae": `"gateway.name"`,
+		"xyzzy":        "lists all keys",
+	} {
+		_, err := Explain(asked)
+		unknown, ok := err.(*UnknownKeyError)
+		if !ok || !strings.Contains(unknown.Hint, want) {
+			t.Errorf("Explain(%q): %v; want a hint with %q", asked, err, want)
+		}
+	}
+}
+
+func TestExplanationOfEveryKeyNamesItsTypeAndDefault(t *testing.T) {
+	for _, name := range Keys() {
+		e, err := Explain(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := e.Text()
+		for _, want := range []string{e.Key, e.Type, e.Default, e.RFC} {
+			if !strings.Contains(text, want) {
+				t.Errorf("the explanation of %s leaves out %q:\n%s", name, want, text)
+			}
+		}
+	}
+}
+
+func TestSchemaHasEveryKey(t *testing.T) {
+	var root map[string]any
+	if err := json.Unmarshal(Schema(), &root); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if strings.HasPrefix(k.Path, "zones.ZONE.policy.") {
+			continue // in a oneOf
+		}
+		at := root
+		for part := range strings.SplitSeq(k.Path, ".") {
+			name, _, list := strings.Cut(part, "[")
+			if name == "ZONE" {
+				at = at["additionalProperties"].(map[string]any)
+				continue
+			}
+			properties, _ := at["properties"].(map[string]any)
+			next, ok := properties[name].(map[string]any)
+			if !ok {
+				t.Errorf("the schema has no %s", k.Path)
+				break
+			}
+			if at = next; list {
+				at = at["items"].(map[string]any)
+			}
+		}
+		if at["description"] != k.Meaning {
+			t.Errorf("%s: the schema says %q, the table %q", k.Path, at["description"], k.Meaning)
+		}
+	}
+}

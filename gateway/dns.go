@@ -1,0 +1,136 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// Bounds of the forwarder. It answers only on inner addresses, so its users
+// are authenticated devices; the bounds keep one of them from starving others.
+const (
+	maxQueries   = 512             // answered at once; more are dropped, resolvers retry
+	queryTimeout = 4 * time.Second // stub resolvers ask again after 5 s
+)
+
+// forwarder is the resolver that zones announce with the DNS server `gateway`:
+// it passes queries on to the host's own resolvers. It keeps no cache: those
+// behind it do.
+type forwarder struct {
+	addrs     []netip.Addr
+	upstreams []string // host:port
+	servers   []*dns.Server
+	slots     chan struct{}
+	dropped   atomic.Uint64
+	log       *slog.Logger
+}
+
+// resolvConf is where the host names its resolvers.
+const resolvConf = "/etc/resolv.conf"
+
+// upstreamsOf reads a resolv.conf and leaves out our own addresses, which
+// would be a loop.
+func upstreamsOf(path string, own []netip.Addr) ([]string, error) {
+	conf, err := dns.ClientConfigFromFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: DNS forwarder: reading %s: %w", path, err)
+	}
+	var list []string
+	for _, s := range conf.Servers {
+		a, err := netip.ParseAddr(s)
+		if err != nil || slices.Contains(own, a.WithZone("")) {
+			continue
+		}
+		list = append(list, net.JoinHostPort(s, conf.Port))
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("gateway: DNS forwarder: %s names no resolver that could be asked", path)
+	}
+	return list, nil
+}
+
+// forward starts a forwarder on port 53 of each address, UDP and TCP.
+func forward(addrs []netip.Addr, upstreams []string, log *slog.Logger) (*forwarder, error) {
+	f := &forwarder{addrs: addrs, upstreams: upstreams, slots: make(chan struct{}, maxQueries), log: log}
+	for _, a := range addrs {
+		if err := f.listen(netip.AddrPortFrom(a, 53)); err != nil {
+			f.close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (f *forwarder) listen(at netip.AddrPort) error {
+	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	if err != nil {
+		return fmt.Errorf("gateway: DNS forwarder: %w", err)
+	}
+	tl, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+	if err != nil {
+		pc.Close()
+		return fmt.Errorf("gateway: DNS forwarder: %w", err)
+	}
+	for _, s := range []*dns.Server{{PacketConn: pc, Net: "udp"}, {Listener: tl, Net: "tcp"}} {
+		s.Handler, s.ReadTimeout, s.WriteTimeout, s.MaxTCPQueries = f, queryTimeout, queryTimeout, 64
+		f.servers = append(f.servers, s)
+		go func() {
+			if err := s.ActivateAndServe(); err != nil && !errors.Is(err, net.ErrClosed) {
+				f.log.Error("DNS forwarder stopped", "address", at, "network", s.Net, "err", err)
+			}
+		}()
+	}
+	return nil
+}
+
+// ServeDNS implements [dns.Handler].
+func (f *forwarder) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
+	select {
+	case f.slots <- struct{}{}:
+		defer func() { <-f.slots }()
+	default:
+		f.dropped.Add(1)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	answer, err := f.ask(ctx, w.LocalAddr().Network(), query)
+	if err != nil {
+		answer = new(dns.Msg)
+		answer.SetRcode(query, dns.RcodeServerFailure)
+	}
+	answer.Id = query.Id
+	w.WriteMsg(answer)
+}
+
+// ask tries the upstreams in their order, each with an equal share of the time.
+func (f *forwarder) ask(ctx context.Context, network string, query *dns.Msg) (*dns.Msg, error) {
+	client := dns.Client{Net: network, Timeout: queryTimeout / time.Duration(len(f.upstreams)), UDPSize: dns.DefaultMsgSize}
+	err := errors.New("no upstream")
+	for _, u := range f.upstreams {
+		var answer *dns.Msg
+		if answer, _, err = client.ExchangeContext(ctx, query, u); err == nil {
+			return answer, nil
+		}
+	}
+	return nil, err
+}
+
+func (f *forwarder) close() {
+	for _, s := range f.servers {
+		if s.PacketConn != nil {
+			s.PacketConn.Close()
+		}
+		if s.Listener != nil {
+			s.Listener.Close()
+		}
+	}
+}

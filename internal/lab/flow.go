@@ -1,0 +1,172 @@
+package lab
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Flow is a steady stream of numbered UDP datagrams from one host to another
+// that sends each of them back. It shows whether an event such as a rekey
+// loses, doubles or delays packets.
+type Flow struct {
+	out  net.Conn
+	back net.PacketConn
+
+	sent    atomic.Uint64
+	reached atomic.Uint64 // datagrams that arrived at the far end
+	stop    chan struct{}
+	stopped sync.WaitGroup
+
+	mu      sync.Mutex
+	seen    map[uint64]bool
+	report  FlowReport
+	last    uint64
+	lastAt  time.Time
+	readers sync.WaitGroup
+}
+
+// FlowReport is what became of a flow.
+type FlowReport struct {
+	Sent       uint64
+	Reached    uint64 // arrived at the far end
+	Returned   uint64 // came back, each counted once
+	Duplicated uint64 // came back again
+	Reordered  uint64 // came back after a later one
+	LongestGap time.Duration
+	LastBack   time.Time // when the last one came back
+}
+
+// Lost is how many never came back.
+func (r FlowReport) Lost() uint64 { return r.Sent - r.Returned }
+
+func (r FlowReport) String() string {
+	return fmt.Sprintf("%d sent, %d reached the far end, %d came back (%d lost, %d twice, %d late), longest gap %v",
+		r.Sent, r.Reached, r.Returned, r.Lost(), r.Duplicated, r.Reordered, r.LongestGap.Round(time.Millisecond))
+}
+
+const flowHeader = 8 // octets of sequence number at the start of a datagram
+
+// StartFlow sends perSecond datagrams a second, of size octets, from h to dst
+// on the host to.
+func (h *Host) StartFlow(ctx context.Context, to *Host, dst netip.Addr, perSecond, size int) (*Flow, error) {
+	back, err := to.ListenPacket("udp", netip.AddrPortFrom(dst, 0).String())
+	if err != nil {
+		return nil, err
+	}
+	out, err := h.Dial(ctx, "udp", back.LocalAddr().String())
+	if err != nil {
+		back.Close()
+		return nil, err
+	}
+	// A reader that is scheduled late must not look like a lossy network.
+	for _, c := range []any{out, back} {
+		if c, ok := c.(*net.UDPConn); ok {
+			c.SetReadBuffer(4 << 20)
+		}
+	}
+	f := &Flow{out: out, back: back, stop: make(chan struct{}), seen: map[uint64]bool{}}
+	f.stopped.Go(func() { f.send(time.Second/time.Duration(perSecond), max(size, flowHeader)) })
+	f.readers.Go(f.reflect)
+	f.readers.Go(f.count)
+	return f, nil
+}
+
+func (f *Flow) send(every time.Duration, size int) {
+	datagram := make([]byte, size)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-f.stop:
+			return
+		case <-tick.C:
+		}
+		binary.BigEndian.PutUint64(datagram, f.sent.Add(1))
+		f.out.Write(datagram) // a refusal or an unreachable host shows as loss
+	}
+}
+
+func (f *Flow) reflect() {
+	buf := make([]byte, 65536)
+	for {
+		n, from, err := f.back.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		f.reached.Add(1)
+		f.back.WriteTo(buf[:n], from)
+	}
+}
+
+func (f *Flow) count() {
+	buf := make([]byte, 65536)
+	for {
+		n, err := f.out.Read(buf)
+		if err != nil {
+			if opErr, ok := err.(*net.OpError); ok && !opErr.Timeout() && f.running() {
+				continue // ICMP unreachable shows here once and the socket goes on
+			}
+			return
+		}
+		if n >= flowHeader {
+			f.note(binary.BigEndian.Uint64(buf), time.Now())
+		}
+	}
+}
+
+func (f *Flow) running() bool {
+	select {
+	case <-f.stop:
+		return false
+	default:
+		return true
+	}
+}
+
+func (f *Flow) note(seq uint64, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.seen[seq] {
+		f.report.Duplicated++
+		return
+	}
+	f.seen[seq] = true
+	f.report.Returned++
+	if seq < f.last {
+		f.report.Reordered++
+	}
+	f.last = max(f.last, seq)
+	if !f.lastAt.IsZero() {
+		f.report.LongestGap = max(f.report.LongestGap, now.Sub(f.lastAt))
+	}
+	f.lastAt = now
+}
+
+// Stop ends the flow, waits up to patience for what is still under way, and
+// returns the report.
+func (f *Flow) Stop(patience time.Duration) FlowReport {
+	close(f.stop)
+	f.stopped.Wait()
+	for end := time.Now().Add(patience); time.Now().Before(end) && f.snapshot().Lost() > 0; {
+		time.Sleep(5 * time.Millisecond)
+	}
+	f.out.Close()
+	f.back.Close()
+	f.readers.Wait()
+	return f.snapshot()
+}
+
+func (f *Flow) snapshot() FlowReport {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.report
+	r.LastBack = f.lastAt
+	r.Sent, r.Reached = f.sent.Load(), f.reached.Load()
+	return r
+}

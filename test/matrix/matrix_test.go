@@ -1,0 +1,163 @@
+package matrix
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"sallyport/internal/lab"
+	"sallyport/internal/lab/labtest"
+)
+
+var control = flag.Bool("control", false, "put strongSwan on both ends of every case")
+
+// The addresses of the drawing.
+var (
+	gateway4 = netip.MustParseAddr("198.51.100.10")
+	gateway6 = netip.MustParseAddr("2001:db8:51::10")
+	inside4  = netip.MustParseAddr("10.9.0.10")
+	inside6  = netip.MustParseAddr("fd00:9::10")
+)
+
+// caseTime bounds one case; the slowest waits for a dead peer to be noticed.
+const caseTime = 60 * time.Second
+
+// TestMatrix runs the lanes side by side and the cases of a lane one after the
+// other, on one network with the same two processes.
+func TestMatrix(t *testing.T) {
+	lanes := map[string][]testCase{}
+	var order []string
+	for _, c := range mustParseCases(t) {
+		lane := string(c.client) + "_to_" + string(c.gateway)
+		if scenarios[c.scenario].slow {
+			lane += "_slow"
+		}
+		if lanes[lane] == nil {
+			order = append(order, lane)
+		}
+		lanes[lane] = append(lanes[lane], c)
+	}
+	for _, lane := range order {
+		t.Run(lane, func(t *testing.T) {
+			t.Parallel()
+			runLane(t, lanes[lane])
+		})
+	}
+}
+
+func runLane(t *testing.T, cases []testCase) {
+	w := newWorld(t, cases[0].client, cases[0].gateway)
+	for _, c := range cases {
+		t.Run(c.name(), func(t *testing.T) {
+			if c.cannot != "" {
+				t.Skip(c.cannot)
+			}
+			w.run(t, c)
+		})
+	}
+}
+
+// world is the network of a lane, its two ends, and who they are.
+type world struct {
+	lab     *lab.Lab
+	client  clientEnd
+	gateway gatewayEnd
+	people  *people
+}
+
+func newWorld(t *testing.T, client, gateway kind) *world {
+	t.Helper()
+	w := &world{lab: labtest.Open(t, lab.RoadWarrior, "nft", "charon-systemd", "swanctl"), people: newPeople(t)}
+	var err error
+	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.gateway.close)
+	if w.client, err = startClient(t, w.lab.At("client"), client); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.client.close)
+	return w
+}
+
+func startGateway(t *testing.T, h *lab.Host, k kind) (gatewayEnd, error) {
+	if k == ours && !*control {
+		return &ourGateway{host: h, program: program(t)}, nil
+	}
+	return startSwan(t.Context(), h)
+}
+
+func startClient(t *testing.T, h *lab.Host, k kind) (clientEnd, error) {
+	if k == ours && !*control {
+		return &ourClient{host: h, program: program(t)}, nil
+	}
+	return startSwan(t.Context(), h)
+}
+
+// program builds sallyport, once.
+func program(t *testing.T) string {
+	t.Helper()
+	build.once.Do(func() {
+		if build.dir, build.err = os.MkdirTemp("", "sallyport-matrix"); build.err != nil {
+			return
+		}
+		c := exec.Command("go", "build", "-trimpath", "-o", build.dir, "sallyport/cmd/sallyport")
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			build.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if build.err != nil {
+		t.Fatal("build sallyport:", build.err)
+	}
+	return filepath.Join(build.dir, "sallyport")
+}
+
+var build struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(build.dir)
+	os.Exit(code)
+}
+
+func (w *world) run(t *testing.T, c testCase) {
+	ctx, cancel := context.WithTimeout(t.Context(), caseTime)
+	defer cancel()
+	s := w.people.setup(t, c)
+	if err := w.weather(ctx, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.gateway.serve(ctx, s); err != nil {
+		t.Fatal("the gateway does not take its configuration:", err)
+	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("the client says:\n%s\nthe gateway says:\n%s", w.client.account(), w.gateway.account())
+		}
+	}()
+	scenarios[c.scenario].play(&play{T: t, ctx: ctx, world: w, c: c, s: s})
+}
+
+// weather sets the network as the case wants it.
+func (w *world) weather(ctx context.Context, c testCase) error {
+	router := w.lab.At("router")
+	if err := router.Heal(ctx); err != nil {
+		return err
+	}
+	if c.nat {
+		return router.Masquerade(ctx, "gateway")
+	}
+	return nil
+}
