@@ -2,7 +2,6 @@ package userspace
 
 import (
 	"errors"
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -147,7 +146,7 @@ func (b *batch) sendRun(s messageSink, first, n int) {
 			first, n = first+sent, n-sent
 			continue
 		}
-		if err == nil || errors.Is(err, os.ErrClosed) {
+		if err == nil || b.plane.closed.Load() {
 			return
 		}
 		b.refused(s, first, err)

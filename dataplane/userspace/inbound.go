@@ -2,9 +2,7 @@ package userspace
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
-	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -82,15 +80,10 @@ func (r *receiver) message(i int) []byte { return r.buf[i*r.size:][:r.size] }
 func (r *receiver) run() {
 	var pause backoff
 	for !r.plane.closed.Load() {
-		if err := r.round(); err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				return
-			}
-			if temporary(err) {
-				continue
-			}
+		err := r.round()
+		if err != nil && !temporary(err) && !r.plane.closed.Load() {
 			r.lane.counters.SocketErrors.Add(1)
-			pause.wait(r.plane.done)
+			r.plane.trouble(&pause, "receive on "+r.socket.local.String(), err)
 			continue
 		}
 		pause.reset()
@@ -193,7 +186,9 @@ func (r *receiver) classify(name, d []byte) *childSA {
 			r.ike(name, d[esp.MarkerSize:])
 			return nil
 		}
-		if sa := r.plane.spis.lookup(spi); sa != nil && sa.raw == (r.kind == kindRaw) {
+		// With or without UDP: a peer may choose for each packet (RFC 7296,
+		// Section 2.23).
+		if sa := r.plane.spis.lookup(spi); sa != nil {
 			return sa
 		}
 		c.UnknownSPI.Add(1)
@@ -227,6 +222,7 @@ func (r *receiver) open(sa *childSA, name, b []byte, size int) (consumed int) {
 		consumed += len(pkt)
 		if !sa.usable(r.now) {
 			r.lane.counters.Expired.Add(1)
+			r.hardLimit(sa)
 			continue
 		}
 		newest = r.openOne(sa, pkt) || newest
@@ -296,7 +292,7 @@ func (r *receiver) after(sa *childSA, name []byte, first, newest bool) {
 	if first && h.packets > 0 {
 		r.event(dataplane.Event{Kind: dataplane.FirstInbound, SPIIn: sa.spiIn})
 	}
-	if newest && !sa.path.Load().from(name) {
+	if newest && sa.raw == (r.kind == kindRaw) && !sa.path.Load().from(name) {
 		r.moved(sa, parseSockaddr(name))
 	}
 	soft, hard := sa.spent(h.packets, h.bytes)
@@ -304,10 +300,14 @@ func (r *receiver) after(sa *childSA, name []byte, first, newest bool) {
 		r.event(dataplane.Event{Kind: dataplane.SoftLimit, SPIIn: sa.spiIn})
 	}
 	if hard {
-		sa.stopped.Store(true)
-		if sa.hardSent.CompareAndSwap(false, true) {
-			r.event(dataplane.Event{Kind: dataplane.HardLimit, SPIIn: sa.spiIn})
-		}
+		r.hardLimit(sa)
+	}
+}
+
+func (r *receiver) hardLimit(sa *childSA) {
+	sa.stopped.Store(true)
+	if sa.hardSent.CompareAndSwap(false, true) {
+		r.event(dataplane.Event{Kind: dataplane.HardLimit, SPIIn: sa.spiIn})
 	}
 }
 

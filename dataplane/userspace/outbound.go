@@ -2,7 +2,6 @@ package userspace
 
 import (
 	"errors"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,12 +35,10 @@ func newSender(p *Plane, l *lane, w frameSink) *sender {
 func (s *sender) run() {
 	var pause backoff
 	for !s.plane.closed.Load() {
-		if err := s.round(); err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				return
-			}
+		err := s.round()
+		if err != nil && !s.plane.closed.Load() {
 			s.lane.counters.TUNErrors.Add(1)
-			pause.wait(s.plane.done)
+			s.plane.trouble(&pause, "read from "+s.plane.name, err)
 			continue
 		}
 		pause.reset()

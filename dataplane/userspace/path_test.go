@@ -480,6 +480,7 @@ func TestExpiresStopsBothDirectionsWithoutIKE(t *testing.T) {
 	b.in(fromA, 0, a.wire.packets()...)
 	b.wantCount("expired", 1)
 	a.wantEvents(dataplane.Event{Kind: dataplane.HardLimit, SPIIn: 0x1001})
+	b.wantEvents(dataplane.Event{Kind: dataplane.FirstInbound, SPIIn: 0x2001}, dataplane.Event{Kind: dataplane.HardLimit, SPIIn: 0x2001})
 }
 
 func TestAnSAWithoutESNEndsAt32Bits(t *testing.T) {

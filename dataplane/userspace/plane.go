@@ -330,6 +330,15 @@ func (p *Plane) contain(where string, l *lane, abandon func()) {
 	}
 }
 
+// trouble pauses a worker after an error of its device or socket; the first of
+// several in a row is logged.
+func (p *Plane) trouble(b *backoff, what string, err error) {
+	if b.next == 0 {
+		p.log.Warn("userspace: "+what+" fails; trying again", "error", err)
+	}
+	b.wait(p.done)
+}
+
 // backoff waits longer after each failure in a row, up to one second.
 type backoff struct{ next time.Duration }
 

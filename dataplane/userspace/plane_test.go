@@ -33,6 +33,7 @@ func TestTwoPlanesCarryPingAndTCP(t *testing.T) {
 			l.connect(gcm128, c.v6outer)
 			l.wantPing(innerB4)
 			l.wantPing(innerB6)
+			l.wantPing("-Q 2 " + innerB4) // ECT(0): the outer header carries it too
 			l.wantTransfer(innerB4, 8<<20)
 			l.wantTransfer(innerB6, 8<<20)
 			if n := l.a.counter("segment_refused") + l.b.counter("join_refused"); n > 0 {
@@ -115,6 +116,18 @@ func TestRawESPCarriesTraffic(t *testing.T) {
 		if n := l.b.seen(dataplane.PeerMoved); n != 0 {
 			t.Errorf("a peer that stayed was reported as moved %d times", n)
 		}
+	}
+}
+
+func TestEitherSideMayEncapsulateAsItLikes(t *testing.T) {
+	l := newLink(t, Config{})
+	a, b := pairOf(gcm128, 1, false)
+	b.Encap = dataplane.Raw
+	l.a.apply(dataplane.Add{SA: a})
+	l.b.apply(dataplane.Add{SA: b})
+	l.wantPing(innerB4)
+	if n := l.a.seen(dataplane.PeerMoved) + l.b.seen(dataplane.PeerMoved); n != 0 {
+		t.Errorf("PeerMoved came %d times, and nobody moved", n)
 	}
 }
 
@@ -316,6 +329,9 @@ func TestTheDeviceMayDisappear(t *testing.T) {
 	l.a.plane.Close()
 	if d := time.Since(start); d > time.Second {
 		t.Errorf("Close took %v", d)
+	}
+	if n := l.a.counter("tun_errors"); n == 0 {
+		t.Error("the errors of the device were not counted")
 	}
 	if n := l.a.counter("panics"); n != 0 {
 		t.Errorf("%d panics", n)
