@@ -122,10 +122,6 @@ func (s *sender) seal(sa *childSA, pkt []byte) {
 	}
 	sealer := sa.lane(s.lane.index)
 	room := sealer.Size(s.seg.largest)
-	if !s.batch.fits(s.seg.count, room) {
-		s.lane.counters.FrameMalformed.Add(1)
-		return
-	}
 	first, ask, ok := sa.reserve(uint64(s.seg.count))
 	if !ok {
 		s.lane.counters.Expired.Add(1)

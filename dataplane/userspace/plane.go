@@ -15,7 +15,8 @@
 // Outbound, any lane may use any Child SA: the sequence is one atomic counter,
 // advanced once per frame, and each lane has a sealer of its own. Inbound, the
 // kernel's 4-tuple hash leads one peer to one lane; see inboundHalf for the
-// moment when it does not.
+// moment when it does not. A single peer is thus opened by one core, and many
+// peers spread over all.
 //
 // # Sizes
 //
