@@ -52,6 +52,15 @@ func TestYAMLThatIsMoreThanDataIsRefused(t *testing.T) {
 	}
 }
 
+func TestCheckYAMLTakesAnyPlainDocument(t *testing.T) {
+	if err := CheckYAML("f", []byte("a: {b: [1, x, true]}\nc: |\n  text\n")); err != nil {
+		t.Errorf("plain YAML is refused: %v", err)
+	}
+	if err := CheckYAML("f", []byte("a: 1\nb: &x 2\n")); err == nil || !strings.Contains(err.Error(), "f:2:4: anchors") {
+		t.Errorf("an anchor: %v", err)
+	}
+}
+
 func TestHugeAndDeepFilesCostLittle(t *testing.T) {
 	for name, text := range map[string]string{
 		"over the size limit":   strings.Repeat("#", maxFile+1),
@@ -79,7 +88,7 @@ func TestHugeAndDeepFilesCostLittle(t *testing.T) {
 		if c, _ := Parse("f", []byte(text), today); c != nil {
 			t.Errorf("%s: accepted", name)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		} else {
 			t.Logf("%s: %v", name, took)

@@ -33,6 +33,10 @@ var counts = []struct {
 	what   string
 }{
 	{"[{", 5_000, "opening brackets"},
+	{"]}", 5_000, "closing brackets"},
+	{"&*!", 5_000, "anchors, aliases and tags"},
+	{"\"'", 50_000, "quotes"},
+	{":", 50_000, "colons"},
 	{"\n\r", 10_000, "lines"},
 	{",", 20_000, "commas"},
 }
@@ -100,6 +104,20 @@ func parseYAML(b []byte) (*node, []problem) {
 		root = r.read(file.Docs[0].Body)
 	}
 	return root, r.problems
+}
+
+// CheckYAML refuses a document that would cost a YAML library too much time, or
+// that is more than plain keys, lists and values: anchors, aliases, tags, merge
+// keys, duplicate keys, a second document. Its error names line and column and
+// shows nothing of the document but keys. Whoever reads YAML with the library
+// itself calls it first.
+func CheckYAML(file string, b []byte) error {
+	_, problems := parseYAML(b)
+	var found Diagnostics
+	for _, p := range problems {
+		found = append(found, Diagnostic{File: file, Line: p.line, Col: p.col, Severity: Error, Message: p.message, Hint: p.hint})
+	}
+	return found.Err()
 }
 
 // preflight refuses what would cost the library too much time.

@@ -91,6 +91,12 @@ func (e *Engine) first(h ikemsg.Header, d ike.Datagram) {
 	}
 	switch v.Action {
 	case ike.Reply:
+		if v.Reason == ike.DropCookie {
+			// Not limited: a cookie is never longer than what came, and a limit
+			// would keep out the office behind the one address it comes from.
+			e.send(ike.Datagram{Local: d.Local, Remote: d.Remote, Data: v.Reply})
+			return
+		}
 		e.reply(now, d, v.Reply)
 	case ike.Accept:
 		e.admit(hash, key, d, v.Cost)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -53,9 +54,16 @@ func TestExportedNamesAreDescribed(t *testing.T) {
 		if s.test || s.file.Name.Name == "main" || ast.IsGenerated(s.file) {
 			continue
 		}
+		group := "" // the last comment: one comment may name the functions that follow
 		for _, d := range s.file.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
+				if text := d.Doc.Text(); text != "" {
+					group = text
+				}
+				if slices.Contains(strings.FieldsFunc(group, notInName), d.Name.Name) {
+					continue
+				}
 				if d.Name.IsExported() && exportedReceiver(d) && d.Doc.Text() == "" && !obvious(d) {
 					t.Errorf("%s: %s has no comment%s", s.at(d), d.Name.Name, why)
 				}
@@ -67,6 +75,8 @@ func TestExportedNamesAreDescribed(t *testing.T) {
 		}
 	}
 }
+
+func notInName(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // exportedReceiver is false for methods that no other package can name.
 func exportedReceiver(d *ast.FuncDecl) bool {

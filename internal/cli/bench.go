@@ -59,7 +59,13 @@ With --hold the sessions stay up for that long instead, to measure memory.`,
 			if err != nil {
 				return err
 			}
-			load.Progress = func(done, failed int) { env.Say("%d of %d sessions up, %d failed", done, load.Total, failed) }
+			said := env.Now()
+			load.Progress = func(done, failed int) {
+				if now := env.Now(); isTerminal(env.Stderr) || now.Sub(said) >= 10*time.Second {
+					said = now
+					env.Say("%d of %d sessions up, %d failed", done, load.Total, failed)
+				}
+			}
 			report, err := f.run(c.Context(), load)
 			if err != nil {
 				return err

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"sallyport/internal/simnet"
 )
 
 // A day on a bad link: 30 % of the datagrams are lost, some come twice, late
@@ -60,21 +62,13 @@ func simulateDay(t *testing.T, seed uint64) dayStats {
 	}
 	w.up()
 	w.log = nil
-	w.mangle = func(from *peer, d Datagram) []Datagram {
-		w.log = nil
-		switch n := rng.IntN(100); {
-		case n < 30:
-			return nil
-		case n < 40:
-			return []Datagram{d, d}
-		}
-		return []Datagram{d}
-	}
-	w.jitter = func() time.Duration { return time.Duration(rng.IntN(800)) * time.Millisecond }
+	w.mangle = func(from *peer, d Datagram) []Datagram { w.log = nil; return []Datagram{d} }
+	well := w.net.Link
+	w.net.Link = simnet.Link{Loss: 0.3, Duplicate: 0.1, Reorder: 0.2, Corrupt: 0.01, Delay: 100 * time.Millisecond, Jitter: 400 * time.Millisecond}
 
 	var st dayStats
-	day := w.now.Add(24 * time.Hour)
-	for w.now.Before(day) {
+	day := w.now().Add(24 * time.Hour)
+	for w.now().Before(day) {
 		w.run(time.Duration(rng.IntN(240)+1) * time.Minute)
 		for _, p := range rng.Perm(2) {
 			p := []*peer{w.i, w.r}[p]
@@ -92,7 +86,7 @@ func simulateDay(t *testing.T, seed uint64) dayStats {
 			w.run(time.Duration(rng.IntN(300)) * time.Millisecond)
 		}
 	}
-	w.mangle, w.jitter = nil, nil
+	w.net.Link = well
 	w.run(10 * time.Minute)
 	for n := 0; w.busy() && n < 10; n++ {
 		w.run(10 * time.Second) // a lifetime may have ended at this very moment

@@ -1,6 +1,7 @@
 package ike
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -78,7 +79,7 @@ func TestCloseFromEitherSide(t *testing.T) {
 func TestMOBIKEMovesAfterTheReturnCheck(t *testing.T) {
 	w := newWorld(t, 5)
 	w.up()
-	w.i.addr = addr("203.0.113.9:4500")
+	w.i.move("203.0.113.9:4500", nil)
 	w.i.do(LocalAddressChanged{Local: w.i.addr})
 	w.run(time.Second)
 	_, remote := w.r.session.Path()
@@ -105,7 +106,7 @@ func lastMoved(p *peer) *Moved {
 func TestVanishedPeerIsNoticed(t *testing.T) {
 	w := newWorld(t, 6)
 	w.up()
-	w.lose = func(*peer, Datagram) bool { return true }
+	w.net.Link.Loss = 1
 	w.run(10 * time.Minute)
 	for _, p := range []*peer{w.i, w.r} {
 		if p.closed == nil || p.closed.Reason != ClosedTimeout {
@@ -116,7 +117,7 @@ func TestVanishedPeerIsNoticed(t *testing.T) {
 
 func TestNATIsDetectedAndKeptOpen(t *testing.T) {
 	w := newWorld(t, 7)
-	w.nat = &nat{public: addr("203.0.113.77:1"), port: 1000}
+	w.i.move("192.168.1.2:500", w.net.NAT(netip.MustParseAddr("203.0.113.77")))
 	w.up()
 	if l, r := w.i.session.NAT(); !l || r {
 		t.Errorf("initiator sees NAT local %v remote %v", l, r)
@@ -175,7 +176,7 @@ func TestAuthLifetimeIsAnnouncedAndKept(t *testing.T) {
 	if due == nil {
 		t.Fatal("the initiator was not told to authenticate anew")
 	}
-	if left := due.Before.Sub(w.now); left < time.Minute || left > 5*time.Minute {
+	if left := due.Before.Sub(w.now()); left < time.Minute || left > 5*time.Minute {
 		t.Errorf("%v are left for it", left)
 	}
 	w.run(10 * time.Minute)

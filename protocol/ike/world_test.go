@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/simnet"
 	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
 )
@@ -111,13 +112,14 @@ func (p *testPKI) credential(kind, name string) *credential {
 type peer struct {
 	w       *world
 	name    string
-	addr    netip.AddrPort // what the other end sees may differ: see world.nat
+	addr    netip.AddrPort // its own view of it
 	cred    *credential
 	cfg     *Config
 	policy  *Policy
 	child   *ChildPolicy
 	front   *Front // responder only
 	session *Session
+	host    *simnet.Host
 	out     Out
 
 	lifetime time.Duration
@@ -140,40 +142,23 @@ type peer struct {
 	threeSPIs int // how often there were the old IKE SA and two successors
 	chose     suite.Signature
 	tasks     []Task
-	half      map[string]*Session
 }
 
-// world is simulated time, a link and two peers.
+// world is two peers on a simulated network.
 type world struct {
 	t      testing.TB
-	now    time.Time
-	seq    int
-	queue  []delivery // sorted by time
+	net    *simnet.Network
 	i, r   *peer
 	rng    *mathrand.Rand
-	delay  time.Duration
-	lose   func(from *peer, d Datagram) bool
-	mangle func(from *peer, d Datagram) []Datagram
-	nat    *nat
-	jitter func() time.Duration
-	log    []Datagram // everything that was sent, with the sender's view of addresses
+	mangle func(from *peer, d Datagram) []Datagram // what goes on the link in place of d
+	log    []Datagram                              // everything that was sent
 }
 
-type delivery struct {
-	at  time.Time
-	seq int
-	do  func()
-}
-
-// nat translates the initiator's source address.
-type nat struct {
-	public netip.AddrPort
-	inside netip.AddrPort // last seen
-	port   uint16
-}
+func (w *world) now() time.Time { return w.net.Now() }
 
 func newWorld(t testing.TB, seed uint64) *world {
-	w := &world{t: t, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), rng: mathrand.New(mathrand.NewPCG(seed, 1)), delay: 10 * time.Millisecond}
+	w := &world{t: t, net: simnet.New(seed, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))}
+	w.rng, w.net.Link.Delay = w.net.Rand, 10*time.Millisecond
 	w.i = w.peer("client.example", "192.0.2.1:500")
 	w.r = w.peer("gateway.example", "198.51.100.1:500")
 	w.i.child = &ChildPolicy{Name: "net", ESP: espProposals("aes256gcm16-ecp256", "aes256-sha256-ecp256"), Local: anywhere, Remote: anywhere}
@@ -203,7 +188,7 @@ func proposals(p suite.Protocol, texts []string) []suite.Proposal {
 func (w *world) peer(name, addr string) *peer {
 	p := &peer{
 		w: w, name: name, addr: netip.MustParseAddrPort(addr), cred: pkiOf().credential("ecdsa256", name),
-		installed: map[uint32]Child{}, outbound: map[uint32]bool{}, spis: map[ikemsg.SPI]bool{}, half: map[string]*Session{},
+		installed: map[uint32]Child{}, outbound: map[uint32]bool{}, spis: map[ikemsg.SPI]bool{},
 		rng: mathrand.New(mathrand.NewPCG(w.rng.Uint64(), 7)),
 	}
 	p.policy = &Policy{IKE: ikeProposals("aes256gcm16-prfsha256-ecp256", "aes256-sha256-ecp256-modp2048")}
@@ -218,6 +203,13 @@ func (w *world) peer(name, addr string) *peer {
 			}
 		},
 	}
+	p.host = w.net.Host(p.addr.Addr(), nil, simnet.Machine{
+		Receive: func(_ time.Time, d simnet.Datagram) {
+			p.deliver(Datagram{Local: d.Local, Remote: d.Remote, Data: d.Data})
+		},
+		Timeout:  p.timeout,
+		Deadline: p.deadline,
+	})
 	return p
 }
 
@@ -230,7 +222,7 @@ func (w *world) connect() {
 }
 
 func (p *peer) start(c Connect) {
-	p.session = NewInitiator(p.cfg, c, p.w.now, &p.out)
+	p.session = NewInitiator(p.cfg, c, p.w.now(), &p.out)
 	p.drain(p.session)
 }
 
@@ -245,65 +237,22 @@ func (w *world) up() {
 	w.agree()
 }
 
-// at schedules.
-func (w *world) at(t time.Time, do func()) {
-	w.seq++
-	w.queue = append(w.queue, delivery{t, w.seq, do})
-}
-
 // run lets simulated time pass.
-func (w *world) run(d time.Duration) {
-	w.t.Helper()
-	end := w.now.Add(d)
-	for n := 0; ; n++ {
-		if n > 2_000_000 {
-			w.t.Fatal("the world does not come to rest")
-		}
-		at, do := w.next()
-		if do == nil || at.After(end) {
-			break
-		}
-		w.now = at
-		do()
+func (w *world) run(d time.Duration) { w.net.Run(w.now().Add(d)) }
+
+func (p *peer) deadline() time.Time {
+	if p.session == nil {
+		return time.Time{}
 	}
-	w.now = end
+	return p.session.Deadline()
 }
 
-// next is the earliest of the deliveries and of the sessions' deadlines.
-func (w *world) next() (time.Time, func()) {
-	best := -1
-	for i, d := range w.queue {
-		if best < 0 || d.at.Before(w.queue[best].at) || d.at.Equal(w.queue[best].at) && d.seq < w.queue[best].seq {
-			best = i
-		}
+func (p *peer) timeout(now time.Time) {
+	p.session.Timeout(now, &p.out)
+	p.drain(p.session)
+	if d := p.session.Deadline(); !d.IsZero() && !d.After(now) {
+		p.w.t.Fatalf("%s: Timeout at %v leaves the deadline %v", p.name, now, d)
 	}
-	var at time.Time
-	var do func()
-	if best >= 0 {
-		d := w.queue[best]
-		at, do = d.at, func() {
-			w.queue = slices.DeleteFunc(w.queue, func(o delivery) bool { return o.seq == d.seq })
-			d.do()
-		}
-	}
-	for _, p := range []*peer{w.i, w.r} {
-		if p.session == nil {
-			continue
-		}
-		if t := p.session.Deadline(); !t.IsZero() && (do == nil || t.Before(at)) {
-			at, do = t, func() {
-				p.session.Timeout(w.now, &p.out)
-				p.drain(p.session)
-				if after := p.session.Deadline(); !after.IsZero() && !after.After(w.now) {
-					w.t.Fatalf("%s: Timeout at %v leaves deadline %v", p.name, w.now, after)
-				}
-			}
-		}
-	}
-	if do != nil && at.Before(w.now) {
-		at = w.now
-	}
-	return at, do
 }
 
 // drain acts as the runtime does: events, then datagrams, then jobs.
@@ -319,7 +268,7 @@ func (p *peer) drain(s *Session) {
 	for _, j := range jobs {
 		p.tasks = append(p.tasks, j.Task)
 		if p.jobDelay > 0 {
-			p.w.at(p.w.now.Add(p.jobDelay), func() { p.finish(s, j) })
+			p.w.net.At(p.w.now().Add(p.jobDelay), func() { p.finish(s, j) })
 		} else {
 			p.finish(s, j)
 		}
@@ -328,7 +277,7 @@ func (p *peer) drain(s *Session) {
 
 func (p *peer) finish(s *Session, j Job) {
 	v, err := p.work(j.Task)
-	s.Done(p.w.now, Result{j.ID, v, err}, &p.out)
+	s.Done(p.w.now(), Result{j.ID, v, err}, &p.out)
 	p.drain(s)
 }
 
@@ -431,38 +380,19 @@ func (p *peer) event(e Event) {
 func (p *peer) send(d Datagram) {
 	p.sent++
 	p.w.log = append(p.w.log, d)
-	if d.Keepalive || p.w.lose != nil && p.w.lose(p, d) {
-		return
-	}
 	all := []Datagram{d}
 	if p.w.mangle != nil {
 		all = p.w.mangle(p, d)
 	}
 	for _, d := range all {
-		delay := p.w.delay
-		if p.w.jitter != nil {
-			delay += p.w.jitter()
-		}
-		p.w.carry(p, d, delay)
+		p.host.Send(simnet.Datagram{Local: d.Local, Remote: d.Remote, Data: d.Data})
 	}
 }
 
-// carry delivers after a delay, through the NAT if there is one.
-func (w *world) carry(from *peer, d Datagram, delay time.Duration) {
-	local, remote := d.Local, d.Remote
-	if w.nat != nil {
-		if from == w.i {
-			w.nat.inside = local
-			local = netip.AddrPortFrom(w.nat.public.Addr(), local.Port()+w.nat.port)
-		} else {
-			if remote != netip.AddrPortFrom(w.nat.public.Addr(), w.nat.inside.Port()+w.nat.port) {
-				return // the NAT has no such mapping
-			}
-			remote = w.nat.inside
-		}
-	}
-	data := slices.Clone(d.Data)
-	w.at(w.now.Add(delay), func() { w.deliver(from.other(), Datagram{Local: remote, Remote: local, Data: data}) })
+// move takes the peer to another address.
+func (p *peer) move(to string, nat *simnet.NAT) {
+	p.addr = netip.MustParseAddrPort(to)
+	p.host.Move(p.addr.Addr(), nat)
 }
 
 func (p *peer) other() *peer {
@@ -473,30 +403,33 @@ func (p *peer) other() *peer {
 }
 
 // deliver is the runtime's routing of IKE datagrams.
-func (w *world) deliver(to *peer, d Datagram) {
-	if to.session == nil || to.session.Dead() {
-		if to.front == nil {
-			return
-		}
-		switch v := to.front.Receive(w.now, d, Load{}); v.Action {
-		case Reply:
-			if len(v.Reply) > len(d.Data) {
-				w.t.Errorf("front answers %d octets to %d", len(v.Reply), len(d.Data))
-			}
-			to.send(Datagram{Local: d.Local, Remote: d.Remote, Data: v.Reply})
-		case Accept:
-			to.closed, to.est = nil, nil
-			to.session = NewResponder(to.cfg, w.now, d, &to.out)
-			to.drain(to.session)
-		}
+func (p *peer) deliver(d Datagram) {
+	if len(d.Data) == 1 {
+		return // a NAT keepalive
+	}
+	if p.session != nil && !p.session.Dead() {
+		p.session.Receive(p.w.now(), d, &p.out)
+		p.drain(p.session)
 		return
 	}
-	to.session.Receive(w.now, d, &to.out)
-	to.drain(to.session)
+	if p.front == nil {
+		return
+	}
+	switch v := p.front.Receive(p.w.now(), d, Load{}); v.Action {
+	case Reply:
+		if len(v.Reply) > len(d.Data) {
+			p.w.t.Errorf("front answers %d octets to %d", len(v.Reply), len(d.Data))
+		}
+		p.send(Datagram{Local: d.Local, Remote: d.Remote, Data: v.Reply})
+	case Accept:
+		p.closed, p.est = nil, nil
+		p.session = NewResponder(p.cfg, p.w.now(), d, &p.out)
+		p.drain(p.session)
+	}
 }
 
 func (p *peer) do(c Command) {
-	p.session.Do(p.w.now, c, &p.out)
+	p.session.Do(p.w.now(), c, &p.out)
 	p.drain(p.session)
 }
 
