@@ -251,12 +251,22 @@ ipv4: true
 ipv6: true
 mobike: true
 force_encapsulation: true
-`, s.gatewayAddr, s.client.id, s.gatewayName, oursCA, oursCert, oursKey, s.ike, s.esp)
+dpd: %s
+crl: %s
+`, s.gatewayAddr, s.client.id, s.gatewayName, oursCA, oursCert, oursKey, s.ike, s.esp, clientDPD(s.clientDPD), oursCRL)
 	return errors.Join(
 		e.host.WriteFile(oursProfile, []byte(profile), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.client.chain...), 0o644),
 		e.host.WriteFile(oursKey, labtest.KeyPEM(s.client.key), 0o600),
-		e.host.WriteFile(oursCA, labtest.CertPEM(s.clientTrusts.Cert), 0o644))
+		e.host.WriteFile(oursCA, labtest.CertPEM(s.clientTrusts.Cert), 0o644),
+		e.host.WriteFile(oursCRL, s.crl, 0o644))
+}
+
+func clientDPD(quick bool) string {
+	if quick {
+		return "2s"
+	}
+	return "10m"
 }
 
 func (e *ourClient) disconnect(context.Context) error {
