@@ -66,6 +66,7 @@ that needs no kernel module.`,
 	root.AddGroup(&cobra.Group{ID: groupGateway, Title: "Gateway:"}, &cobra.Group{ID: groupTools, Title: "Tools:"})
 	root.SetHelpCommandGroupID(groupTools)
 	root.SetCompletionCommandGroupID(groupTools)
+	root.SetUsageTemplate(strings.NewReplacer("{{.CommandPath}} [command]", "{{.CommandPath}} VERB", "about a command", "about a verb").Replace(root.UsageTemplate()))
 	for _, verb := range verbs {
 		root.AddCommand(verb(env))
 	}
