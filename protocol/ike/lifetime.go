@@ -14,7 +14,7 @@ const (
 	defaultChildless    = time.Minute
 	defaultDPD          = time.Minute
 	defaultKeepalive    = 20 * time.Second
-	defaultCookies      = 100
+	defaultCookies      = 1000 // 100 half-open exchanges in ECP-256, or two in MODP-4096
 	defaultFirst        = time.Second
 	defaultMaxWait      = 64 * time.Second
 	defaultTries        = 7
