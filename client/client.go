@@ -22,7 +22,17 @@ type Options struct {
 	Logger  *slog.Logger // nil: nothing is logged
 	Report  func(Report) // called from one goroutine; may be nil
 	Once    bool         // return after the first attempt that fails
+	Rekey   <-chan Keys  // replace these keys now; may be nil
 }
+
+// Keys says which keys.
+type Keys uint8
+
+// The keys that can be replaced.
+const (
+	TrafficKeys Keys = iota + 1
+	IKEKeys
+)
 
 // Report is one thing that the user wants to know.
 type Report struct {
@@ -38,6 +48,10 @@ type Report struct {
 	DNS       []netip.Addr   `json:"dns,omitempty"`
 	Routes    []netip.Prefix `json:"routes,omitempty"`
 	Remote    string         `json:"remote,omitempty"`
+
+	// Connected and Rekeyed: what is new.
+	SPI   string `json:"spi,omitempty"`    // our SPI of the IKE SA
+	SPIIn string `json:"spi_in,omitempty"` // our SPI of the Child SA
 }
 
 // State is where the tunnel stands.
@@ -48,6 +62,7 @@ const (
 	Connecting   State = "connecting"
 	Connected    State = "connected"
 	Moved        State = "moved"
+	Rekeyed      State = "rekeyed"
 	Disconnected State = "disconnected"
 	Refused      State = "refused"
 )
@@ -76,6 +91,7 @@ type tunnel struct {
 	remote  netip.Addr
 	local   netip.Addr
 	told    Report // of the next Connected
+	child   uint32 // our SPI of the Child SA in use
 	up      bool
 	since   time.Time
 }
@@ -130,7 +146,7 @@ func open(o Options) (*tunnel, error) {
 		return nil, err
 	}
 	t.profile = &engine.Profile{Policy: &ike.Policy{
-		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap,
+		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap, DPD: o.Profile.DPD,
 	}}
 	t.engine = engine.New(engine.Options{Backend: t.backend, Logger: o.Logger, Shards: 1, Workers: 1})
 	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
@@ -170,6 +186,8 @@ func (t *tunnel) attempt(ctx context.Context, moves <-chan struct{}) (err error)
 		case <-moved:
 			moved = nil
 			t.follow()
+		case keys := <-t.Rekey:
+			t.rekey(keys)
 		case h := <-t.backend.events:
 			if err, ended := t.handle(ctx, h); ended {
 				return err
@@ -242,6 +260,8 @@ func (t *tunnel) handle(ctx context.Context, h happening) (err error, ended bool
 	switch ev := h.event.(type) {
 	case ike.Refused:
 		t.report(Report{State: Refused, Message: ev.Record.Reason, Hint: ev.Record.Fix})
+	case ike.SPIAdded:
+		t.newIKE(h.session, ev.SPI)
 	case ike.Established:
 		t.established(h.session, ev)
 	case ike.Addresses:
@@ -265,6 +285,23 @@ func (t *tunnel) handle(ctx context.Context, h happening) (err error, ended bool
 	return nil, false
 }
 
+func (t *tunnel) rekey(k Keys) {
+	switch {
+	case k == IKEKeys:
+		t.session.Do(ike.RekeyIKE{})
+	case t.child != 0:
+		t.session.Do(ike.RekeyChild{SPIIn: t.child})
+	}
+}
+
+// newIKE notes our SPI; a second one of the session in use is a rekeying.
+func (t *tunnel) newIKE(s *engine.Session, spi ikemsg.SPI) {
+	t.told.SPI = fmt.Sprintf("%016x", uint64(spi))
+	if s == t.session && t.up {
+		t.report(Report{State: Rekeyed, Message: "the IKE SA has new keys", SPI: t.told.SPI})
+	}
+}
+
 func (t *tunnel) established(s *engine.Session, ev ike.Established) {
 	t.since = time.Now()
 	t.told.IKE, t.told.Remote = ev.Suite.String(), ev.Remote.String()
@@ -277,7 +314,10 @@ func (t *tunnel) established(s *engine.Session, ev ike.Established) {
 // childUp routes what was negotiated. A rekeyed Child SA brings the same
 // selectors and changes nothing.
 func (t *tunnel) childUp(c ike.Child) error {
+	t.child = c.SPIIn
+	t.told.SPIIn = fmt.Sprintf("%08x", c.SPIIn)
 	if c.Replaces != 0 && t.up {
+		t.report(Report{State: Rekeyed, Message: "the traffic has new keys", ESP: c.Suite.String(), SPIIn: t.told.SPIIn})
 		return nil
 	}
 	t.told.Routes, t.told.ESP = prefixesOf(c.TSRemote), c.Suite.String()

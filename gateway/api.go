@@ -49,6 +49,7 @@ type SessionInfo struct {
 	Remote    string      `json:"remote"`
 	Client    string      `json:"client"` // kind of software
 	Since     time.Time   `json:"since"`
+	SPI       string      `json:"spi"` // our SPI of the IKE SA; a rekey changes it
 	IKE       string      `json:"ike"` // suite in keywords
 	IPv4      netip.Addr  `json:"ipv4,omitzero"`
 	IPv6      netip.Addr  `json:"ipv6,omitzero"`

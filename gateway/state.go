@@ -437,8 +437,9 @@ func zoneIdentity(cfg *config.Config, z *config.Zone) string {
 	return cfg.Gateway.Name
 }
 
-// Sessions, Kick, Reload and Refusals need a running gateway.
+// Sessions, Kick, Rekey, Reload and Refusals need a running gateway.
 func (s *State) Sessions(context.Context) ([]SessionInfo, error) { return nil, NotRunningError{} }
 func (s *State) Kick(context.Context, Kick) (Kicked, error)      { return Kicked{}, NotRunningError{} }
+func (s *State) Rekey(context.Context, Rekey) (Rekeyed, error)   { return Rekeyed{}, NotRunningError{} }
 func (s *State) Reload(context.Context) (Reloaded, error)        { return Reloaded{}, NotRunningError{} }
 func (s *State) Refusals(context.Context) ([]Refusal, error)     { return nil, NotRunningError{} }
