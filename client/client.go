@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -73,9 +74,12 @@ const (
 const (
 	firstWait  = time.Second
 	longestTry = time.Minute
-	farewell   = 2 * time.Second // for the answer to our DELETE
-	settle     = 300 * time.Millisecond
+	farewell   = 2 * time.Second        // for the answer to our DELETE
+	settle     = 100 * time.Millisecond // a change of network comes as several events
 )
+
+// mtu of the TUN device: with ESP, UDP and IPv6 outside it fits into 1500.
+const mtu = 1400
 
 // tunnel is a running client.
 type tunnel struct {
@@ -90,9 +94,11 @@ type tunnel struct {
 	next    *engine.Session // make-before-break: takes over when it is up (RFC 4478)
 	remote  netip.Addr
 	local   netip.Addr
-	told    Report // of the next Connected
-	child   uint32 // our SPI of the Child SA in use
+	told    Report        // of the next Connected
+	child   uint32        // our SPI of the Child SA in use
+	refused *RefusedError // what this attempt ran into
 	up      bool
+	ever    bool // it was up at least once
 	since   time.Time
 }
 
@@ -115,7 +121,7 @@ func Run(ctx context.Context, o Options) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if o.Once {
+		if o.Once || t.hopeless(err) {
 			return err
 		}
 		if !t.since.IsZero() && time.Since(t.since) > longestTry {
@@ -130,6 +136,24 @@ func Run(ctx context.Context, o Options) error {
 		}
 		wait = min(2*wait, longestTry)
 	}
+}
+
+// RefusedError says that the gateway, or we, refused to go on; trying again
+// changes nothing until somebody does.
+type RefusedError struct{ Reason, Fix string }
+
+// Error gives the reason.
+func (e *RefusedError) Error() string { return "client: refused: " + e.Reason }
+
+// Hint says what to change.
+func (e *RefusedError) Hint() string { return e.Fix }
+
+// hopeless tells a refusal of a client that was never let in, which is a wrong
+// profile or a revoked device, from one in the middle of work, which may be a
+// gateway in trouble.
+func (t *tunnel) hopeless(err error) bool {
+	_, refused := errors.AsType[*RefusedError](err)
+	return refused && !t.ever
 }
 
 // open makes the TUN device, the sockets and the engine.
@@ -149,11 +173,11 @@ func open(o Options) (*tunnel, error) {
 		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap, DPD: o.Profile.DPD,
 	}}
 	t.engine = engine.New(engine.Options{Backend: t.backend, Logger: o.Logger, Shards: 1, Workers: 1})
-	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
+	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, MTU: mtu, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
 		return nil, err
 	}
 	t.engine.Start(t.plane, t.plane)
-	if t.network, err = openNetwork(o.Device); err != nil {
+	if t.network, err = openNetwork(o.Device, mtu); err != nil {
 		t.close()
 		return nil, err
 	}
@@ -172,7 +196,7 @@ func (t *tunnel) close() {
 
 // attempt sets up a session and lives with it; the error is why it ended.
 func (t *tunnel) attempt(ctx context.Context, moves <-chan struct{}) (err error) {
-	t.session, t.next, t.up, t.since = nil, nil, false, time.Time{}
+	t.session, t.next, t.refused, t.up, t.since = nil, nil, nil, false, time.Time{}
 	if t.session, err = t.connect(ctx); err != nil {
 		return err
 	}
@@ -259,6 +283,7 @@ func (t *tunnel) follow() {
 func (t *tunnel) handle(ctx context.Context, h happening) (err error, ended bool) {
 	switch ev := h.event.(type) {
 	case ike.Refused:
+		t.refused = &RefusedError{Reason: ev.Record.Reason, Fix: ev.Record.Fix}
 		t.report(Report{State: Refused, Message: ev.Record.Reason, Hint: ev.Record.Fix})
 	case ike.SPIAdded:
 		t.newIKE(h.session, ev.SPI)
@@ -324,7 +349,7 @@ func (t *tunnel) childUp(c ike.Child) error {
 	if err := t.network.route(t.remote, t.told.Routes); err != nil {
 		return err
 	}
-	t.up = true
+	t.up, t.ever = true, true
 	told := t.told
 	told.State = Connected
 	told.Message = fmt.Sprintf("connected to %s: IKE %s, ESP %s", t.Profile.RemoteID, told.IKE, told.ESP)
@@ -339,6 +364,9 @@ func (t *tunnel) closed(s *engine.Session, ev ike.Closed) (error, bool) {
 		return nil, false
 	case t.session:
 		err := ev.Err
+		if ev.Reason == ike.ClosedRefused && t.refused != nil {
+			return t.refused, true
+		}
 		if err == nil {
 			err = fmt.Errorf("the session ended: %s", engine.CloseText(ev.Reason))
 		}

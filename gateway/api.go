@@ -17,7 +17,8 @@ type Status struct {
 	Name     string        `json:"name"`
 	Version  string        `json:"version,omitempty"`
 	Since    time.Time     `json:"since,omitzero"`
-	Config   string        `json:"config"`
+	Config   string        `json:"config"` // path
+	State    string        `json:"state"`  // directory
 	Users    int           `json:"users"`
 	Devices  int           `json:"devices"`
 	Revoked  int           `json:"revoked"` // devices
