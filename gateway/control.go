@@ -89,6 +89,10 @@ var routes = []route{
 		func(c controller, r *http.Request) (any, error) { return c.Reload(r.Context()) }},
 	{"GET", "/v1/refusals", "The last refused exchanges and why", nil, []Refusal{},
 		func(c controller, r *http.Request) (any, error) { return c.Refusals(r.Context()) }},
+	{"POST", "/v1/memory", "Collect garbage and tell what memory is in use", struct{}{}, Memory{},
+		func(_ controller, r *http.Request) (any, error) {
+			return withBody(r, func(context.Context, struct{}) (Memory, error) { return measureMemory(), nil })
+		}},
 	{"GET", "/v1/openapi.json", "This description", nil, map[string]any{},
 		func(controller, *http.Request) (any, error) { return json.RawMessage(openAPI), nil }},
 }

@@ -28,7 +28,8 @@ type childSA struct {
 	softSeq       uint64 // asks for a rekey well before lastSeq
 
 	path     atomic.Pointer[path]
-	stopped  atomic.Bool // hard limit, expiry or removal: nothing is sealed or opened
+	measured atomic.Int64 // second in which the path was last looked at again
+	stopped  atomic.Bool  // hard limit, expiry or removal: nothing is sealed or opened
 	softSent atomic.Bool
 	hardSent atomic.Bool
 

@@ -20,6 +20,7 @@ import (
 // verbs makes the verbs, in the order of the help. A new verb is one file and
 // one line here.
 var verbs = []func(*Env) *cobra.Command{
+	newDemo,
 	newInit,
 	newServe,
 	newReload,

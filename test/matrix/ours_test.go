@@ -104,11 +104,12 @@ func (e *ourGateway) sallyport(ctx context.Context, args ...string) (string, err
 
 // ask runs a verb with --json and reads its report.
 func (e *ourGateway) ask(ctx context.Context, into any, args ...string) error {
-	out, err := e.sallyport(ctx, append(args, "--json")...)
-	if err != nil {
+	var out bytes.Buffer // stdout alone: warnings go to stderr
+	args = append(args, "--json", "--config", oursConfig)
+	if _, err := e.host.RunCommand(ctx, lab.Command{Program: e.program, Args: args, Stdout: &out}); err != nil {
 		return err
 	}
-	return json.Unmarshal([]byte(out), &struct {
+	return json.Unmarshal(out.Bytes(), &struct {
 		Data any `json:"data"`
 	}{into})
 }
