@@ -110,7 +110,6 @@ func (s *Session) serveAddresses(in *inbound, out *Out) []ikemsg.Payload {
 	}
 	_, update := ikemsg.FindNotify(in.payloads, ikemsg.NotifyUpdateSAAddresses)
 	if !s.mobike || s.phase != phaseUp {
-		s.follow(in.path, out)
 		return ps
 	}
 	if update && s.role == Responder {

@@ -71,16 +71,18 @@ const (
 
 // Limits of a session. Each keeps a peer from growing our memory.
 const (
-	maxHeld     = 40                // datagrams held during a job: one long chain in small fragments
-	maxHeldSize = ikemsg.MaxMessage // octets of them
-	maxChildren = 16                // Child SAs; a rekey collision has three for one
-	maxOld      = 4                 // IKE SAs beside the current one; a collision has two
-	maxCreates  = 8                 // CreateChild commands waiting
-	jobPatience = time.Minute       // a job that takes longer is lost: fail closed
-	refusedKept = 10 * time.Second  // how long a refusal is repeated to a peer that lost it
-	lingerOld   = 5 * time.Second   // a replaced Child SA still takes late packets
-	staleAfter  = 3 * time.Minute   // a replaced SA whose DELETE never came; over the peer's retransmissions
-	nattPort    = 4500
+	maxHeld       = 40                // datagrams held during a job: one long chain in small fragments
+	maxHeldEarly  = 24 << 10          // the same while anybody can send them: a long chain still fits
+	maxHeldSize   = ikemsg.MaxMessage // octets of them
+	maxChildren   = 16                // Child SAs; a rekey collision has three for one
+	maxOld        = 4                 // IKE SAs beside the current one; a collision has two
+	maxCreates    = 8                 // CreateChild commands waiting
+	closePatience = 10 * time.Second  // how long DELETE is tried; nobody waits for a dead peer
+	jobPatience   = time.Minute       // a job that takes longer is lost: fail closed
+	refusedKept   = 10 * time.Second  // how long a refusal is repeated to a peer that lost it
+	lingerOld     = 5 * time.Second   // a replaced Child SA still takes late packets
+	staleAfter    = 3 * time.Minute   // a replaced SA whose DELETE never came; over the peer's retransmissions
+	nattPort      = 4500
 )
 
 func newSession(cfg *Config, role Role, p path) *Session {
@@ -119,7 +121,11 @@ func (s *Session) Receive(now time.Time, d Datagram, out *Out) {
 
 // hold keeps d until the outstanding job is done.
 func (s *Session) hold(d Datagram) {
-	if len(s.held) == maxHeld || s.heldSize+len(d.Data) > maxHeldSize {
+	room := maxHeldSize
+	if s.phase == phaseInit || s.phase == phaseAuth {
+		room = maxHeldEarly
+	}
+	if len(s.held) == maxHeld || s.heldSize+len(d.Data) > room {
 		return // the peer retransmits
 	}
 	d.Data = slices.Clone(d.Data)
@@ -177,6 +183,7 @@ func (s *Session) find(h ikemsg.Header) *ikeSA {
 
 // receiveRequest dispatches an authentic request of the peer.
 func (s *Session) receiveRequest(now time.Time, sa *ikeSA, in *inbound, out *Out) {
+	s.follow(in.path, out)
 	if in.bad != nil {
 		s.refuseSyntax(now, sa, in, in.bad, out)
 		return
@@ -224,6 +231,7 @@ func (s *Session) receiveResponse(now time.Time, sa *ikeSA, in *inbound, out *Ou
 		s.end(now, ClosedProtocol, fmt.Errorf("ike: %v: %s response: %w", in.path.remote, in.header.Exchange, in.bad), out)
 		return
 	}
+	s.follow(in.path, out)
 	ex := sa.pending.exchange
 	sa.pending = nil
 	sa.nextOut++
@@ -298,13 +306,12 @@ func (s *Session) Do(now time.Time, c Command, out *Out) {
 	case LocalAddressChanged:
 		s.addressChanged(now, c, out)
 	}
-	if s.then == nil {
-		s.advance(now, out)
-	}
+	s.advance(now, out)
 }
 
 // advance starts the most urgent thing that is due in each free window.
 func (s *Session) advance(now time.Time, out *Out) {
+	s.noteChildless(now)
 	if s.then != nil || (s.phase != phaseUp && s.phase != phaseClosing) {
 		return
 	}
@@ -338,7 +345,7 @@ func (s *Session) advance(now time.Time, out *Out) {
 func (s *Session) close(now time.Time, why CloseReason, notify ikemsg.NotifyType, err error, out *Out) {
 	switch s.phase {
 	case phaseUp:
-		s.phase, s.closing, s.closeNotify, s.closeErr = phaseClosing, why, notify, err
+		s.phase, s.closing, s.closeNotify, s.closeErr, s.limit = phaseClosing, why, notify, err, now.Add(closePatience)
 		s.dropChildren("session closes", out)
 	case phaseClosing, phaseDead:
 	default:
@@ -353,10 +360,8 @@ func (s *Session) end(_ time.Time, why CloseReason, err error, out *Out) {
 	}
 	s.phase = phaseDead
 	s.dropChildren("session ended", out)
-	for _, sa := range append(s.old, s.sa) {
-		if sa != nil {
-			s.dropSA(sa, out)
-		}
+	for _, sa := range append(slices.Clone(s.old), s.sa) {
+		s.dropSA(sa, out)
 	}
 	if s.hs != nil {
 		s.hs.clear()
