@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -134,10 +135,13 @@ func TestPanicEndsOneSessionOnly(t *testing.T) {
 		var log bytes.Buffer
 		gateway := net.join(t, "192.0.2.1", slog.New(slog.NewTextHandler(&log, nil)))
 		client := net.join(t, "198.51.100.7", nil)
+		var mu sync.Mutex
 		var victims []*Session
 		gateway.hook = func(s *Session, ev ike.Event) {
 			if up, ok := ev.(ike.Established); ok && up.Remote.Port() < 1003 {
+				mu.Lock()
 				victims = append(victims, s)
+				mu.Unlock()
 				panic("a defect that a peer found")
 			}
 		}
