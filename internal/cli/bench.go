@@ -136,7 +136,7 @@ func (f *benchFlags) load(address string) (bench.IKE, error) {
 		return bench.IKE{}, err
 	}
 	load := bench.IKE{
-		Target:   netip.AddrPortFrom(target, f.port),
+		Target:  netip.AddrPortFrom(target, f.port),
 		Clients: clients, Roots: roots,
 		IKE: []suite.Proposal{ikeProposal}, ESP: []suite.Proposal{espProposal},
 		Total: f.count, Parallel: f.parallel, Hold: f.hold > 0,
