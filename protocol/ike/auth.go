@@ -256,7 +256,6 @@ func (s *Session) answerAuth(now time.Time, in *inbound, a authMessage, ps []ike
 	s.respond(now, s.sa, in, ps, out)
 	if no != nil {
 		out.Events = append(out.Events, Refused{no.record})
-		s.childless = now
 		return
 	}
 	s.install(now, c, s.sa, nil, nonceI, nonceR, false, nil, out)
