@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"sallyport/protocol/ike"
 )
 
 // maxSessionHeap is the budget of one established session: 8 KB for all of it,
@@ -86,4 +88,23 @@ func heap() int {
 	}
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)
+}
+
+// BenchmarkSetup sets sessions up one after the other, both ends in this
+// process: the time is that of initiator and responder together.
+func BenchmarkSetup(b *testing.B) {
+	var net lan
+	gateway, client := net.join(b, "192.0.2.1", nil), net.join(b, "198.51.100.7", nil)
+	gateway.SetLimits(Limits{PerSource: 1 << 20, HalfOpen: 1 << 20})
+	done := make(chan struct{}, 1)
+	gateway.hook = func(_ *Session, ev ike.Event) {
+		if _, ok := ev.(ike.Established); ok {
+			done <- struct{}{}
+		}
+	}
+	b.ReportAllocs()
+	for i := range b.N {
+		client.connect(b, gateway, uint16(1000+i%60000))
+		<-done
+	}
 }

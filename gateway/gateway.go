@@ -269,13 +269,13 @@ func (g *Gateway) Reload(ctx context.Context) (Reloaded, error) {
 		return Reloaded{}, err
 	}
 	old := g.Config()
-	before := g.realm.Load()
-	next, err := buildRealm(ctx, cfg, g.ca, before)
+	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: diags}
+	cfg = keepRestarts(cfg, old)
+	next, err := buildRealm(ctx, cfg, g.ca, g.realm.Load())
 	if err != nil {
 		return Reloaded{}, err
 	}
-	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: diags}
-	if err := g.swap(ctx, keepRestarts(cfg, old), next); err != nil {
+	if err := g.swap(ctx, cfg, next); err != nil {
 		return done, err
 	}
 	g.warn(diags)

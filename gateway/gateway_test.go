@@ -256,6 +256,24 @@ func TestUnknownIDrIsRefused(t *testing.T) {
 	})
 }
 
+// TestEveryNameOfTheGatewayIsAnswered: a client that asked for one name must
+// get that one back (Android compares them octet by octet).
+func TestEveryNameOfTheGatewayIsAnswered(t *testing.T) {
+	path := testConfig(t, "")
+	rewrite(t, path, "  name: vpn.example.org", "  name: vpn.example.org\n  names: [vpn2.example.org, 192.0.2.1]")
+	initState(t, path)
+	g := startGateway(t, path)
+	c := enrol(t, g, "laptop", "")
+	for _, name := range []string{"vpn2.example.org", "192.0.2.1", "vpn.example.org"} {
+		d := dial(t, c)
+		d.want = name
+		d.start(t, g)
+		if got, want := await[ike.Established](t, d).PeerID, identityOf(name); !sameID(got, want) {
+			t.Errorf("asked for %s, got %s", name, got.String())
+		}
+	}
+}
+
 func rewrite(t *testing.T, path string, old, new string) {
 	t.Helper()
 	text, err := os.ReadFile(path)
