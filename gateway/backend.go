@@ -33,7 +33,7 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 		return nil, err
 	}
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, who.identity, time.Now())}
-	local := z.identityFor(t.PeerKind, t.Hashes, allow)
+	local := z.identityFor(t, allow)
 	if local == nil {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
@@ -172,8 +172,17 @@ func (g *Gateway) Event(s *engine.Session, ev ike.Event) {
 	}
 }
 
+// refused files a record and logs it, the first of its kind and not too many:
+// anyone can cause one.
 func (g *Gateway) refused(r ike.Record) {
 	if !g.refusals.add(r) {
+		return
+	}
+	switch n := g.refusals.toLog(r.Time); {
+	case n > maxRefusalLines:
+		return
+	case n == maxRefusalLines:
+		g.log.Warn("many refusals; the rest of this minute is counted only, see: sallyport status")
 		return
 	}
 	g.log.Warn("refused", "remote", r.Remote, "peer", r.PeerID, "client", fmt.Sprint(r.PeerKind), "stage", fmt.Sprint(r.Stage),

@@ -20,6 +20,9 @@ type refusals struct {
 	mu   sync.Mutex
 	ring []Refusal
 	next int
+
+	minute int64
+	logged int
 }
 
 // Refusal is one record of "why did it fail", and how often it came.
@@ -85,4 +88,18 @@ func (r *refusals) list() []Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append(append([]Refusal(nil), r.ring[r.next:]...), r.ring[:r.next]...)
+}
+
+// maxRefusalLines bounds what strangers can write into the log in a minute.
+const maxRefusalLines = 60
+
+// toLog counts the log lines of this minute.
+func (r *refusals) toLog(now time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := now.Unix() / 60; m != r.minute {
+		r.minute, r.logged = m, 0
+	}
+	r.logged++
+	return r.logged
 }

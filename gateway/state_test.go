@@ -71,6 +71,9 @@ var madeOnce = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(serveEnv); path != "" {
+		serveUntilKilled(path)
+	}
 	code := m.Run()
 	if dir, err := madeOnce(); err == nil {
 		os.RemoveAll(dir)

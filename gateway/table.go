@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -31,9 +32,10 @@ type live struct {
 //
 // Its methods are called on event loops and by the control API.
 type table struct {
-	mu      sync.Mutex
-	last    uint64
-	devices map[string][]*live // oldest first
+	mu       sync.Mutex
+	last     uint64
+	devices  map[string][]*live // oldest first
+	handover time.Duration      // 0: the constant; tests shorten it
 }
 
 // add files a session and returns those of the same device that are there.
@@ -138,7 +140,7 @@ func (t *table) closeLater(l *live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l.replacing == nil {
-		l.replacing = time.AfterFunc(handover, func() {
+		l.replacing = time.AfterFunc(cmp.Or(t.handover, handover), func() {
 			l.session.Do(ike.CloseSession{Reason: "replaced by a newer session of the same device"})
 		})
 	}
