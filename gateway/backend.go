@@ -113,7 +113,7 @@ func refusal(hint, format string, args ...any) *ike.Refusal {
 
 // Sign implements [engine.Backend].
 func (g *Gateway) Sign(t *ike.Sign) (ike.Signed, error) {
-	key, ok := g.realm.Load().keys[t.Identity.Key]
+	key, ok := g.realm.Load().signer(t.Identity)
 	if !ok {
 		return ike.Signed{}, fmt.Errorf("gateway: there is no key %q any more", t.Identity.Key)
 	}
