@@ -177,8 +177,10 @@ func (s *Session) sendLiveness(now time.Time, out *Out) {
 	s.request(now, s.sa, ikemsg.ExchangeInformational, &liveness{}, ps, out)
 }
 
-func (*liveness) answered(s *Session, _ time.Time, _ *ikeSA, in *inbound, _ *Out) {
-	s.noticeMapping(in.payloads)
+func (*liveness) answered(s *Session, _ time.Time, sa *ikeSA, in *inbound, _ *Out) {
+	if sa == s.sa {
+		s.noticeMapping(in.payloads)
+	}
 }
 
 // errAddress ends a session whose path is gone and that has no MOBIKE.

@@ -35,7 +35,7 @@ type Session struct {
 	admission *Admission
 	peerID    ikemsg.ID
 	leased    Leased
-	move      *move // MOBIKE work, nil when there is none
+	natSeen   []byte // MOBIKE initiator: how the responder sees us
 
 	// One job at a time. What arrives meanwhile is held.
 	job      uint64
@@ -316,8 +316,12 @@ func (s *Session) advance(now time.Time, out *Out) {
 		return
 	}
 	for _, sa := range slices.Clone(s.old) {
-		if sa.wantDelete && sa.pending == nil {
+		switch {
+		case sa.pending != nil:
+		case sa.wantDelete:
 			s.sendDeleteIKE(now, sa, 0, out)
+		case sa.wantUpdate:
+			s.sendUpdate(now, sa, out)
 		}
 	}
 	if s.phase == phaseDead || s.sa.pending != nil {
@@ -326,8 +330,10 @@ func (s *Session) advance(now time.Time, out *Out) {
 	switch {
 	case s.phase == phaseClosing:
 		s.sendDeleteIKE(now, s.sa, s.closeNotify, out)
-	case s.move != nil && s.move.due():
-		s.sendMove(now, out)
+	case s.sa.wantUpdate:
+		s.sendUpdate(now, s.sa, out)
+	case s.sa.wantCheck:
+		s.sendCheck(now, out)
 	case s.deleteDue(now, out):
 	case s.sa.wantRekey && !now.Before(s.sa.retryAt):
 		s.startRekeyIKE(now, out)
@@ -366,7 +372,7 @@ func (s *Session) end(_ time.Time, why CloseReason, err error, out *Out) {
 	if s.hs != nil {
 		s.hs.clear()
 	}
-	s.sa, s.old, s.hs, s.then, s.held, s.creates, s.move = &ikeSA{}, nil, nil, nil, nil, nil, nil
+	s.sa, s.old, s.hs, s.then, s.held, s.creates = &ikeSA{}, nil, nil, nil, nil, nil
 	out.Events = append(out.Events, Closed{Reason: why, Err: err})
 }
 
