@@ -203,6 +203,10 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return "eap: " + r.Text }
 
+func (r *Refusal) failure() *Failure {
+	return &Failure{Reason: r.Reason, Text: r.Text, Hint: r.Hint}
+}
+
 // Inner is what runs inside the TLS of PEAP or TTLS.
 type Inner uint8
 
@@ -318,4 +322,3 @@ func checkOffer(o Offer, bare bool) error {
 	}
 	return nil
 }
-

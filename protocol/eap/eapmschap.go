@@ -136,7 +136,7 @@ func judgeAccount(r Result, made []byte) (account Account, unknown *Failure, err
 	refusal, refused := errors.AsType[*Refusal](r.Err)
 	switch {
 	case refused:
-		unknown = &Failure{Reason: refusal.Reason, Text: refusal.Text, Hint: refusal.Hint}
+		unknown = refusal.failure()
 	case r.Err != nil:
 		return Account{}, nil, r.Err
 	case len(account.NTHash) == 0:

@@ -197,12 +197,13 @@ func (v *verdict) fill(s *Success) {
 	}
 }
 
-// failure puts an error of TLS into words.
+// tlsFailure puts an error of TLS into words.
 func tlsFailure(err error) *Failure {
-	f := &Failure{Reason: ReasonTLS, Text: "TLS: " + err.Error()}
 	if r, ok := errors.AsType[*Refusal](err); ok {
-		f.Reason, f.Text, f.Hint = r.Reason, r.Text, r.Hint
-	} else if alert, ok := tlspump.RemoteAlert(err); ok {
+		return r.failure()
+	}
+	f := &Failure{Reason: ReasonTLS, Text: "TLS: " + err.Error()}
+	if alert, ok := tlspump.RemoteAlert(err); ok {
 		f.Reason, f.Text, f.ByPeer = ReasonTLSAlert, "the other end ended TLS with the alert "+alert, true
 		f.Hint = "look at the other end's log: most often it does not trust the certificate it was shown"
 	}

@@ -32,7 +32,7 @@ func newTunnelPeer(cfg *PeerConfig, o Offer, mtu int) *tlsPeer {
 	if o.Method == TypePEAP {
 		m.tunnel = &peapPeer{cfg: cfg, allowed: o.Inner, outer: &m.tlsEnd}
 	} else {
-		m.tunnel = newTTLSPeer(cfg, o.Inner[0], &m.tlsEnd)
+		m.tunnel = &ttlsPeer{cfg: cfg, offers: o.Inner, outer: &m.tlsEnd}
 	}
 	return m
 }
@@ -169,7 +169,7 @@ func (m *tlsPeer) wrap(s step) step {
 	if s.task != nil || (s.failure != nil && s.send == nil) {
 		return s
 	}
-	if s.send == nil {
+	if len(s.send) == 0 {
 		s.send = m.ack()
 		return s
 	}

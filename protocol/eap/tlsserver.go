@@ -6,9 +6,9 @@ import "crypto/tls"
 type phase uint8
 
 const (
-	phaseHandshake phase = iota
-	phaseLastFlight      // the server's last flight is out, its acknowledgement is due
-	phaseAlert           // the server's alert is out, its acknowledgement is due
+	phaseHandshake  phase = iota
+	phaseLastFlight       // the server's last flight is out, its acknowledgement is due
+	phaseAlert            // the server's alert is out, its acknowledgement is due
 	phaseTunnel
 )
 
@@ -198,7 +198,7 @@ func (m *tlsServer) wrap(s step) step {
 	if s.task != nil || s.success != nil || s.failure != nil {
 		return s
 	}
-	if s.send == nil {
+	if len(s.send) == 0 {
 		return step{send: m.ack()}
 	}
 	sealed, err := m.seal(s.send)
