@@ -104,4 +104,3 @@ func TestEapolTestLogsIn(t *testing.T) {
 		})
 	}
 }
-

@@ -148,4 +148,3 @@ func TestEveryMethodOverALossyLink(t *testing.T) {
 		})
 	}
 }
-

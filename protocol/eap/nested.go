@@ -46,6 +46,14 @@ type nestedStep struct {
 	failure *Failure
 }
 
+// clearKeys ends the inner method's keys, which never leave the tunnel.
+func (s nestedStep) clearKeys() {
+	if s.success != nil {
+		s.success.MSK.Clear()
+		s.success.EMSK.Clear()
+	}
+}
+
 func (n *nestedServer) begin() nestedStep {
 	n.Start(time.Time{}, &n.out)
 	return n.collect()
@@ -143,6 +151,12 @@ func (n *nestedPeer) finish(r Result) nestedStep {
 	r.ID = n.pending
 	n.Done(time.Time{}, r, &n.out)
 	return n.collect()
+}
+
+// Close ends the conversation, and with it the inner method's keys.
+func (n *nestedPeer) Close() {
+	nestedStep{success: n.ready}.clearKeys()
+	n.Peer.Close()
 }
 
 // collect shows a failure as soon as the inner end knows of it: the outer one

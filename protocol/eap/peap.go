@@ -54,6 +54,7 @@ func (m *peapServer) about() (string, Inner) { return m.inner.about() }
 
 func (m *peapServer) close() {
 	m.inner.Close()
+	m.result.clearKeys()
 	m.ipmk.Clear()
 	m.cmk.Clear()
 }
@@ -97,6 +98,7 @@ func (m *peapServer) bind() step {
 	if err != nil {
 		return fail(ReasonBackend, "no keys: %v", err)
 	}
+	defer keys.Clear()
 	m.ipmk, m.cmk = compoundKeys(keys, m.result.success.MSK)
 	return m.extend(extensions{Result: resultSuccess, Binding: newBinding(bindingRequest, m.cfg.random(nonceSize), m.cmk)})
 }
@@ -246,6 +248,7 @@ func (m *peapPeer) agree(p Packet, x extensions) step {
 			return fail(ReasonBackend, "no keys: %v", err)
 		}
 		ipmk, cmk := compoundKeys(keys, m.nested.ready.MSK)
+		keys.Clear()
 		defer ipmk.Clear()
 		defer cmk.Clear()
 		if !x.Binding.verify(bindingRequest, cmk) {

@@ -157,7 +157,7 @@ func (s *Server) Receive(now time.Time, packet []byte, out *Out) {
 		return
 	}
 	if !s.spent.take(packet) {
-		s.end(now, fail(ReasonLimit, "the peer sent more than %d octets", MaxOctets), out)
+		s.end(fail(ReasonLimit, "the peer sent more than %d octets", MaxOctets), out)
 		return
 	}
 	switch {
@@ -189,10 +189,10 @@ func (s *Server) Timeout(now time.Time, out *Out) {
 	switch {
 	case s.state == idle || s.state == over:
 	case !now.Before(s.spent.deadline):
-		s.end(now, fail(ReasonTimeout, "the conversation took longer than %v", MaxDuration), out)
+		s.end(fail(ReasonTimeout, "the conversation took longer than %v", MaxDuration), out)
 	case s.resend.IsZero() || now.Before(s.resend):
 	case s.resends == maxResends:
-		s.end(now, fail(ReasonTimeout, "no response to %d copies of the request", maxResends+1), out)
+		s.end(fail(ReasonTimeout, "no response to %d copies of the request", maxResends+1), out)
 	default:
 		s.resends++
 		s.interval *= 2
@@ -233,7 +233,7 @@ func (s *Server) close() {
 // identified begins with the method we like best.
 func (s *Server) identified(now time.Time, claim string, out *Out) {
 	if len(claim) > MaxIdentity {
-		s.end(now, fail(ReasonProtocol, "an identity of %d octets", len(claim)), out)
+		s.end(fail(ReasonProtocol, "an identity of %d octets", len(claim)), out)
 		return
 	}
 	// Some peers terminate or pad the text with NUL, against Section 5.1.
@@ -275,27 +275,28 @@ func (s *Server) nak(now time.Time, p Packet, out *Out) {
 	}
 	f := fail(ReasonNoCommonMethod, "the peer refused %v and wants %v", s.refused, wanted)
 	f.failure.Hint = "allow one of the peer's methods, or set the peer to one of ours"
-	s.end(now, f, out)
+	s.end(f, out)
 }
 
 // apply does what the method wants.
 func (s *Server) apply(now time.Time, st step, out *Out) {
 	switch {
 	case st.task != nil:
+		s.resend = time.Time{} // the peer has answered; now it waits for us
 		out.Jobs = append(out.Jobs, s.jobs.next(st.task))
 	case st.success != nil || st.failure != nil:
-		s.end(now, st, out)
+		s.end(st, out)
 	case st.send != nil:
 		s.ask(now, s.current, st.send, out)
 	default:
-		s.end(now, fail(ReasonBackend, "%s has nothing to say", s.current), out)
+		s.end(fail(ReasonBackend, "%s has nothing to say", s.current), out)
 	}
 }
 
 // ask sends a request.
 func (s *Server) ask(now time.Time, t Type, data []byte, out *Out) {
 	if !s.spent.round() {
-		s.end(now, fail(ReasonLimit, "more than %d rounds", MaxRounds), out)
+		s.end(fail(ReasonLimit, "more than %d rounds", MaxRounds), out)
 		return
 	}
 	s.id++
@@ -309,7 +310,7 @@ func (s *Server) ask(now time.Time, t Type, data []byte, out *Out) {
 
 // end sends Success or Failure, with the identifier of the response that it
 // follows (RFC 3748, Section 4.2), and reports.
-func (s *Server) end(_ time.Time, st step, out *Out) {
+func (s *Server) end(st step, out *Out) {
 	p := Packet{Code: CodeFailure, Identifier: s.id}
 	if st.success != nil {
 		p.Code = CodeSuccess

@@ -171,7 +171,9 @@ func (e *tlsEnd) keyMaterial() (secret.Bytes, error) {
 
 // checkKeys refuses a TLS 1.2 connection whose keys are not its own.
 func (e *tlsEnd) checkKeys() *Failure {
-	if _, err := e.keyMaterial(); err != nil {
+	keys, err := e.keyMaterial()
+	keys.Clear()
+	if err != nil {
 		return &Failure{Reason: ReasonNoExtendedMasterSecret,
 			Text: "TLS 1.2 without extended master secret (RFC 7627): the keys of another connection could be passed off as this one's",
 			Hint: "update the other end's TLS, or let it use TLS 1.3"}

@@ -122,6 +122,7 @@ func (m *ttlsServer) convert(s nestedStep) step {
 	case s.failure != nil:
 		return step{failure: s.failure}
 	case s.success != nil:
+		defer s.clearKeys()
 		return m.success(*s.success)
 	}
 	return step{send: appendAVP(nil, avpEAPMessage, s.packet)}
