@@ -11,6 +11,10 @@ import (
 	"sallyport/internal/secret"
 )
 
+// failureWait is how long an end that has failed waits for the other one's
+// part, EAP-Failure in the end.
+const failureWait = 5 * time.Second
+
 // Limits of one conversation. The peer of a Server is not authenticated, nor
 // is the server of a Peer; none of these can be argued with.
 const (
@@ -114,7 +118,7 @@ type VerifyChain func(chain [][]byte) (Verified, error)
 // Event is one of Success, Failure, Notice.
 type Event interface{ event() }
 
-// Success ends a conversation: the method has succeeded in both directions.
+// Success ends a conversation, and is its last event: the method has succeeded in both directions.
 type Success struct {
 	MSK, EMSK secret.Bytes // 64 octets each (RFC 3748, Section 7.10); the receiver's own. EMSK may be empty
 	Identity  string       // authenticated: of the certificate or the account
@@ -126,8 +130,11 @@ type Success struct {
 	Value     any      // of Verified
 }
 
-// Failure ends a conversation without access, for a reason that is for the log
-// and not for the peer. Peer text in it is quoted.
+// Failure says that there is no access, for a reason that is for the log and
+// not for the other end. Peer text in it is quoted. It comes as soon as it is
+// known; a few packets may follow, in which the ends part politely and the
+// other one learns what to show its user. The conversation is done with when
+// the machine is Over, and may be closed before.
 type Failure struct {
 	Reason Reason
 	Text   string // what happened

@@ -225,7 +225,9 @@ func (m *mschapServer) done(r Result) step {
 	verdict := proveMSCHAP(&m.exchange, m.response, unknown)
 	if verdict.failure != nil {
 		m.state, m.result = mschapFailing, step{failure: verdict.failure}
-		return m.say(opFailure, wrongPassword(m.cfg.random(mschapv2.ChallengeSize)))
+		last := m.say(opFailure, wrongPassword(m.cfg.random(mschapv2.ChallengeSize)))
+		last.failure = verdict.failure
+		return last
 	}
 	m.state = mschapSucceeding
 	m.result = step{success: &Success{MSK: verdict.keys, Identity: account.Identity}}

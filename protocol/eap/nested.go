@@ -36,9 +36,9 @@ func nestedMTU(outer int) int {
 	return max(outer-recordOverhead, MinMTU)
 }
 
-// nestedStep is what an inner conversation wants: a packet to send, a task, or
-// the end. The packet at a server's end is Success or Failure, for tunnels
-// that have no other way to say it.
+// nestedStep is what an inner conversation wants: a packet to send or a task;
+// and what it reports, once. When it is over, the packet is Success or Failure,
+// which no tunnel here carries.
 type nestedStep struct {
 	packet  []byte
 	task    Task
@@ -85,7 +85,8 @@ func (n *nestedServer) collect() nestedStep {
 	if s.failure != nil {
 		s.failure.Inner = innerOf(s.failure.Method)
 	}
-	if s.packet == nil && s.task == nil && s.success == nil && s.failure == nil {
+	if s.packet == nil && s.task == nil {
+		n.Close()
 		s.failure = fail(ReasonProtocol, "an inner EAP packet that answers nothing").failure
 		s.failure.Inner = innerOf(n.current)
 	}
@@ -159,13 +160,8 @@ func (n *nestedPeer) Close() {
 	n.Peer.Close()
 }
 
-// collect shows a failure as soon as the inner end knows of it: the outer one
-// waits for the server.
 func (n *nestedPeer) collect() nestedStep {
 	s := collect(&n.out, &n.pending)
-	if s.failure == nil {
-		s.failure = n.doomed
-	}
 	if s.packet == nil && s.task == nil && s.failure == nil {
 		s.failure = fail(ReasonProtocol, "an inner EAP packet that asks nothing").failure
 	}

@@ -40,8 +40,8 @@ type peapServer struct {
 	cfg    *ServerConfig
 	outer  *tlsEnd
 	inner  *nestedServer
-	result nestedStep // how the inner method ended; its Result TLV is out
-	ended  bool
+	result nestedStep // how the inner method ended
+	ended  bool       // our Result TLV is out
 	ipmk   secret.Bytes
 	cmk    secret.Bytes
 }
@@ -83,14 +83,19 @@ func (m *peapServer) convert(s nestedStep) step {
 	switch {
 	case s.task != nil:
 		return step{task: s.task}
-	case s.failure != nil:
-		m.result, m.ended = s, true
-		return m.extend(extensions{Result: resultFailure})
 	case s.success != nil:
 		m.result, m.ended = s, true
 		return m.bind()
+	case s.failure != nil:
+		m.result = s
 	}
-	return step{send: withoutHeader(s.packet)}
+	if !m.inner.Over() {
+		return step{send: withoutHeader(s.packet), failure: s.failure}
+	}
+	m.ended = true
+	last := m.extend(extensions{Result: resultFailure})
+	last.failure = m.result.failure
+	return last
 }
 
 func (m *peapServer) bind() step {

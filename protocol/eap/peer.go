@@ -85,10 +85,6 @@ type peerMethod interface {
 	inner() Inner
 }
 
-// failureWait is how long a Peer that has failed waits for the server to say
-// its part, EAP-Failure in the end.
-const failureWait = 5 * time.Second
-
 // Peer is the end of one conversation that logs in. It is for one goroutine. A
 // packet that must be dropped leaves the Out empty.
 type Peer struct {
@@ -101,7 +97,7 @@ type Peer struct {
 	method  peerMethod
 	current Type
 	ready   *Success // the method has succeeded; EAP-Success may come
-	doomed  *Failure // the method has failed, and the server may say so too
+	doomed  bool     // the failure is reported; the last words are being said
 	jobs    jobs
 	spent   spent
 }
@@ -203,8 +199,8 @@ func (p *Peer) newMethod(o Offer) peerMethod {
 // counts only when the method has succeeded by itself (RFC 3748, Section 4.2).
 func (p *Peer) result(m Packet, out *Out) {
 	switch {
-	case p.doomed != nil && m.Identifier == p.id:
-		p.fail(p.doomed, out)
+	case p.doomed:
+		p.Close()
 	case m.Code == CodeSuccess && p.ready == nil:
 		p.fail(fail(ReasonEarlySuccess, "the server said Success before any method had proven who it is").failure, out)
 	case m.Identifier != p.id:
@@ -236,11 +232,7 @@ func (p *Peer) Timeout(now time.Time, out *Out) {
 	if p.state == idle || p.state == over || now.Before(p.spent.deadline) {
 		return
 	}
-	if p.doomed != nil {
-		p.fail(p.doomed, out)
-	} else {
-		p.fail(fail(ReasonTimeout, "the conversation took longer than %v", MaxDuration).failure, out)
-	}
+	p.fail(fail(ReasonTimeout, "the conversation took longer than %v", MaxDuration).failure, out)
 }
 
 // Deadline is when Timeout should be called; zero when never.
@@ -251,7 +243,8 @@ func (p *Peer) Deadline() time.Time {
 	return p.spent.deadline
 }
 
-// Over tells that the last event has come, or Close was called.
+// Over tells that nothing more will come: EAP-Success or EAP-Failure was taken,
+// or Close was called.
 func (p *Peer) Over() bool { return p.state == over }
 
 // Close ends the conversation without an event and releases what it holds,
@@ -269,8 +262,7 @@ func (p *Peer) close() {
 	p.answer = nil
 }
 
-// apply does what the method wants. A failure with a last word for the server
-// waits for what the server makes of it.
+// apply does what the method wants.
 func (p *Peer) apply(now time.Time, st step, out *Out) {
 	switch {
 	case st.task != nil:
@@ -278,14 +270,15 @@ func (p *Peer) apply(now time.Time, st step, out *Out) {
 		return
 	case st.send != nil:
 		p.respond(Packet{Type: p.current, Data: st.send}, out)
-	case st.failure != nil && p.doomed == nil:
+	case st.failure != nil:
 		p.fail(st.failure, out)
 		return
 	}
 	switch {
-	case p.doomed != nil:
+	case p.doomed:
 	case st.failure != nil:
-		p.doomed = st.failure
+		p.doomed = true
+		p.report(st.failure, out)
 		p.spent.deadline = now.Add(failureWait)
 	case st.success != nil:
 		p.ready = st.success
@@ -299,10 +292,16 @@ func (p *Peer) respond(m Packet, out *Out) {
 }
 
 func (p *Peer) fail(f *Failure, out *Out) {
+	if !p.doomed {
+		p.report(f, out)
+	}
+	p.Close()
+}
+
+func (p *Peer) report(f *Failure, out *Out) {
 	f.Claim, f.User, f.Method = p.cfg.Identity, p.cfg.User, p.current
 	if p.method != nil {
 		f.Inner = p.method.inner()
 	}
 	out.Events = append(out.Events, *f)
-	p.Close()
 }

@@ -255,7 +255,7 @@ func (f *front) reply(request *radiusPacket, state string, out *Out) []byte {
 		r.code = accessAccept
 		r.addKey(msMPPERecvKey, e.MSK[:32], request.authenticator)
 		r.addKey(msMPPESendKey, e.MSK[32:64], request.authenticator)
-	case len(out.Events) > 0:
+	case f.open[state].Over():
 		r.code = accessReject
 	default:
 		r.add(attrState, []byte(state))

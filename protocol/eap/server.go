@@ -63,8 +63,9 @@ func (c *ServerConfig) check() (mtu int, err error) {
 	return checkMTU(c.MTU)
 }
 
-// step is what a method wants after an input: one of the fields, except that a
-// method of a Peer may send along with its success or failure.
+// step is what a method wants after an input: one of the fields, except that
+// there may be something to send along with a failure, a last word that the
+// other end has to answer, and at a Peer's end with a success.
 type step struct {
 	send    []byte // Data of the next packet; empty but not nil is a packet too
 	task    Task
@@ -100,6 +101,7 @@ type Server struct {
 	claim    string
 	method   serverMethod
 	current  Type
+	doomed   bool // the failure is reported; the last words are being said
 	answered bool // the peer has begun the method: no Nak any more (RFC 3748, Section 5.3.1)
 	refused  []Type
 	jobs     jobs
@@ -212,7 +214,8 @@ func (s *Server) Deadline() time.Time {
 	return s.spent.deadline
 }
 
-// Over tells that the last event has come, or Close was called.
+// Over tells that nothing more will come: EAP-Success or EAP-Failure is sent,
+// or Close was called.
 func (s *Server) Over() bool { return s.state == over }
 
 // Close ends the conversation without an event and releases what it holds,
@@ -284,7 +287,12 @@ func (s *Server) apply(now time.Time, st step, out *Out) {
 	case st.task != nil:
 		s.resend = time.Time{} // the peer has answered; now it waits for us
 		out.Jobs = append(out.Jobs, s.jobs.next(st.task))
-	case st.success != nil || st.failure != nil:
+	case st.failure != nil && st.send != nil && !s.doomed:
+		s.doomed = true
+		s.report(st.failure, out)
+		s.spent.deadline = now.Add(failureWait)
+		s.ask(now, s.current, st.send, out)
+	case st.success != nil || st.failure != nil && st.send == nil:
 		s.end(st, out)
 	case st.send != nil:
 		s.ask(now, s.current, st.send, out)
@@ -312,19 +320,20 @@ func (s *Server) ask(now time.Time, t Type, data []byte, out *Out) {
 // follows (RFC 3748, Section 4.2), and reports.
 func (s *Server) end(st step, out *Out) {
 	p := Packet{Code: CodeFailure, Identifier: s.id}
-	if st.success != nil {
+	switch {
+	case s.doomed: // it is reported
+	case st.success != nil:
 		p.Code = CodeSuccess
 		st.success.Claim, st.success.Method = s.claim, s.current
 		out.Events = append(out.Events, *st.success)
-	} else {
-		s.describe(st.failure)
-		out.Events = append(out.Events, *st.failure)
+	default:
+		s.report(st.failure, out)
 	}
 	out.Send = append(out.Send, p.Append(nil))
 	s.Close()
 }
 
-func (s *Server) describe(f *Failure) {
+func (s *Server) report(f *Failure, out *Out) {
 	f.Claim, f.Method = s.claim, s.current
 	if s.method != nil {
 		user, inner := s.method.about()
@@ -335,6 +344,7 @@ func (s *Server) describe(f *Failure) {
 			f.Inner = inner
 		}
 	}
+	out.Events = append(out.Events, *f)
 }
 
 // jobs numbers jobs and knows the outstanding one.

@@ -204,12 +204,26 @@ func tlsFailure(err error) *Failure {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r.failure()
 	}
-	f := &Failure{Reason: ReasonTLS, Text: "TLS: " + err.Error()}
 	if alert, ok := tlspump.RemoteAlert(err); ok {
-		f.Reason, f.Text, f.ByPeer = ReasonTLSAlert, "the other end ended TLS with the alert "+alert, true
-		f.Hint = "look at the other end's log: most often it does not trust the certificate it was shown"
+		return alertFailure(alert)
 	}
-	return f
+	return &Failure{Reason: ReasonTLS, Text: "TLS: " + err.Error()}
+}
+
+func alertFailure(alert string) *Failure {
+	return &Failure{Reason: ReasonTLSAlert, Text: "the other end ended TLS with the alert " + alert, ByPeer: true,
+		Hint: "look at the other end's log: most often it does not trust the certificate it was shown"}
+}
+
+// clearAlert recognises a flight that is one alert in the clear. OpenSSL sends
+// it so in TLS 1.3 when it refuses our certificate, where crypto/tls expects
+// it encrypted and could only say "bad record MAC".
+func clearAlert(flight []byte) (string, bool) {
+	const alertRecord = 21 // RFC 8446, Section 5.1
+	if len(flight) != 7 || flight[0] != alertRecord || flight[3] != 0 || flight[4] != 2 {
+		return "", false
+	}
+	return tls.AlertError(flight[6]).Error(), true
 }
 
 // frame reads a packet's Data and checks the version of PEAP or TTLS, where

@@ -29,7 +29,7 @@ type tlsServer struct {
 	tls    *TLS
 	phase  phase
 	inner  tunneled // nil for EAP-TLS
-	failed *Failure // what to report after the alert
+	failed *Failure // why the alert
 }
 
 func newTLSServer(cfg *ServerConfig, mtu int) *tlsServer {
@@ -92,6 +92,9 @@ func (m *tlsServer) hello(message []byte) step {
 	if len(message) == 0 {
 		return fail(ReasonProtocol, "%s: an empty packet in the middle of the TLS handshake", m.kind)
 	}
+	if alert, ok := clearAlert(message); ok {
+		return step{failure: alertFailure(alert)}
+	}
 	if m.pump == nil {
 		m.serve(m.tls, m.inner == nil)
 	}
@@ -126,7 +129,7 @@ func (m *tlsServer) alert(h handshaken) step {
 		return step{failure: f}
 	}
 	m.failed, m.phase = f, phaseAlert
-	return step{send: m.send(h.flight)}
+	return step{send: m.send(h.flight), failure: f}
 }
 
 // completed ends the handshake, in TLS 1.2 with our Finished in the flight.
@@ -195,17 +198,19 @@ func (m *tlsServer) data(message []byte) step {
 
 // wrap encrypts what the inside wants sent.
 func (m *tlsServer) wrap(s step) step {
-	if s.task != nil || s.success != nil || s.failure != nil {
+	if s.task != nil || s.success != nil || (s.failure != nil && s.send == nil) {
 		return s
 	}
 	if len(s.send) == 0 {
-		return step{send: m.ack()}
+		s.send = m.ack()
+		return s
 	}
 	sealed, err := m.seal(s.send)
 	if err != nil {
 		return step{failure: tlsFailure(err)}
 	}
-	return step{send: m.send(sealed)}
+	s.send = m.send(sealed)
+	return s
 }
 
 // seal encrypts plain into records.

@@ -34,6 +34,7 @@ type ttlsServer struct {
 	inner    Inner // what the peer chose
 	user     string
 	nested   *nestedServer
+	refused  *Failure // by the inner EAP
 	exchange mschapv2.Exchange
 	response []byte
 	ident    uint8
@@ -119,13 +120,16 @@ func (m *ttlsServer) convert(s nestedStep) step {
 	switch {
 	case s.task != nil:
 		return step{task: s.task}
-	case s.failure != nil:
-		return step{failure: s.failure}
 	case s.success != nil:
 		defer s.clearKeys()
 		return m.success(*s.success)
+	case s.failure != nil:
+		m.refused = s.failure
 	}
-	return step{send: appendAVP(nil, avpEAPMessage, s.packet)}
+	if m.nested.Over() {
+		return step{failure: m.refused}
+	}
+	return step{send: appendAVP(nil, avpEAPMessage, s.packet), failure: s.failure}
 }
 
 // startPAP asks whether the password is right. It is padded with NULs to a
