@@ -89,7 +89,11 @@ func (m *ttlsServer) choose(i Inner) *Failure {
 	if m.inner = i; slices.Contains(m.allowed, i) {
 		return nil
 	}
-	f := fail(ReasonNoCommonMethod, "TTLS: the peer uses %s inside, which is not allowed; allowed is %v", i, m.allowed).failure
+	return m.refuse(i.String())
+}
+
+func (m *ttlsServer) refuse(what string) *Failure {
+	f := fail(ReasonNoCommonMethod, "TTLS: the peer uses %s inside; allowed is %v", what, m.allowed).failure
 	f.Hint = "set the peer's inner (phase 2) method to one that is allowed"
 	return f
 }
@@ -111,7 +115,7 @@ func (m *ttlsServer) startEAP(set map[avpKey][]byte) step {
 		return fail(ReasonProtocol, "TTLS: inner EAP begins with %s %s, not with an identity: %v", p.Code, p.Type, err)
 	}
 	if m.nested = newNestedServer(m.cfg, m.allowed); m.nested == nil {
-		return step{failure: m.choose(InnerEAPTLS)}
+		return step{failure: m.refuse("EAP")}
 	}
 	return m.convert(m.nested.beginWith(p))
 }
