@@ -44,7 +44,7 @@ func accounts(t Task) (any, error) {
 // link carries packets between a Server and a Peer. It loses, repeats and
 // delays them when it has a random source.
 type link struct {
-	t        *testing.T
+	t        testing.TB
 	server   *Server
 	peer     *Peer
 	now      time.Time
@@ -58,7 +58,7 @@ type link struct {
 	packets                  int
 }
 
-func newLink(t *testing.T, sc *ServerConfig, pc *PeerConfig) *link {
+func newLink(t testing.TB, sc *ServerConfig, pc *PeerConfig) *link {
 	t.Helper()
 	s, err := NewServer(sc)
 	if err != nil {
