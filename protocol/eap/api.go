@@ -1,6 +1,7 @@
 package eap
 
 import (
+	"crypto/fips140"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -20,7 +21,7 @@ const failureWait = 5 * time.Second
 const (
 	// MaxRounds is the number of requests. 64 KiB of TLS in fragments of 1,200
 	// octets take 55, and the largest real conversation (PEAP with an inner
-	// EAP-TLS, both with 6 KB chains) takes 40.
+	// EAP-TLS, and 6 KB chains in both) takes 30.
 	MaxRounds = 100
 	// MaxOctets is what one end takes in: four full TLS messages, which no real
 	// conversation comes near.
@@ -295,6 +296,13 @@ func (t *TLS) check() error {
 	return nil
 }
 
+// needsBroken tells whether an Offer cannot do without broken primitives: PEAP
+// binds with HMAC-SHA-1, whatever is inside.
+func needsBroken(o Offer) bool {
+	return o.Method == TypePEAP || o.Method == TypeMSCHAPv2 ||
+		slices.Contains(o.Inner, InnerEAPMSCHAPv2) || slices.Contains(o.Inner, InnerMSCHAPv2)
+}
+
 // checkMTU applies the default and the least.
 func checkMTU(mtu int) (int, error) {
 	switch {
@@ -313,6 +321,8 @@ func checkOffer(o Offer, bare bool) error {
 		TypeTTLS: {InnerEAPTLS, InnerEAPMSCHAPv2, InnerMSCHAPv2, InnerPAP},
 	}[o.Method]
 	switch {
+	case fips140.Enforced() && needsBroken(o):
+		return fmt.Errorf("eap: %s %v is built on MD4, DES or SHA-1, which FIPS 140-only mode does not have: use EAP-TLS, or EAP-TTLS with EAP-TLS or PAP", o.Method, o.Inner)
 	case o.Method == TypeMSCHAPv2 && !bare:
 		return errors.New("eap: EAP-MSCHAPv2 outside of TLS needs BareMSCHAPv2")
 	case o.Method != TypeTLS && o.Method != TypeMSCHAPv2 && allowed == nil:

@@ -2,6 +2,8 @@ package eap
 
 import (
 	"crypto/tls"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -438,5 +440,59 @@ func bytesJoin(t *testing.T, p *solo, m Packet) []byte {
 			return frame{TLS: all}.append(nil)
 		}
 		m = p.say(Packet{CodeRequest, id, TypeTLS, []byte{0}})
+	}
+}
+
+// Large chains, of 6 KB each way, twice over in PEAP with EAP-TLS inside.
+func TestLargeChainsFitTheLimits(t *testing.T) {
+	p := thePKI()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		c := combination{TypePEAP, InnerEAPTLS, version}
+		sc, pc := c.configs()
+		server, peer := *sc.TLS, *pc.TLS
+		server.Certificates = []tls.Certificate{padded(p.server)}
+		peer.Certificates = []tls.Certificate{padded(p.client)}
+		sc.TLS, pc.TLS = &server, &peer
+		l := newLink(t, sc, pc)
+		l.run()
+		l.wantSuccess()
+		if l.server.spent.rounds > MaxRounds*6/10 {
+			t.Errorf("it takes %d rounds of %d", l.server.spent.rounds, MaxRounds)
+		}
+		t.Logf("%s: %d rounds, %d octets from the peer", tls.VersionName(version), l.server.spent.rounds, l.server.spent.octets)
+	}
+}
+
+// padded is a certificate with intermediates that nobody needs, 6 KB in all.
+func padded(c tls.Certificate) tls.Certificate {
+	size := len(c.Certificate[0])
+	for c.Certificate = slices.Clone(c.Certificate); size < 6000; size += len(thePKI().other.cert.Raw) {
+		c.Certificate = append(c.Certificate, thePKI().other.cert.Raw)
+	}
+	return c
+}
+
+// In FIPS 140-only mode, what would need MD4, DES or SHA-1 is refused when it
+// is set up, and nothing panics later.
+func TestFIPSOnlyModeRefusesBrokenMethods(t *testing.T) {
+	if os.Getenv("EAP_TEST_FIPS") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestFIPSOnlyModeRefusesBrokenMethods$", "-test.v")
+		cmd.Env = append(os.Environ(), "EAP_TEST_FIPS=1", "GODEBUG=fips140=only")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	some := &TLS{Certificates: []tls.Certificate{{Certificate: [][]byte{{}}}}, Verify: func([][]byte) (Verified, error) { return Verified{}, nil }}
+	for _, c := range combinations() {
+		broken := c.method == TypePEAP || c.byPassword() && c.inner != InnerPAP
+		_, err := NewServer(&ServerConfig{Offers: c.offers(), TLS: some, BareMSCHAPv2: true})
+		if (err != nil) != broken {
+			t.Errorf("%v at the server: %v", c, err)
+		}
+		_, err = NewPeer(&PeerConfig{Offers: c.offers(), TLS: some, BareMSCHAPv2: true, Password: secret.Bytes("x")})
+		if (err != nil) != broken {
+			t.Errorf("%v at the peer: %v", c, err)
+		}
 	}
 }

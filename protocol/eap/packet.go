@@ -60,7 +60,7 @@ const (
 )
 
 var typeNames = map[Type]string{
-	0: "no method",
+	0:            "no method",
 	TypeIdentity: "Identity", TypeNotification: "Notification", TypeNak: "Nak", TypeMD5: "EAP-MD5", TypeOTP: "EAP-OTP",
 	TypeGTC: "EAP-GTC", TypeTLS: "EAP-TLS", TypeLEAP: "LEAP", TypeSIM: "EAP-SIM", TypeTTLS: "EAP-TTLS", TypeAKA: "EAP-AKA",
 	TypePEAP: "PEAP", TypeMSCHAPv2: "EAP-MSCHAPv2", TypeExtensions: "Extensions", TypeFAST: "EAP-FAST", TypeAKAPrime: "EAP-AKA'",
