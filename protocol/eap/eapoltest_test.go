@@ -95,11 +95,11 @@ func TestEapolTestLogsIn(t *testing.T) {
 			f := serveRadius(t, sc)
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
 			if err != nil || !strings.Contains(out, "MPPE keys OK: 1  mismatch: 0") || !strings.HasSuffix(strings.TrimSpace(out), "SUCCESS") {
-				t.Fatalf("eapol_test: %v\n%s\n%+v", err, tail(out), f.events)
+				t.Fatalf("eapol_test: %v\n%s\n%+v", err, tail(out), f.said())
 			}
-			s, ok := outcome[Success](f.events)
+			s, ok := outcome[Success](f.said())
 			if !ok || s.Method != c.method || s.Inner != c.inner || s.TLS != c.version || s.Identity != c.identity() {
-				t.Errorf("the server reports %+v", f.events)
+				t.Errorf("the server reports %+v", f.said())
 			}
 		})
 	}

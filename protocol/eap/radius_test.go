@@ -185,6 +185,20 @@ func serveRadius(t *testing.T, cfg *ServerConfig) *front {
 	return f
 }
 
+// said is what the Servers have reported so far.
+func (f *front) said() []Event {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]Event(nil), f.events...)
+}
+
+// answerBy sets who answers the Servers' jobs.
+func (f *front) answerBy(answer func(Task) (any, error)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answer = answer
+}
+
 func (f *front) port() string {
 	_, port, _ := net.SplitHostPort(f.conn.LocalAddr().String())
 	return port

@@ -214,8 +214,8 @@ func TestEapolTestIsRefused(t *testing.T) {
 			if err == nil || strings.HasSuffix(strings.TrimSpace(out), "SUCCESS") {
 				t.Fatalf("eapol_test got in:\n%s", tail(out))
 			}
-			if got, ok := outcome[Failure](f.events); !ok || got.Reason != want || len(f.events) != 1 {
-				t.Errorf("the server reports %+v, want %v\n%s", f.events, want, tail(out))
+			if got, ok := outcome[Failure](f.said()); !ok || got.Reason != want || len(f.said()) != 1 {
+				t.Errorf("the server reports %+v, want %v\n%s", f.said(), want, tail(out))
 			}
 		})
 	}
@@ -240,7 +240,7 @@ func TestEapolTestOfAnUnknownUserIsRefused(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			sc, _ := c.configs()
 			f := serveRadius(t, sc)
-			f.answer = func(task Task) (any, error) {
+			f.answerBy(func(task Task) (any, error) {
 				switch task.(type) {
 				case LookupPassword:
 					return Account{}, nil
@@ -248,10 +248,10 @@ func TestEapolTestOfAnUnknownUserIsRefused(t *testing.T) {
 					return nil, &Refusal{Reason: ReasonUnknownUser, Text: "no such user"}
 				}
 				return accounts(task)
-			}
+			})
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
-			if got, ok := outcome[Failure](f.events); err == nil || !ok || got.Reason != ReasonUnknownUser {
-				t.Errorf("%v, %+v\n%s", err, f.events, tail(out))
+			if got, ok := outcome[Failure](f.said()); err == nil || !ok || got.Reason != ReasonUnknownUser {
+				t.Errorf("%v, %+v\n%s", err, f.said(), tail(out))
 			}
 		})
 	}
@@ -270,9 +270,9 @@ func TestEapolTestRefusesAnUntrustedServer(t *testing.T) {
 			sc.TLS = &intruder
 			f := serveRadius(t, sc)
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
-			got, ok := outcome[Failure](f.events)
+			got, ok := outcome[Failure](f.said())
 			if err == nil || !ok || got.Reason != ReasonTLSAlert || !strings.Contains(got.Text, "unknown certificate authority") {
-				t.Errorf("%v, %+v\n%s", err, f.events, tail(out))
+				t.Errorf("%v, %+v\n%s", err, f.said(), tail(out))
 			}
 		})
 	}
@@ -341,8 +341,8 @@ func TestTLS12WithoutExtendedMasterSecretIsRefused(t *testing.T) {
 			sc, _ := c.configs()
 			f := serveRadius(t, sc)
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
-			if got, ok := outcome[Failure](f.events); err == nil || !ok || got.Reason != ReasonNoExtendedMasterSecret {
-				t.Errorf("%v, %+v\n%s", err, f.events, tail(out))
+			if got, ok := outcome[Failure](f.said()); err == nil || !ok || got.Reason != ReasonNoExtendedMasterSecret {
+				t.Errorf("%v, %+v\n%s", err, f.said(), tail(out))
 			}
 		})
 	}
