@@ -9,7 +9,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 .PHONY: build demo test fuzz bench lint clean
 
 build:
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/sallyport ./cmd/sallyport
+	go build -trimpath -ldflags '-X sallyport/internal/cli.version=$(VERSION)' -o bin/sallyport ./cmd/sallyport
 
 demo: build
 	test/install-debian demo
@@ -23,8 +23,9 @@ fuzz:
 	go run ./test/run -fuzztime 60s fuzz
 
 bench: build
-	test/install-debian test
-	go run ./test/bench
+	test/install-debian bench
+	go run ./test/bench/throughput
+	go run ./test/bench/setups
 
 lint:
 	go run ./test/run vet staticcheck vulnerabilities

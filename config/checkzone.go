@@ -9,9 +9,12 @@ import (
 	"time"
 )
 
+// l2tp is the protocol of zones that a later version serves.
+const l2tp = "l2tp"
+
 func (d *decoder) checkZone(z *Zone, now time.Time) {
 	base := "zones." + z.Name
-	if z.Protocol == "l2tp" {
+	if z.Protocol == l2tp {
 		d.errorAt(base+".protocol", "use ikev2, or keep this zone for a later version", "L2TP zones are not in this version")
 		return
 	}
@@ -124,6 +127,9 @@ func (d *decoder) checkDNS(key string, z *Zone) {
 			}
 		}
 	}
+	if len(z.DNS.Search) > 0 {
+		d.warnAt(key+".search", "set search domains on the clients", "no client is told in this version: IKEv2 itself cannot carry them")
+	}
 	if len(z.DNS.Split) > 0 && len(z.DNS.Servers) == 0 {
 		d.errorAt(key+".split", "add servers", "split domains need a resolver inside the tunnel")
 	}
@@ -132,21 +138,12 @@ func (d *decoder) checkDNS(key string, z *Zone) {
 func (d *decoder) checkServer(key string, s Server, pool Pool) {
 	switch {
 	case s.Gateway:
-		d.warnAt(key, "run a resolver there, or name another one", "clients will ask %s, and this version brings no resolver of its own", joinAddrs(pool.Gateway()))
 	case s.Addr.Is4() && !pool.IPv4.IsValid(), s.Addr.Is6() && !pool.IPv6.IsValid():
 		d.warnAt(key, "", "clients have no address of that family to reach %s from", s.Addr)
 	case slices.Contains(pool.Gateway(), s.Addr):
 	case pool.IPv4.Contains(s.Addr), pool.IPv6.Contains(s.Addr):
 		d.errorAt(key, "move the resolver out of the pool", "%s is in the pool and may be given to a client", s.Addr)
 	}
-}
-
-func joinAddrs(addrs []netip.Addr) string {
-	texts := make([]string, len(addrs))
-	for i, a := range addrs {
-		texts[i] = a.String()
-	}
-	return strings.Join(texts, " and ")
 }
 
 func (d *decoder) checkRoutes(base string, z *Zone) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -20,8 +21,14 @@ type decoder struct {
 	found   Diagnostics
 }
 
-// maxList bounds every list of the file; the longest real one is routes.
-const maxList = 256
+const (
+	// maxList bounds every list of the file; the longest real one is routes.
+	maxList = 256
+	// maxZones bounds the zones; each has its own pool and rules to understand.
+	maxZones = 100
+	// maxFaults bounds the answer to a file that is something else altogether.
+	maxFaults = 100
+)
 
 // path is a key as the user sees it, and as the table has it.
 type path struct{ full, row string }
@@ -46,6 +53,12 @@ func (p path) key() *Key {
 }
 
 func (d *decoder) report(s Severity, at pos, key, hint, format string, args ...any) {
+	if len(d.found) == maxFaults {
+		d.found = append(d.found, Diagnostic{File: d.file, Line: at.line, Col: at.col, Severity: Error, Message: "there is more; it is not shown"})
+	}
+	if len(d.found) > maxFaults {
+		return
+	}
 	d.found = append(d.found, Diagnostic{File: d.file, Line: at.line, Col: at.col, Severity: s, Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
@@ -57,7 +70,13 @@ func (d *decoder) fail(n *node, p path, hint, format string, args ...any) {
 
 // decode reads n into v. Missing keys get the default of their row.
 func (d *decoder) decode(n *node, v reflect.Value, p path) {
-	d.places[p.full] = n.pos
+	if n.pos != (pos{}) {
+		d.places[p.full] = n.pos
+	}
+	if n.kind == kindFault {
+		d.broken[p.full] = true
+		return
+	}
 	if s, ok := scalars[v.Type()]; ok {
 		d.decodeScalar(n, v, p, s)
 		return
@@ -91,7 +110,11 @@ func (d *decoder) decodeScalar(n *node, v reflect.Value, p path, s scalar) {
 	}
 	value, err := s.parse(n.text)
 	if err != nil {
-		d.fail(n, p, "", "want %s: %s", s.name, cause(err, n.text))
+		hint := ""
+		if m, ok := errors.AsType[*mistake](err); ok {
+			hint = m.hint
+		}
+		d.fail(n, p, hint, "want %s: %s", s.name, cause(err, n.text))
 		return
 	}
 	key := p.key()
@@ -184,7 +207,7 @@ func (d *decoder) decodePolicy(n *node, policy *Policy, p path) {
 		return
 	}
 	if n.kind != kindMap {
-		d.fail(n, p, "the policies are " + strings.Join(suite.PolicyNames(), ", "), "want the name of a policy, or own lists, not %s", n.kind)
+		d.fail(n, p, "the policies are "+strings.Join(suite.PolicyNames(), ", "), "want the name of a policy, or own lists, not %s", n.kind)
 		return
 	}
 	for _, pair := range n.pairs {
@@ -208,8 +231,8 @@ func (d *decoder) decodeZones(n *node, zones *Zones, p path) {
 		d.fail(n, p, "write each zone below it: its name, a colon, its keys", "want a section of zones, not %s", n.kind)
 		return
 	}
-	if len(n.pairs) > maxList {
-		d.fail(n, p, "", "%d zones; the limit is %d", len(n.pairs), maxList)
+	if len(n.pairs) > maxZones {
+		d.fail(n, p, "", "%d zones; the limit is %d", len(n.pairs), maxZones)
 		return
 	}
 	for _, pair := range n.pairs {

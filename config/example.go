@@ -14,7 +14,7 @@ zones:
     policy: strong                   # strong, cnsa2, bsi, compatible, or own lists
     auth: [certificate]
     pool: {ipv4: 10.60.0.0/16}       # IPv6: a private network is worked out
-    dns: {servers: [10.0.0.53], search: [corp.example]}
+    dns: {servers: [10.0.0.53]}
     routes: [0.0.0.0/0, "::/0"]      # all traffic of the clients
 
   partners:

@@ -37,15 +37,21 @@ func Explain(key string) (Explanation, error) {
 	for i, k := range rows {
 		paths[i] = k.Path
 	}
-	return Explanation{}, &UnknownKeyError{Key: key, Hint: "did you mean " + strings.Join(paths, " or ") + "?"}
+	return Explanation{}, &UnknownKeyError{Key: key, several: true, Hint: "did you mean " + strings.Join(paths, " or ") + "?"}
 }
 
 // UnknownKeyError says that no key, or no single key, has a name.
-type UnknownKeyError struct{ Key, Hint string }
+type UnknownKeyError struct {
+	Key, Hint string
+	several   bool
+}
 
 // Error says which key was asked for.
 func (e *UnknownKeyError) Error() string {
-	return fmt.Sprintf("config: no single key is called %q", e.Key)
+	if e.several {
+		return fmt.Sprintf("config: several keys are called %q", e.Key)
+	}
+	return fmt.Sprintf("config: no key is called %q", e.Key)
 }
 
 // Keys lists the full name of every key, in the order of the manual.

@@ -76,9 +76,22 @@ func (d *decoder) parse(b []byte, now time.Time) *Config {
 		return nil
 	}
 	d.decode(root, reflect.ValueOf(c).Elem(), path{})
+	if d.spoiled(root) {
+		return c // what is missing would only give more messages about the same fault
+	}
 	d.derive(c)
 	d.check(c, now)
 	return c
+}
+
+// spoiled tells whether the form of a value is at fault, so that nothing can be
+// said about the sense of the whole.
+func (d *decoder) spoiled(n *node) bool {
+	if n.kind == kindFault {
+		return true
+	}
+	return slices.ContainsFunc(n.items, d.spoiled) ||
+		slices.ContainsFunc(n.pairs, func(p pair) bool { return d.spoiled(p.value) })
 }
 
 // result gives the configuration only when nothing is wrong with it.

@@ -20,6 +20,7 @@ func (d *decoder) checkPolicy(key string, z *Zone, now time.Time) {
 		d.checkProposals(key, z, now)
 		return
 	}
+	warned := false
 	known, ok := suite.Policy(p.Name)
 	if !ok {
 		names := suite.PolicyNames()
@@ -31,6 +32,20 @@ func (d *decoder) checkPolicy(key string, z *Zone, now time.Time) {
 		return
 	}
 	p.IKE, p.ESP = slices.Clone(known.IKE), slices.Clone(known.ESP)
+	d.eachProposal(key+".esp", suite.ProtocolESP, p.ESP, func(_, _ string, esp suite.Proposal) {
+		if lacksPFS(esp) && !warned && !z.Waived(noPFS, "", now) {
+			warned = true
+			d.warnAt(key, "waive "+noPFS+" to show that this is wanted, or take strong", "%q lets clients do without forward secrecy of Child SAs", p.Name)
+		}
+	})
+}
+
+// lacksPFS tells whether a Child SA of the proposal may have no key exchange of
+// its own.
+func lacksPFS(p suite.Proposal) bool {
+	none, _ := suite.ByKeyword("modpnone")
+	kes := p.Of(suite.KE)
+	return len(kes) == 0 || slices.Contains(kes, none.Transform)
 }
 
 // checkProposals judges own lists. Weak algorithms are refused by the table of
@@ -39,15 +54,15 @@ func (d *decoder) checkProposals(key string, z *Zone, now time.Time) {
 	if d.broken[key] {
 		return
 	}
-	d.eachProposal(key+".ike", suite.ProtocolIKE, z.Policy.IKE, func(string, suite.Proposal) {})
-	d.eachProposal(key+".esp", suite.ProtocolESP, z.Policy.ESP, func(at string, p suite.Proposal) {
-		if len(p.Of(suite.KE)) == 0 && !z.Waived(noPFS, "", now) {
-			d.errorAt(at, "add a key exchange, such as ecp384, or waive "+noPFS, "%q gives Child SAs no forward secrecy", p)
+	d.eachProposal(key+".ike", suite.ProtocolIKE, z.Policy.IKE, func(string, string, suite.Proposal) {})
+	d.eachProposal(key+".esp", suite.ProtocolESP, z.Policy.ESP, func(at, text string, p suite.Proposal) {
+		if lacksPFS(p) && !z.Waived(noPFS, "", now) {
+			d.errorAt(at, "add a key exchange, such as ecp384, or waive "+noPFS, "%q gives Child SAs no forward secrecy", text)
 		}
 	})
 }
 
-func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []string, see func(at string, p suite.Proposal)) {
+func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []string, see func(at, text string, p suite.Proposal)) {
 	if len(texts) == 0 {
 		d.errorAt(key, "for example "+lastName(key)+": "+byPath["zones.ZONE.policy."+lastName(key)].Example, "an own policy needs proposals for %v", protocol)
 	}
@@ -62,7 +77,7 @@ func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []stri
 			d.errorAt(at, "", "%s", inner(err))
 			continue
 		}
-		see(at, p)
+		see(at, text, p)
 	}
 }
 

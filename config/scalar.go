@@ -43,7 +43,7 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[time.Time](): {"a day, such as 2027-03-31", []kind{kindText},
 		func(s string) (any, error) { return time.Parse(time.DateOnly, s) },
 		func(v any) string { return v.(time.Time).Format(time.DateOnly) }},
-	reflect.TypeFor[netip.Prefix](): {"a network, such as 10.60.0.0/16, in quotes for IPv6", []kind{kindText},
+	reflect.TypeFor[netip.Prefix](): {"a network, such as 10.60.0.0/16", []kind{kindText},
 		func(s string) (any, error) { return parsePrefix(s) },
 		func(v any) string { return formatPrefix(v.(netip.Prefix)) }},
 	reflect.TypeFor[Listen](): {"an interface or an address", []kind{kindText},
@@ -52,6 +52,15 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[Server](): {"an address or the word gateway", []kind{kindText},
 		func(s string) (any, error) { return parseServer(s) },
 		func(v any) string { return v.(Server).String() }},
+}
+
+// mistake is a value that cannot be read, and what to write instead.
+type mistake struct{ what, hint string }
+
+func (m *mistake) Error() string { return m.what }
+
+func wrong(hint, format string, args ...any) error {
+	return &mistake{fmt.Sprintf(format, args...), hint}
 }
 
 // parseText refuses what a terminal or a log would not show as it is.
@@ -78,7 +87,7 @@ func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("%q has no unit: write 30s, 5m, 1h or 7d", s)
+		return 0, wrong("write a number and a unit: 30s, 5m, 1h or 7d", "%q is not one", s)
 	case d < 0:
 		return 0, fmt.Errorf("%q is negative", s)
 	case d%time.Second != 0:
@@ -117,7 +126,7 @@ func parseSize(s string) (Size, error) {
 		}
 		return Size(n) * u.octets, nil
 	}
-	return 0, fmt.Errorf("%q is not a size: write a whole number and B, KiB, MiB, GiB or TiB", s)
+	return 0, wrong("write a whole number and a unit: B, KiB, MiB, GiB or TiB", "%q is not one", s)
 }
 
 // String returns the size in the largest unit that holds it exactly.
@@ -143,13 +152,13 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("%q is not a network", s)
 	case err != nil:
 		if a, err := netip.ParseAddr(s); err == nil {
-			return netip.Prefix{}, fmt.Errorf("%q has no prefix length: write %q for this one address", s, netip.PrefixFrom(a, a.BitLen()))
+			return netip.Prefix{}, wrong(fmt.Sprintf("write %q for this one address", netip.PrefixFrom(a, a.BitLen())), "%q has no prefix length", s)
 		}
 		return netip.Prefix{}, fmt.Errorf("%q is not a network", s)
 	case p.Addr().Is4In6():
-		return netip.Prefix{}, fmt.Errorf("%q is an IPv4 network in IPv6 dress: write it as IPv4", s)
+		return netip.Prefix{}, wrong("write it as IPv4", "%q is an IPv4 network in IPv6 dress", s)
 	case p != p.Masked():
-		return netip.Prefix{}, fmt.Errorf("%q has bits set after its prefix: write %q", s, p.Masked())
+		return netip.Prefix{}, wrong(fmt.Sprintf("write %q", p.Masked()), "%q has bits set after its prefix", s)
 	}
 	return p, nil
 }
@@ -164,12 +173,12 @@ func formatPrefix(p netip.Prefix) string {
 func parseListen(s string) (Listen, error) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		if a.IsUnspecified() || a.IsMulticast() {
-			return Listen{}, fmt.Errorf("%q is no address of a host; leave listen out to serve on all", s)
+			return Listen{}, wrong("leave listen out to serve on all addresses", "%q is no address of a host", s)
 		}
 		return Listen{Addr: a.Unmap()}, nil
 	}
 	if _, err := netip.ParseAddrPort(s); err == nil {
-		return Listen{}, fmt.Errorf("%q has a port; ports stand in gateway.ports", s)
+		return Listen{}, wrong("ports stand in gateway.ports", "%q has a port", s)
 	}
 	if !validInterface(s) {
 		return Listen{}, fmt.Errorf("%q is neither an address nor the name of an interface", s)

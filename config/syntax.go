@@ -15,16 +15,31 @@ import (
 const (
 	// maxFile is far above any real file; a larger one is a mistake.
 	maxFile = 1 << 20
-	// maxBrackets bounds the depth of flow style. The library's time grows with
-	// the square of that depth (40,000 cost seconds, 5,000 some 70 ms), and what
-	// is a bracket and what is text is only known after parsing.
-	maxBrackets = 5000
 	// maxIndent stands in for the depth of block style, where each level costs
 	// at least one column.
 	maxIndent = 64
 	// maxNodes bounds the work on a file of a million tiny values.
 	maxNodes = 100_000
 )
+
+// counts bound how often some octets may stand in a file. The library's time
+// grows with the square of the depth of brackets (40,000 took seconds) and of
+// the keys of one section (100,000 took a minute), and what is a bracket or a
+// key and what is text is only known after parsing. A file of 100 zones with
+// every key written out stays well below.
+var counts = []struct {
+	octets string
+	most   int
+	what   string
+}{
+	{"[{", 5_000, "opening brackets"},
+	{"]}", 5_000, "closing brackets"},
+	{"&*!", 5_000, "anchors, aliases and tags"},
+	{"\"'", 50_000, "quotes"},
+	{":", 50_000, "colons"},
+	{"\n\r", 10_000, "lines"},
+	{",", 20_000, "commas"},
+}
 
 // kind is the form of a YAML node.
 type kind uint8
@@ -36,10 +51,11 @@ const (
 	kindBool
 	kindList
 	kindMap
+	kindFault // reported already
 )
 
 func (k kind) String() string {
-	return [...]string{"nothing", "text", "a number", "true or false", "a list", "a section"}[k]
+	return [...]string{"nothing", "text", "a number", "true or false", "a list", "a section", "a fault"}[k]
 }
 
 type pos struct{ line, col int }
@@ -68,6 +84,7 @@ type problem struct {
 // parseYAML reads the form of one document. On any problem the node is not to
 // be used.
 func parseYAML(b []byte) (*node, []problem) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // Notepad begins its files with a byte order mark
 	if p, bad := preflight(b); bad {
 		return nil, []problem{p}
 	}
@@ -90,6 +107,20 @@ func parseYAML(b []byte) (*node, []problem) {
 	return root, r.problems
 }
 
+// CheckYAML refuses a document that would cost a YAML library too much time, or
+// that is more than plain keys, lists and values: anchors, aliases, tags, merge
+// keys, duplicate keys, a second document. Its error names line and column and
+// shows nothing of the document but keys. Whoever reads YAML with the library
+// itself calls it first.
+func CheckYAML(file string, b []byte) error {
+	_, problems := parseYAML(b)
+	var found Diagnostics
+	for _, p := range problems {
+		found = append(found, Diagnostic{File: file, Line: p.line, Col: p.col, Severity: Error, Message: p.message, Hint: p.hint})
+	}
+	return found.Err()
+}
+
 // preflight refuses what would cost the library too much time.
 func preflight(b []byte) (problem, bool) {
 	if len(b) > maxFile {
@@ -98,8 +129,14 @@ func preflight(b []byte) (problem, bool) {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		return problem{pos{1 + bytes.Count(b[:i], []byte("\n")), 1}, "the file holds a zero octet", "is this really a text file?"}, true
 	}
-	if n := bytes.Count(b, []byte("[")) + bytes.Count(b, []byte("{")); n > maxBrackets {
-		return problem{pos{}, fmt.Sprintf("the file holds %d opening brackets; the limit is %d", n, maxBrackets), "use one line per value instead of brackets"}, true
+	for _, c := range counts {
+		n := 0
+		for _, octet := range []byte(c.octets) {
+			n += bytes.Count(b, []byte{octet})
+		}
+		if n > c.most {
+			return problem{pos{}, fmt.Sprintf("the file holds %d %s; the limit is %d", n, c.what, c.most), "is this really a configuration of Sallyport?"}, true
+		}
 	}
 	number := 0
 	for line := range bytes.Lines(b) {
@@ -126,12 +163,35 @@ func libraryParse(b []byte) (file *ast.File, p problem, bad bool) {
 	p = problem{pos{}, "the file is not YAML", "look for a stray quote, bracket or tab"}
 	var syntax *yaml.SyntaxError
 	if errors.As(err, &syntax) {
-		p.message = "this is not YAML: " + syntax.Message
+		p.message, p.hint = plainly(syntax.Message)
 		if syntax.Token != nil {
 			p.pos = place(syntax.Token)
 		}
 	}
 	return nil, p, true
+}
+
+// messages say in plain words what the library says in the words of a parser.
+var messages = []struct{ theirs, ours, hint string }{
+	{"found character '\t'", "a tab stands in the indent", "indent with spaces"},
+	{"mapping value is not allowed", "a colon stands where no key can be", "put a value with a colon and a space in quotes"},
+	{"could not find end character of", "a quote is opened and not closed", "close it on the same line"},
+	{"',' or '}' must be specified", "a brace is not closed, or a comma is missing", "look at the line above too"},
+	{"',' or ']' must be specified", "a bracket is not closed, or a comma is missing", "look at the line above too"},
+	{"flow mapping end token", "a brace is not closed", "add } at its end"},
+	{"sequence end token", "a bracket is not closed", "add ] at its end"},
+	{"non-map value is specified", "text stands where a key must be", "write key: value"},
+	{"unexpected key name", "a key stands where none can be", "look at the indent of this line and the one above"},
+	{"value is not allowed in this context", "a value stands where none can be", "look at the indent of this line and the one above"},
+}
+
+func plainly(message string) (ours, hint string) {
+	for _, m := range messages {
+		if strings.Contains(message, m.theirs) {
+			return m.ours, m.hint
+		}
+	}
+	return "this is not YAML: " + strings.ReplaceAll(message, "\t", " "), "look for a stray quote, bracket or tab"
 }
 
 func place(t *token.Token) pos {
@@ -149,7 +209,7 @@ type reader struct {
 
 func (r *reader) fail(t *token.Token, message, hint string) *node {
 	r.problems = append(r.problems, problem{place(t), message, hint})
-	return &node{kind: kindNull, pos: place(t)}
+	return &node{kind: kindFault, pos: place(t)}
 }
 
 func (r *reader) read(n ast.Node) *node {
@@ -157,7 +217,7 @@ func (r *reader) read(n ast.Node) *node {
 		if r.nodes == maxNodes+1 {
 			return r.fail(n.GetToken(), fmt.Sprintf("the file holds more than %d values", maxNodes), "is this really a configuration of Sallyport?")
 		}
-		return &node{}
+		return &node{kind: kindFault}
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:

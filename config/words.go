@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -110,11 +111,29 @@ func (k *Key) bound(t reflect.Type, n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// defaultNode is the default as if it stood in the file.
-func (k *Key) defaultNode() *node {
-	n, problems := parseYAML([]byte(k.Default))
-	if len(problems) > 0 {
-		panic("config: default of " + k.Path + ": " + problems[0].message) // a fault of the table: TestTable reads every default
+// defaultNodes are the defaults as if they stood in the file, but at no place
+// of it: a fault that has to do with a default is shown at its section.
+var defaultNodes = sync.OnceValue(func() map[string]*node {
+	m := make(map[string]*node, len(keys))
+	for _, k := range keys {
+		if k.Default == "" {
+			continue
+		}
+		n, problems := parseYAML([]byte(k.Default))
+		if len(problems) > 0 {
+			panic("config: default of " + k.Path + ": " + problems[0].message) // a fault of the table: every test would see it
+		}
+		m[k.Path] = n.nowhere()
+	}
+	return m
+})
+
+func (k *Key) defaultNode() *node { return defaultNodes()[k.Path] }
+
+func (n *node) nowhere() *node {
+	n.pos = pos{}
+	for _, item := range n.items {
+		item.nowhere()
 	}
 	return n
 }

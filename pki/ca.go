@@ -122,12 +122,12 @@ func selfSigned(name string, kind KeyKind, now time.Time) (crypto.Signer, *x509.
 // missing, old or behind the index is made anew.
 func Open(ctx context.Context, c Config, now time.Time) (*CA, error) {
 	path := filepath.Join(c.Dir, caFile)
-	if err := errors.Join(file.CheckPrivate(c.Dir), file.CheckPrivate(path)); err != nil {
-		return nil, fmt.Errorf("pki: %w", err)
-	}
 	id, err := LoadIdentity(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := errors.Join(file.CheckPrivate(c.Dir), file.CheckPrivate(path)); err != nil {
+		return nil, fmt.Errorf("pki: %w", err)
 	}
 	if !id.Cert.IsCA {
 		return nil, &FileError{File: path, Reason: "its certificate is not a CA's"}

@@ -25,7 +25,7 @@ type CRL struct {
 	NextUpdate time.Time // zero when the CRL promises none
 
 	list    *x509.RevocationList // without its entries
-	revoked map[string]Entry   // by the serial's octets
+	revoked map[string]Entry     // by the serial's octets
 
 	mu       sync.Mutex
 	verified map[string]error // by the issuer's SubjectPublicKeyInfo

@@ -90,7 +90,7 @@ func signer(c *x509.Certificate, parents []*x509.Certificate) (*x509.Certificate
 		}
 	}
 	var insecure x509.InsecureAlgorithmError
-	var constraint x509.ConstraintSignatureError
+	var constraint x509.ConstraintViolationError
 	switch {
 	case errors.As(err, &insecure):
 		return nil, refuse(WeakKey, c, fmt.Sprintf("it is signed with %v", x509.SignatureAlgorithm(insecure)))

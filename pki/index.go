@@ -21,7 +21,7 @@ const (
 	IssuedPrefix = "/pki/issued/"
 	// RevokedPrefix + serial: a [Revocation] in JSON. Watch it to cut tunnels.
 	RevokedPrefix = "/pki/revoked/"
-	// devicePrefix + FQDN: the user who owns the name.
+	// ownerPrefix + FQDN: the user who owns the name.
 	ownerPrefix = "/pki/owner/"
 	// devicePrefix + FQDN + "/" + serial: the device's certificates.
 	devicePrefix = "/pki/device/"

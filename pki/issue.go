@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -170,7 +171,7 @@ func serverTemplate(now time.Time, names []string) (*x509.Certificate, error) {
 // leafUsage is what IKE needs (RFC 4945, Section 5.1.3.2); Windows wants
 // keyEncipherment beside it for RSA.
 func leafUsage(pub crypto.PublicKey) x509.KeyUsage {
-	if len(KindOf(pub)) > 3 && KindOf(pub)[:3] == "rsa" {
+	if _, ok := pub.(*rsa.PublicKey); ok {
 		return x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	}
 	return x509.KeyUsageDigitalSignature

@@ -8,7 +8,6 @@ import (
 	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -123,7 +122,7 @@ func (s *trust) index(crls []*CRL) error {
 		name := string(l.list.RawIssuer)
 		s.crls[name] = append(s.crls[name], l)
 		var err error
-		for c := range maps.Values(s.known) {
+		for _, c := range s.known {
 			if string(c.RawSubject) != name {
 				continue
 			}
@@ -172,16 +171,28 @@ func (v *Verifier) Verify(now time.Time, chain [][]byte, p Purpose) (*x509.Certi
 // them.
 func (v *Verifier) Path(now time.Time, chain [][]byte, p Purpose) ([]*x509.Certificate, error) {
 	s := v.state.Load()
-	key := fingerprint(chain, p)
-	paths := s.verdict.get(key)
-	if paths = slices.DeleteFunc(slices.Clone(paths), func(path []*x509.Certificate) bool { return !inTime(path, now) }); len(paths) == 0 {
-		var err error
-		if paths, err = s.build(now, chain, p); err != nil {
-			return nil, err
-		}
-		s.verdict.put(key, paths)
+	paths, err := s.paths(now, chain, p)
+	if err != nil {
+		return nil, err
 	}
 	return s.unrevoked(now, paths)
+}
+
+// paths are the remembered ones that are valid now, else new ones.
+func (s *trust) paths(now time.Time, chain [][]byte, p Purpose) (paths [][]*x509.Certificate, err error) {
+	key := fingerprint(chain, p)
+	for _, path := range s.verdict.get(key) {
+		if inTime(path, now) {
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) > 0 {
+		return paths, nil
+	}
+	if paths, err = s.build(now, chain, p); err == nil {
+		s.verdict.put(key, paths)
+	}
+	return paths, err
 }
 
 func fingerprint(chain [][]byte, p Purpose) (sum [32]byte) {

@@ -107,18 +107,18 @@ func checkFile(env *Env, file string) checkReport {
 
 func (r checkReport) write(env *Env, w io.Writer) {
 	for _, d := range r.Diagnostics {
-		word := env.paint(w, yellow, "warning")
+		word := env.paint(env.Stdout, yellow, "warning")
 		if d.Severity == config.Error {
-			word = env.paint(w, red, "error")
+			word = env.paint(env.Stdout, red, "error")
 		}
 		fmt.Fprintf(w, "%s: %s\n", word, d)
 		if d.Hint != "" {
-			fmt.Fprintf(w, "  %s: %s\n", env.paint(w, bold, "hint"), d.Hint)
+			fmt.Fprintf(w, "  %s: %s\n", env.paint(env.Stdout, bold, "hint"), d.Hint)
 		}
 	}
-	verdict := env.paint(w, green, "can be used")
+	verdict := env.paint(env.Stdout, green, "can be used")
 	if !r.Usable {
-		verdict = env.paint(w, red, "cannot be used")
+		verdict = env.paint(env.Stdout, red, "cannot be used")
 	}
 	fmt.Fprintf(w, "%s %s: %s, %s\n", r.File, verdict, plural(r.Errors, "error"), plural(r.Warnings, "warning"))
 }
@@ -163,8 +163,10 @@ where that leaves no doubt, and any name may stand for a zone. Without a key,
 all keys are listed.`,
 		Example: `  sallyport config explain pool.ipv4
   sallyport config explain zones.staff.rekey`,
-		Args:              arguments(0, 1),
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) { return config.Keys(), cobra.ShellCompDirectiveNoFileComp },
+		Args: arguments(0, 1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return config.Keys(), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return listKeys(env, c)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 
@@ -24,11 +25,13 @@ func withJSON(c *cobra.Command) {
 }
 
 // report prints the answer of a verb: data as JSON when --json is given, and
-// else what text writes.
+// else what text writes. It fails when the answer cannot be written.
 func (e *Env) report(c *cobra.Command, data any, text func(io.Writer)) error {
 	if asJSON, err := c.Flags().GetBool("json"); err != nil || !asJSON {
-		text(e.Stdout)
-		return nil
+		var b bytes.Buffer
+		text(&b)
+		_, err := e.Stdout.Write(b.Bytes())
+		return err
 	}
 	enc := json.NewEncoder(e.Stdout)
 	enc.SetEscapeHTML(false)

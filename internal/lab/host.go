@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 
@@ -161,19 +162,21 @@ func (h *Host) Forward() error {
 	})
 }
 
-// Mount puts an empty directory in memory over path, seen by this host only.
+// Mount puts an empty directory in memory over path, which must exist. Only
+// this host sees it.
 func (h *Host) Mount(path string) error {
-	return h.Do(func() error {
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			return err
-		}
-		return unix.Mount("tmpfs", path, "tmpfs", 0, "mode=0755")
-	})
+	return h.Do(func() error { return unix.Mount("tmpfs", path, "tmpfs", 0, "mode=0755") })
 }
 
-// WriteFile writes a file as the host sees the file system.
-func (h *Host) WriteFile(path string, data []byte, mode os.FileMode) error {
-	return h.Do(func() error { return os.WriteFile(path, data, mode) })
+// WriteFile writes a file, with the directories above it, as the host sees the
+// file system. What is under /run is the host's own and never on disk.
+func (h *Host) WriteFile(name string, data []byte, mode os.FileMode) error {
+	return h.Do(func() error {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(name, data, mode)
+	})
 }
 
 // ReadFile reads a file as the host sees the file system.
@@ -183,6 +186,22 @@ func (h *Host) ReadFile(path string) (data []byte, err error) {
 		return err
 	})
 	return data, err
+}
+
+// ReadDir reads the files of a directory, by name, as the host sees the file
+// system.
+func (h *Host) ReadDir(dir string) (files map[string][]byte, err error) {
+	files = map[string][]byte{}
+	err = h.Do(func() error {
+		entries, err := os.ReadDir(dir)
+		for _, e := range entries {
+			if files[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+				break
+			}
+		}
+		return err
+	})
+	return files, err
 }
 
 // AddAddr gives an interface an address with its prefix, usable at once.

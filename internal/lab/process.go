@@ -22,9 +22,11 @@ const stopGrace = 3 * time.Second
 type Command struct {
 	Program string
 	Args    []string
+	Dir     string    // working directory; empty: this process's
 	Env     []string  // added to this process's environment
 	Stdin   io.Reader // nil: empty
 	Output  io.Writer // stdout and stderr also go here; nil: nowhere else
+	Stdout  io.Writer // stdout alone also goes here; nil: nowhere else
 }
 
 // Process is a running program. Its output is kept (the last outputKept
@@ -48,12 +50,15 @@ func (h *Host) Start(c Command) (*Process, error) {
 	p := &Process{Name: c.Program, done: make(chan struct{})}
 	p.cmd = exec.Command(path, c.Args...)
 	p.cmd.Env = append(os.Environ(), c.Env...)
-	p.cmd.Stdin = c.Stdin
-	p.cmd.Stdout = io.Writer(&p.output)
+	p.cmd.Dir, p.cmd.Stdin = c.Dir, c.Stdin
+	p.cmd.Stderr = io.Writer(&p.output)
 	if c.Output != nil {
-		p.cmd.Stdout = io.MultiWriter(&p.output, c.Output)
+		p.cmd.Stderr = io.MultiWriter(&p.output, c.Output)
 	}
-	p.cmd.Stderr = p.cmd.Stdout
+	p.cmd.Stdout = p.cmd.Stderr
+	if c.Stdout != nil {
+		p.cmd.Stdout = io.MultiWriter(p.cmd.Stderr, c.Stdout)
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p.cmd.WaitDelay = stopGrace
 

@@ -52,7 +52,6 @@ const swanConf = `charon-systemd {
 			path = /run/charon.log
 			default = 1
 			ike = 2
-			cfg = 2
 			knl = 1
 			esp = 1
 			flush_line = yes

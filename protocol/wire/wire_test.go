@@ -128,6 +128,19 @@ func TestFailureStopsEveryLoop(t *testing.T) {
 	}
 }
 
+func TestLaterFailureInsideChangesNothingOutside(t *testing.T) {
+	r := NewReader("message", make([]byte, 8))
+	inner := r.Sub(4, "inner")
+	r.Fail("first")
+	inner.Fail("second")
+	if got := r.Err().Error(); got != "message at 4: first" {
+		t.Errorf("the outer error is now %q", got)
+	}
+	if got := inner.Err().Error(); got != "inner at 0: second" {
+		t.Errorf("the inner error is %q", got)
+	}
+}
+
 func TestSiblingsKeepTheirOwnState(t *testing.T) {
 	r := NewReader("message", []byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
 	var subs []*Reader

@@ -25,6 +25,10 @@ const (
 	// mapSize is address space, not memory. Readers hold up a writer that has
 	// to enlarge the map, so it starts larger than a gateway's state gets.
 	mapSize = 256 << 20
+
+	// growSize is by how much the file grows: a gateway's state is small, and a
+	// backup need not copy 16 MiB of zeros.
+	growSize = 1 << 20
 )
 
 // Options of [Open]. The zero value opens an existing file.
@@ -49,7 +53,7 @@ func Open(path string, o Options) (*Store, error) {
 	if err := prepare(path, o.Create); err != nil {
 		return nil, err
 	}
-	if err := inspect(path); err != nil {
+	if err := inspectLocked(path); err != nil {
 		return nil, err
 	}
 	db, err := openDB(path, false)
@@ -132,66 +136,14 @@ func makeBuckets(b *bbolt.Tx) error {
 	return errors.Join(meta.Put(keyFormat, octets(format)), meta.Put(keyRevision, octets(1)))
 }
 
-// inspect reads the whole file, opened read-only: pages, structure, checksums.
-func inspect(path string) error {
+// inspectLocked inspects the file while nobody writes to it. Opened read-only,
+// bbolt itself reads no more than the meta pages.
+func inspectLocked(path string) error {
 	db, err := openDB(path, true)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
-	return guard(path, func() error {
-		return db.View(func(b *bbolt.Tx) error {
-			if err := wholeFile(path, b); err != nil {
-				return err
-			}
-			var damage error
-			for err := range b.Check() { // must be drained: it runs beside us
-				if damage == nil {
-					damage = &CorruptError{File: path, Detail: err.Error()}
-				}
-			}
-			return errors.Join(damage, buckets(path, b), records(path, b))
-		})
-	})
-}
-
-// wholeFile comes before anything that touches pages by number: reading beyond
-// the end of a mapped file kills the process, in any goroutine but this one.
-func wholeFile(path string, b *bbolt.Tx) error {
-	i, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if i.Size() < b.Size() {
-		return &CorruptError{File: path, Detail: fmt.Sprintf("it has %d octets of %d", i.Size(), b.Size())}
-	}
-	return nil
-}
-
-func buckets(path string, b *bbolt.Tx) error {
-	for _, name := range [][]byte{bucketKV, bucketLeases, bucketLeaseKeys, bucketMeta} {
-		if b.Bucket(name) == nil {
-			return &CorruptError{File: path, Detail: fmt.Sprintf("it has no %q: not a sallyport state file", name)}
-		}
-	}
-	if v := number(b.Bucket(bucketMeta).Get(keyFormat)); v != format {
-		if v > format {
-			return &NewerError{File: path, Format: v}
-		}
-		return &CorruptError{File: path, Detail: "its format number is damaged"}
-	}
-	return nil
-}
-
-func records(path string, b *bbolt.Tx) error {
-	kv := b.Bucket(bucketKV)
-	if kv == nil {
-		return nil // said by buckets
-	}
-	return kv.ForEach(func(k, v []byte) error {
-		_, err := decode(path, k, v)
-		return err
-	})
+	return errors.Join(inspect(path), db.Close())
 }
 
 // load takes revision and leases from the file. Every lease begins its TTL
@@ -233,6 +185,7 @@ func openDB(path string, readOnly bool) (db *bbolt.DB, err error) {
 	var corrupt *CorruptError
 	switch {
 	case err == nil:
+		db.AllocSize = growSize
 		return db, nil
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, inUse(path)

@@ -49,14 +49,19 @@ type tunnel struct {
 
 // setup is what a case asks of both ends.
 type setup struct {
-	ike, esp        string
+	ike, esp string // what the client proposes
+
+	gatewayIKE      string     // what the gateway must accept at least; the same,
+	gatewayESP      string     // but where the client's proposal is to be refused
 	gatewayAddr     netip.Addr // outer
 	client, gateway credentials
 	clientTrusts    *labtest.Authority // the client believes gateways of this authority
 	gatewayTrusts   *labtest.Authority
 	gatewayName     string // whom the client wants
 	crl             []byte // both ends have it
-	quickDPD        bool   // a vanished peer must be noticed as soon as the end can be told to
+	waiveSHA1       bool   // the gateway takes and makes SHA-1 signatures, by a waiver
+	clientDPD       bool   // the client notices a vanished gateway as soon as it can be told to
+	gatewayDPD      bool   // and the other way round
 }
 
 // credentials are an end's identity.

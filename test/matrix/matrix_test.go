@@ -22,17 +22,24 @@ var (
 )
 
 // caseTime bounds one case; the slowest waits for a dead peer to be noticed.
-const caseTime = 60 * time.Second
+const caseTime = 3 * time.Minute
 
 // TestMatrix runs the lanes side by side and the cases of a lane one after the
 // other, on one network with the same two processes.
 func TestMatrix(t *testing.T) {
+	program := ""
+	if !*control {
+		program = labtest.Sallyport(t)
+	}
 	lanes := map[string][]testCase{}
 	var order []string
 	for _, c := range mustParseCases(t) {
 		lane := string(c.client) + "_to_" + string(c.gateway)
 		if scenarios[c.scenario].slow {
 			lane += "_slow"
+		}
+		if authKinds[c.auth].classic {
+			lane += "_without_rfc7427"
 		}
 		if lanes[lane] == nil {
 			order = append(order, lane)
@@ -42,17 +49,28 @@ func TestMatrix(t *testing.T) {
 	for _, lane := range order {
 		t.Run(lane, func(t *testing.T) {
 			t.Parallel()
-			runLane(t, lanes[lane])
+			runLane(t, lanes[lane], program)
 		})
 	}
 }
 
-func runLane(t *testing.T, cases []testCase) {
-	w := newWorld(t, cases[0].client, cases[0].gateway)
+func runLane(t *testing.T, cases []testCase, program string) {
+	client, gateway := cases[0].client, cases[0].gateway
+	if *control {
+		client, gateway = swan, swan
+	}
+	var options []string // of strongSwan
+	if authKinds[cases[0].auth].classic {
+		options = append(options, "signature_authentication = no")
+	}
+	w := newWorld(t, client, gateway, program, options)
 	for _, c := range cases {
 		t.Run(c.name(), func(t *testing.T) {
 			if c.cannot != "" {
 				t.Skip(c.cannot)
+			}
+			if *control && scenarios[c.scenario].ours {
+				t.Skip("strongSwan has no such rule")
 			}
 			w.run(t, c)
 		})
@@ -67,27 +85,33 @@ type world struct {
 	people  *people
 }
 
-func newWorld(t *testing.T, client, gateway kind) *world {
+func newWorld(t *testing.T, client, gateway kind, program string, options []string) *world {
 	t.Helper()
 	w := &world{lab: labtest.Open(t, lab.RoadWarrior, "nft", "charon-systemd", "swanctl"), people: newPeople(t)}
 	var err error
-	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway); err != nil {
+	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway, program, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.gateway.close)
-	if w.client, err = startClient(t, w.lab.At("client"), client); err != nil {
+	if w.client, err = startClient(t, w.lab.At("client"), client, program, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.client.close)
 	return w
 }
 
-func startGateway(t *testing.T, h *lab.Host, k kind) (gatewayEnd, error) {
-	return startSwan(t.Context(), h)
+func startGateway(t *testing.T, h *lab.Host, k kind, program string, options []string) (gatewayEnd, error) {
+	if k == ours {
+		return &ourGateway{host: h, program: program}, nil
+	}
+	return startSwan(t.Context(), h, options)
 }
 
-func startClient(t *testing.T, h *lab.Host, k kind) (clientEnd, error) {
-	return startSwan(t.Context(), h)
+func startClient(t *testing.T, h *lab.Host, k kind, program string, options []string) (clientEnd, error) {
+	if k == ours {
+		return &ourClient{host: h, program: program}, nil
+	}
+	return startSwan(t.Context(), h, options)
 }
 
 func (w *world) run(t *testing.T, c testCase) {
@@ -100,10 +124,12 @@ func (w *world) run(t *testing.T, c testCase) {
 	if err := w.gateway.serve(ctx, s); err != nil {
 		t.Fatal("the gateway does not take its configuration:", err)
 	}
+	defer func() {
+		if t.Failed() {
+			t.Logf("the client says:\n%s\nthe gateway says:\n%s", w.client.account(), w.gateway.account())
+		}
+	}()
 	scenarios[c.scenario].play(&play{T: t, ctx: ctx, world: w, c: c, s: s})
-	if t.Failed() {
-		t.Logf("the client says:\n%s\nthe gateway says:\n%s", w.client.account(), w.gateway.account())
-	}
 }
 
 // weather sets the network as the case wants it.

@@ -10,29 +10,37 @@ import (
 // one that nobody does, and certificates, each made when a case first asks.
 type people struct {
 	ca, stranger *labtest.Authority
+	deep         *labtest.Authority // under ca, through certificates that make a chain of 6 KB
 	made         map[labtest.Leaf]credentials
 }
 
 const (
 	clientID    = "alice@example.org"
 	gatewayName = "vpn.example.org"
+
+	strongIKE = "aes256gcm16-prfsha384-ecp384"
+	strongESP = "aes256gcm16-ecp384"
 )
 
 func newPeople(t *testing.T) *people {
-	return &people{
+	p := &people{
 		ca:       labtest.NewAuthority(t, "Matrix CA"),
 		stranger: labtest.NewAuthority(t, "Somebody else's CA"),
 		made:     map[labtest.Leaf]credentials{},
 	}
+	p.deep = p.ca.Intermediate(t, "Matrix intermediate CA 1", 2000).Intermediate(t, "Matrix intermediate CA 2", 2000)
+	return p
 }
 
 // setup is who meets in a case, and what is wrong with them, if anything.
 func (p *people) setup(t *testing.T, c testCase) setup {
 	t.Helper()
 	s := setup{
-		ike: c.ike, esp: c.esp, gatewayAddr: gateway4, gatewayName: gatewayName,
+		ike: c.ike, esp: c.esp, gatewayIKE: c.ike, gatewayESP: c.esp, gatewayAddr: gateway4, gatewayName: gatewayName,
 		clientTrusts: p.ca, gatewayTrusts: p.ca,
-		quickDPD: scenarios[c.scenario].slow,
+		waiveSHA1:  c.auth == authRSAMethod1 && c.scenario == "traffic",
+		clientDPD:  c.scenario == "gateway-vanishes" || c.scenario == "nat-rebinds",
+		gatewayDPD: c.scenario == "client-vanishes",
 	}
 	if c.ipv6 {
 		s.gatewayAddr = gateway6
@@ -41,6 +49,14 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 	gateway := leafOf(c.auth, "gateway", gatewayName)
 	clientCA, gatewayCA := p.ca, p.ca
 	switch c.scenario {
+	case "client-proposes-weak-ike", "client-proposes-weak-esp":
+		s.gatewayIKE, s.gatewayESP = strongIKE, strongESP
+	case "gateway-accepts-only-weak-ike":
+		s.gatewayIKE = "aes128-sha1-modp1024"
+	case "gateway-accepts-only-weak-esp":
+		s.gatewayESP = "aes128-sha1"
+	case "client-asks-for-other-name":
+		s.gatewayName = "other.example.org"
 	case "client-expired":
 		client.Expired = true
 	case "gateway-expired":
@@ -58,7 +74,8 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 	case "gateway-revoked":
 		gateway.Name = "gateway, revoked"
 	case "large-chain-without-ip-fragments":
-		client.Bulk, gateway.Bulk = 6000, 6000
+		client.Bulk, gateway.Bulk = 2000, 2000
+		clientCA, gatewayCA = p.deep, p.deep
 	}
 	s.client = p.credentials(t, clientCA, client, c.auth)
 	s.gateway = p.credentials(t, gatewayCA, gateway, c.auth)
@@ -67,26 +84,21 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		s.crl = p.ca.CRL(t, s.client.chain[0])
 	case "gateway-revoked":
 		s.crl = p.ca.CRL(t, s.gateway.chain[0])
+	default:
+		s.crl = p.ca.CRL(t)
 	}
 	return s
 }
 
 func leafOf(a auth, name, id string) labtest.Leaf {
-	return labtest.Leaf{Name: name + " " + string(a), ID: id, Key: keyKinds[a]}
-}
-
-var keyKinds = map[auth]labtest.KeyKind{
-	authRSA: labtest.RSA, authRSAPSS: labtest.RSA,
-	authP256: labtest.P256, authP384: labtest.P384, authEd25519: labtest.Ed25519,
+	return labtest.Leaf{Name: name + " " + string(a), ID: id, Key: authKinds[a].key}
 }
 
 // credentials makes a certificate once and remembers it: RSA keys are slow.
 func (p *people) credentials(t *testing.T, by *labtest.Authority, leaf labtest.Leaf, a auth) credentials {
 	t.Helper()
 	key := leaf
-	if by == p.stranger {
-		key.Name += ", by a stranger"
-	}
+	key.Name += ", by " + by.Cert.Subject.CommonName
 	c, ok := p.made[key]
 	if !ok {
 		issued := by.Issue(t, leaf)

@@ -25,8 +25,8 @@ var swanOptions = []string{
 	"delete_rekeyed_delay = 1",
 }
 
-func startSwan(ctx context.Context, h *lab.Host) (*swanEnd, error) {
-	daemon, err := h.StartStrongSwan(ctx, swanOptions...)
+func startSwan(ctx context.Context, h *lab.Host, options []string) (*swanEnd, error) {
+	daemon, err := h.StartStrongSwan(ctx, append(options, swanOptions...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -39,10 +39,10 @@ func (e *swanEnd) serve(ctx context.Context, s setup) error {
 	}
 	conf := block("connections", block("tunnel",
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always", "unique = replace",
-		"proposals = "+s.ike, "pools = v4, v6", dpd(s),
+		"proposals = "+s.gatewayIKE, "pools = v4, v6", dpd(s.gatewayDPD),
 		block("local", swanAuth(s.gateway), "certs = own.pem", "id = "+s.gateway.id),
-		block("remote", "auth = pubkey", "id = *@example.org", revocation(s)),
-		block("children", block("tunnel", "local_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.esp)))) +
+		block("remote", "auth = pubkey", "id = *@example.org", "revocation = relaxed"),
+		block("children", block("tunnel", "local_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.gatewayESP)))) +
 		block("pools", block("v4", "addrs = 10.60.0.0/24"), block("v6", "addrs = fd00:60::/112"))
 	return e.daemon.Load(ctx, swanFiles(conf, s.gateway, s.gatewayTrusts, s.crl))
 }
@@ -54,9 +54,9 @@ func (e *swanEnd) connect(ctx context.Context, s setup) error {
 	conf := block("connections", block("tunnel",
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always",
 		"remote_addrs = "+s.gatewayAddr.String(), "vips = 0.0.0.0, ::",
-		"proposals = "+s.ike, dpd(s),
+		"proposals = "+s.ike, dpd(s.clientDPD),
 		block("local", swanAuth(s.client), "certs = own.pem", "id = "+s.client.id),
-		block("remote", "auth = pubkey", "id = "+s.gatewayName, revocation(s)),
+		block("remote", "auth = pubkey", "id = "+s.gatewayName, "revocation = relaxed"),
 		block("children", block("tunnel", "remote_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.esp))))
 	if err := e.daemon.Load(ctx, swanFiles(conf, s.client, s.clientTrusts, s.crl)); err != nil {
 		return err
@@ -131,13 +131,11 @@ func swanFiles(conf string, own credentials, trusts *labtest.Authority, crl []by
 		Conf:    conf,
 		X509:    map[string][]byte{"own.pem": labtest.CertPEM(own.chain[0])},
 		X509CA:  map[string][]byte{"trusted.pem": labtest.CertPEM(trusts.Cert)},
+		X509CRL: map[string][]byte{"list.crl": crl},
 		Private: map[string][]byte{"own.pem": labtest.KeyPEM(own.key)},
 	}
 	for i, c := range own.chain[1:] {
 		files.X509CA[fmt.Sprintf("intermediate%d.pem", i)] = labtest.CertPEM(c)
-	}
-	if crl != nil {
-		files.X509CRL = map[string][]byte{"list.crl": crl}
 	}
 	return files
 }
@@ -149,15 +147,8 @@ func swanAuth(c credentials) string {
 	return "auth = pubkey"
 }
 
-func revocation(s setup) string {
-	if s.crl == nil {
-		return "revocation = relaxed"
-	}
-	return "revocation = strict"
-}
-
-func dpd(s setup) string {
-	if s.quickDPD {
+func dpd(quick bool) string {
+	if quick {
 		return "dpd_delay = 2s"
 	}
 	return "dpd_delay = 0s"

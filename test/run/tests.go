@@ -98,7 +98,9 @@ func (p *packageRun) event(t *tally, e event) {
 	case e.Action == "run":
 		p.run(e.Test)
 	case e.Action == "output":
-		p.say(e.Test, e.Output)
+		if !strings.HasPrefix(e.Output, "=== ") { // RUN, PAUSE, CONT, NAME
+			p.say(e.Test, e.Output)
+		}
 	case e.Test == "":
 		p.end(t, e, took)
 	case p.parents[e.Test] && e.Action != "fail":
@@ -130,10 +132,10 @@ func (p *packageRun) run(test string) {
 // that failed by itself is one more failure.
 func (p *packageRun) fails(t *tally, test, name string) {
 	said := p.said(test)
-	fmt.Printf("\n-- FAILED %s\n%s\n", name, said)
 	if p.parents[test] && p.failed > 0 && !strings.Contains(said, ".go:") {
 		return
 	}
+	fmt.Printf("\n-- FAILED %s\n%s\n", name, said)
 	p.failed++
 	t.fail(name)
 }
@@ -176,7 +178,7 @@ func reason(output string) string {
 	var words []string
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "===") && !strings.HasPrefix(line, "---") {
+		if line != "" && !strings.HasPrefix(line, "---") {
 			words = append(words, line)
 		}
 	}

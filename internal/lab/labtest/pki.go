@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -58,20 +59,38 @@ type Authority struct {
 
 	key    crypto.Signer
 	serial int64
+	above  []*x509.Certificate // an intermediate's own chain: itself first, without the root
 }
 
 // NewAuthority makes an authority with an ECDSA P-384 key.
 func NewAuthority(t testing.TB, name string) *Authority {
 	t.Helper()
 	a := &Authority{key: NewKey(t, P384), serial: 1}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+	template := authorityTemplate(name, 1)
+	a.Cert = a.sign(t, template, template, a.key.Public())
+	return a
+}
+
+// Intermediate makes an authority under this one, with a certificate that is
+// bulk octets larger than it needs to be.
+func (a *Authority) Intermediate(t testing.TB, name string, bulk int) *Authority {
+	t.Helper()
+	a.serial++
+	sub := &Authority{key: NewKey(t, P384), serial: 1}
+	template := authorityTemplate(name, a.serial)
+	template.ExtraExtensions = bulky(bulk)
+	sub.Cert = a.sign(t, template, a.Cert, sub.key.Public())
+	sub.above = append([]*x509.Certificate{sub.Cert}, a.above...)
+	return sub
+}
+
+func authorityTemplate(name string, serial int64) *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
-	a.Cert = a.sign(t, template, template, a.key.Public())
-	return a
 }
 
 // Leaf describes an end-entity certificate.
@@ -93,7 +112,7 @@ type Issued struct {
 func (a *Authority) Issue(t testing.TB, leaf Leaf) Issued {
 	t.Helper()
 	key := NewKey(t, leaf.Key)
-	return Issued{[]*x509.Certificate{a.Certify(t, leaf, key.Public())}, key}
+	return Issued{append([]*x509.Certificate{a.Certify(t, leaf, key.Public())}, a.above...), key}
 }
 
 // Certify makes a certificate for a public key.
@@ -117,13 +136,21 @@ func (a *Authority) Certify(t testing.TB, leaf Leaf, public crypto.PublicKey) *x
 	case leaf.ID != "":
 		template.DNSNames = []string{leaf.ID}
 	}
-	if leaf.Bulk > 0 {
-		template.ExtraExtensions = []pkix.Extension{{
-			Id:    []int{1, 3, 6, 1, 4, 1, 32473, 1}, // the enterprise number reserved for documentation, RFC 5612
-			Value: append([]byte{0x04, 0x82, byte(leaf.Bulk >> 8), byte(leaf.Bulk)}, make([]byte, leaf.Bulk)...),
-		}}
-	}
+	template.ExtraExtensions = bulky(leaf.Bulk)
 	return a.sign(t, template, a.Cert, public)
+}
+
+// bulky is an extension without a meaning. Its number is under the enterprise
+// reserved for documentation (RFC 5612).
+func bulky(octets int) []pkix.Extension {
+	if octets == 0 {
+		return nil
+	}
+	value, err := asn1.Marshal(make([]byte, octets))
+	if err != nil {
+		panic(err) // an octet string always has an encoding
+	}
+	return []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 32473, 1}, Value: value}}
 }
 
 // CRL lists certificates as revoked.

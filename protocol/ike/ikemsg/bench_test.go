@@ -65,6 +65,27 @@ func authBody() []Payload {
 	}
 }
 
+// A gateway parses thousands of handshakes a second: one allocation for each
+// payload and a few for lists, not one for each field.
+func TestParseAllocatesLittle(t *testing.T) {
+	init, err := windowsInit().Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := AppendPayloads(nil, authBody())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, parse := range map[string]func(){
+		"IKE_SA_INIT": func() { Parse(init) },
+		"IKE_AUTH":    func() { ParsePayloads(PayloadIDi, body) },
+	} {
+		if n := testing.AllocsPerRun(100, parse); n > 20 {
+			t.Errorf("%s: %v allocations, over 20", name, n)
+		}
+	}
+}
+
 func BenchmarkParseHeader(b *testing.B) {
 	wire, _ := windowsInit().Append(nil)
 	b.ReportAllocs()

@@ -93,10 +93,11 @@ func parseGeneric(t PayloadType, r *wire.Reader) (p Payload, next PayloadType) {
 	length := int(head[2])<<8 | int(head[3])
 	what, number := t.describe()
 	body := r.Item(length, what, number)
-	next, critical := PayloadType(body.U8()), body.U8()&0x80 != 0
-	if body.U16(); length < genericLen {
+	if length < genericLen {
 		body.Fail("length %d is under %d", length, genericLen)
 	}
+	next, critical := PayloadType(body.U8()), body.U8()&0x80 != 0
+	body.U16() // Payload Length
 	p = parseBody(t, critical, next, body)
 	body.Finish()
 	return p, next

@@ -225,7 +225,7 @@ func TestCVE_2015_3204_OddNextPayload(t *testing.T) {
 // its table had room for.
 func TestCVE_2026_12413_TooManyUnknownPayloads(t *testing.T) {
 	for _, n := range []int{maxPayloads, maxPayloads + 1, 1000, 16000} {
-		body := repeat(`c8 00 0004`, n)
+		body := repeat(t, `c8 00 0004`, n)
 		body[len(body)-4] = 0
 		ps, err := ParsePayloads(200, body)
 		if n <= maxPayloads && (err != nil || len(ps) != n) {
@@ -436,6 +436,8 @@ func TestTrap32_DeleteLists(t *testing.T) {
 		{`01 08 0000`, 0, true},
 		{`03 00 0001`, 0, false}, // one SPI of no octets
 		{`03 04 0001`, 0, false},
+		{`03 04 0001 00000001 00000002`, 0, false},
+		{`01 04 0001 00000001`, 0, false},
 		{`03 04 0002 00000001`, 0, false},
 		{`03 04 0000 00000001`, 0, false},
 		{`03 08 0001 0000000000000001`, 0, false},

@@ -1,10 +1,15 @@
 // Package ikemsg is the IKEv2 message format on the wire (RFC 7296, Section 3,
 // with RFC 7383 fragments): parse and append, no keys, no policy, no state.
+// Unknown numbers of RFCs to come pass through it; IKEv1 is not its business.
 //
 // Structs mirror the pictures in the RFC and their order. Parse judges form;
 // whether a message makes sense is the machine's business. Unknown payloads
 // stay raw, so that re-encoding is identical, and the octets that are signed
 // or MACed are kept as received.
+//
+// Whatever is parsed aliases the datagram: copy what outlives it. Errors of
+// the parser are *wire.Error and name the payload and where it begins, those
+// of the appender name the payload.
 package ikemsg
 
 import (
@@ -23,7 +28,7 @@ type Header struct {
 	Major       uint8 // high nibble of the version octet
 	Minor       uint8 // low nibble; a higher minor version is ignored on receipt
 	Exchange    ExchangeType
-	Flags       Flags
+	Flags       Flags // bits without a name are cleared on receipt
 	MessageID   uint32
 	Length      uint32 // of the whole message; Append computes it
 }
@@ -50,7 +55,7 @@ type SA struct{ Proposals []Proposal }
 type Proposal struct {
 	Number     uint8
 	Protocol   ProtocolID
-	SPI        []byte // 0, 4 or 8 octets
+	SPI        []byte // 4 octets for AH and ESP, 0 or 8 for IKE; nil if none
 	Transforms []Transform
 }
 
@@ -61,7 +66,8 @@ type Transform struct {
 	Attributes []Attribute // other than Key Length
 }
 
-// Attribute is a transform attribute that is not Key Length (Section 3.3.5).
+// Attribute is a transform attribute that is not Key Length (Section 3.3.5), or
+// a Key Length that is zero, repeated, or in long form.
 type Attribute struct {
 	Type  uint16 // without the AF bit
 	TV    bool   // short form: Value is two octets
@@ -76,7 +82,7 @@ type KE struct {
 
 // ID is an Identification payload, initiator's or responder's (Section 3.5).
 // Body is ID Type | RESERVED | data exactly as received: AUTH covers it with
-// its reserved bits (trap 11).
+// its reserved bits, so Append repeats it and ignores Kind and Data.
 type ID struct {
 	Responder bool // IDr, else IDi
 	Kind      IDType

@@ -75,7 +75,7 @@ func (t IDType) addressLen() int {
 }
 
 // appendBody repeats a received Body as it was, so that what AUTH covers does
-// not change (trap 11).
+// not change.
 func (p *ID) appendBody(b []byte) ([]byte, error) {
 	if len(p.Body) > 0 {
 		return append(b, p.Body...), nil

@@ -22,8 +22,8 @@ func generic(body ...byte) []byte {
 // one parses a single payload.
 func one(kind PayloadType, body ...byte) (Payload, error) { return inChain(kind, generic(body...)) }
 
-func repeat(hexText string, n int) []byte {
-	return bytes.Repeat(fromHex(&testing.T{}, hexText), n)
+func repeat(t *testing.T, hexText string, n int) []byte {
+	return bytes.Repeat(fromHex(t, hexText), n)
 }
 
 // Errors name the payload and where it begins, and then what is wrong in it.
@@ -38,9 +38,9 @@ func TestErrorsNamePayloadAndOffset(t *testing.T) {
 		{"no payload where one is announced", PayloadNonce, ``,
 			"decrypted body at 0: needs 4 octets, 0 are left"},
 		{"payload shorter than its header", PayloadVendor, `00 00 0003 00`,
-			"Vendor ID payload at 0: needs 2 octets, 1 are left"},
+			"Vendor ID payload at 0: length 3 is under 4"},
 		{"payload of length 0", PayloadVendor, `00 00 0000`,
-			"Vendor ID payload at 0: needs 1 octets, 0 are left"},
+			"Vendor ID payload at 0: length 0 is under 4"},
 		{"payload longer than the rest", PayloadVendor, `00 00 0006 00`,
 			"Vendor ID payload at 0: needs 6 octets, 5 are left"},
 		{"unknown payload longer than the rest", 77, `00 00 0006 00`,
@@ -114,6 +114,17 @@ func TestErrorsNamePayloadAndOffset(t *testing.T) {
 				t.Errorf("%T is not a *wire.Error", err)
 			}
 		})
+	}
+}
+
+func TestBodyOver64KiB(t *testing.T) {
+	for n, fits := range map[int]bool{MaxMessage: true, MaxMessage + 1: false} {
+		half := generic(make([]byte, 32000)...)
+		half[0] = byte(PayloadVendor)
+		body := append(half, generic(make([]byte, n-len(half)-genericLen)...)...)
+		if _, err := ParsePayloads(PayloadVendor, body); (err == nil) != fits {
+			t.Errorf("%d octets: %v", n, err)
+		}
 	}
 }
 
@@ -205,7 +216,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		first PayloadType
 		body  []byte
 	}{
-		{"empty payloads", 200, repeat(`c8 00 0004`, 16000)},
+		{"empty payloads", 200, repeat(t, `c8 00 0004`, 16000)},
 		{"proposals of one transform", PayloadSA, fill(nil, `02 00 0010 01 01 00 01 00 00 0008 02 00 0005`)},
 		{"transforms", PayloadSA, fill([]byte{0, 0, 0xff, 0xf0, 1, 1, 0, 255}, `03 00 0008 02 00 0005`)},
 		{"attributes", PayloadSA, fill([]byte{0, 0, 0xff, 0xf0, 1, 1, 0, 1, 0, 0, 0xff, 0xe0, 1, 0, 0, 1}, `8001 0000`)},

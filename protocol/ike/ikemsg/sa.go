@@ -51,7 +51,7 @@ func parseSA(r *wire.Reader) Payload {
 
 // parseProposal reads the nth proposal and appends its transforms to shared.
 // Proposal numbers are as the peer chose them: some begin at 0 or count
-// oddly, and only equality with ours matters (trap 10).
+// oddly, and the answer merely repeats the number.
 func parseProposal(r *wire.Reader, n int, shared []Transform) (Proposal, []Transform) {
 	sa := r
 	r = sa.Item(substructureLen(sa), "proposal", n)

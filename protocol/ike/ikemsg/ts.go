@@ -132,7 +132,7 @@ func (s TrafficSelector) Opaque() bool { return s.StartPort == 65535 && s.EndPor
 // selector's end matches. For ICMP the port is type<<8|code. A selector of
 // opaque ports contains no packet whose port is known.
 func (s TrafficSelector) Contains(addr netip.Addr, proto uint8, port uint16) bool {
-	return s.Start.BitLen() == addr.BitLen() &&
+	return addr.IsValid() && s.Start.BitLen() == addr.BitLen() &&
 		s.Start.Compare(addr) <= 0 && addr.Compare(s.End) <= 0 &&
 		(s.Protocol == 0 || s.Protocol == proto) &&
 		s.StartPort <= port && port <= s.EndPort

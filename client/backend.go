@@ -1,0 +1,103 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"sallyport/engine"
+	"sallyport/pki"
+	"sallyport/protocol/ike"
+	"sallyport/protocol/ike/ikemsg"
+	"sallyport/protocol/suite"
+)
+
+// backend is the initiator's [engine.Backend]: one trust anchor, one key, and
+// everything that happens goes to the loop in Run.
+type backend struct {
+	profile  *Profile
+	verifier *pki.Verifier
+	identity *ike.Identity
+	remoteID ikemsg.ID
+	child    *ike.ChildPolicy
+	events   chan happening
+}
+
+// happening is an event with its session.
+type happening struct {
+	session *engine.Session
+	event   ike.Event
+}
+
+// maxHappenings is more than one session causes between two turns of the loop.
+const maxHappenings = 256
+
+func newBackend(p *Profile) (*backend, error) {
+	v, err := pki.NewVerifier(pki.Trust{Roots: p.roots, CRLs: p.crls})
+	if err != nil {
+		return nil, err
+	}
+	b := &backend{profile: p, verifier: v, events: make(chan happening, maxHappenings)}
+	b.remoteID = identityOf(p.RemoteID, true)
+	b.identity = &ike.Identity{
+		ID: identityOf(p.Identity, false), Chain: p.identity.Chain, Key: "client", Public: p.identity.Cert.PublicKey,
+	}
+	b.child = &ike.ChildPolicy{Name: p.Device, ESP: p.esp, Local: everything(p), Remote: selectors(p.Routes)}
+	return b, nil
+}
+
+// everything is TSi before an address is known: all of each family that is
+// asked for; the gateway narrows it to what it assigns (RFC 7296, Section 2.9).
+func everything(p *Profile) []ikemsg.TrafficSelector {
+	var all []ikemsg.TrafficSelector
+	if p.IPv4 {
+		all = append(all, selectors(prefixes("0.0.0.0/0"))...)
+	}
+	if p.IPv6 {
+		all = append(all, selectors(prefixes("::/0"))...)
+	}
+	return all
+}
+
+// Authenticate implements [engine.Backend]: the gateway must be the one that
+// the profile names, by a certificate of the profile's CA.
+func (b *backend) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
+	cert, err := b.verifier.Verify(time.Now(), t.Chain, pki.Server)
+	if err != nil {
+		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: err.Error(), Hint: "get a new profile from the gateway's administrator"}
+	}
+	if t.PeerID.Kind != b.remoteID.Kind || string(t.PeerID.Data) != string(b.remoteID.Data) {
+		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed,
+			Reason: fmt.Sprintf("the gateway says it is %v, the profile wants %v", t.PeerID.String(), b.remoteID.String())}
+	}
+	if err := pki.MatchID(cert, &t.PeerID); err != nil {
+		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: err.Error()}
+	}
+	if _, err := t.Verify(cert.PublicKey); err != nil {
+		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: err.Error()}
+	}
+	return &ike.Admission{Identity: t.PeerID.String(), Local: b.identity, Policy: b.child}, nil
+}
+
+// Sign implements [engine.Backend].
+func (b *backend) Sign(t *ike.Sign) (ike.Signed, error) {
+	sig, err := suite.ChooseSignature(b.identity.Public, t.Hashes, t.Allow, true)
+	if err != nil {
+		return ike.Signed{}, err
+	}
+	data, err := sig.Sign(b.profile.identity.Key, t.Octets)
+	return ike.Signed{Method: sig.Method, Data: data}, err
+}
+
+// Lease implements [engine.Backend]; an initiator never leases.
+func (b *backend) Lease(*ike.Lease) (ike.Leased, error) {
+	return ike.Leased{}, errors.New("client: a client has no addresses to give")
+}
+
+// Event implements [engine.Backend].
+func (b *backend) Event(s *engine.Session, ev ike.Event) {
+	select {
+	case b.events <- happening{s, ev}:
+	default: // the loop is stuck; a Closed that is lost here ends with the process
+	}
+}

@@ -1,0 +1,135 @@
+package gateway
+
+import (
+	"net/netip"
+	"time"
+
+	"sallyport/config"
+	"sallyport/engine"
+)
+
+// The values that the control API carries. Their JSON is versioned by the path
+// prefix /v1 and stable: fields may be added, none is renamed or removed.
+
+// Status is one look at the gateway.
+type Status struct {
+	Running  bool          `json:"running"` // false: read from the state by a command
+	Name     string        `json:"name"`
+	Version  string        `json:"version,omitempty"`
+	Since    time.Time     `json:"since,omitzero"`
+	Config   string        `json:"config"` // path
+	State    string        `json:"state"`  // directory
+	Users    int           `json:"users"`
+	Devices  int           `json:"devices"`
+	Revoked  int           `json:"revoked"` // devices
+	Sessions int           `json:"sessions"`
+	Zones    []ZoneStatus  `json:"zones"`
+	Engine   *engine.Stats `json:"engine,omitempty"`
+	Refusals []Refusal     `json:"refusals,omitempty"` // the last ones, newest last
+	Warnings []string      `json:"warnings,omitempty"`
+}
+
+// ZoneStatus is one zone in a Status.
+type ZoneStatus struct {
+	Name     string       `json:"name"`
+	Protocol string       `json:"protocol"`
+	IPv4     netip.Prefix `json:"ipv4,omitzero"`
+	IPv6     netip.Prefix `json:"ipv6,omitzero"`
+	Devices  int          `json:"devices"`
+	Sessions int          `json:"sessions"`
+	Leases   int          `json:"leases"`
+}
+
+// SessionInfo is one live session.
+type SessionInfo struct {
+	ID        uint64      `json:"id"`
+	Device    string      `json:"device"`
+	User      string      `json:"user,omitempty"`
+	Identity  string      `json:"identity"`
+	Zone      string      `json:"zone"`
+	Remote    string      `json:"remote"`
+	Client    string      `json:"client"` // kind of software
+	Since     time.Time   `json:"since"`
+	SPI       string      `json:"spi"` // our SPI of the IKE SA; a rekey changes it
+	IKE       string      `json:"ike"` // suite in keywords
+	IPv4      netip.Addr  `json:"ipv4,omitzero"`
+	IPv6      netip.Addr  `json:"ipv6,omitzero"`
+	BehindNAT bool        `json:"behind_nat"`
+	Children  []ChildInfo `json:"children"`
+}
+
+// ChildInfo is one Child SA of a session.
+type ChildInfo struct {
+	SPIIn    string    `json:"spi_in"`
+	SPIOut   string    `json:"spi_out"`
+	ESP      string    `json:"esp"`
+	Local    []string  `json:"local"`  // traffic selectors, our side
+	Remote   []string  `json:"remote"` // and the peer's
+	Created  time.Time `json:"created"`
+	BytesIn  uint64    `json:"bytes_in"`
+	BytesOut uint64    `json:"bytes_out"`
+	Replaced bool      `json:"replaced,omitempty"` // by a rekey, kept for late packets
+}
+
+// NewUser asks for a user.
+type NewUser struct {
+	Name string `json:"name"`
+}
+
+// NewDevice asks for a device with a certificate of the gateway's own CA. Zone
+// may be empty when there is one; Days 0 and Key "" mean the CA's defaults.
+type NewDevice struct {
+	Name string `json:"name"`
+	User string `json:"user"`
+	Zone string `json:"zone,omitempty"`
+	Key  string `json:"key,omitempty"`
+	Days int    `json:"days,omitempty"`
+}
+
+// Enrolled is a new device with its key material, which is shown this once and
+// kept nowhere.
+type Enrolled struct {
+	Device      Device `json:"device"`
+	Certificate string `json:"certificate"` // PEM
+	CA          string `json:"ca"`          // PEM
+	Key         string `json:"key"`         // PEM, PKCS#8
+	PKCS12      []byte `json:"pkcs12"`
+	Password    string `json:"password"` // of PKCS12
+}
+
+// Revocation says why.
+type Revocation struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Revoked tells what a revocation did.
+type Revoked struct {
+	Devices []string `json:"devices"` // revoked now
+	Cut     int      `json:"cut"`     // live sessions that were told to end
+}
+
+// Kick names what to disconnect: exactly one field.
+type Kick struct {
+	Session uint64 `json:"session,omitempty"`
+	Device  string `json:"device,omitempty"`
+	User    string `json:"user,omitempty"`
+}
+
+// Kicked tells how many sessions were ended.
+type Kicked struct {
+	Cut int `json:"cut"`
+}
+
+// Reloaded tells what a reload changed. With errors nothing was changed.
+type Reloaded struct {
+	Changes     []config.Change    `json:"changes"`
+	Diagnostics config.Diagnostics `json:"diagnostics,omitempty"`
+	Closed      int                `json:"closed"` // sessions whose zone or address is gone
+}
+
+// Problem is the body of every answer that is not 2xx.
+type Problem struct {
+	Error       string             `json:"error"`
+	Hint        string             `json:"hint,omitempty"`
+	Diagnostics config.Diagnostics `json:"diagnostics,omitempty"`
+}

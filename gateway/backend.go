@@ -1,0 +1,285 @@
+package gateway
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"sallyport/engine"
+	"sallyport/pki"
+	"sallyport/protocol/ike"
+	"sallyport/protocol/ike/ikemsg"
+	"sallyport/protocol/suite"
+)
+
+// Authenticate implements [engine.Backend]: who is it, and may it come in. It
+// runs on a worker.
+func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
+	r := g.realm.Load()
+	cert, who, err := g.identify(r, t)
+	if err != nil {
+		return nil, err
+	}
+	if err := pki.MatchID(cert, &t.PeerID); err != nil {
+		return nil, refusal("use the identity that is in the certificate", "%v", err)
+	}
+	signature, err := t.Verify(cert.PublicKey)
+	if err != nil {
+		return nil, refusal("the certificate and the private key on the client do not belong together, or the client signs with an algorithm that is not allowed", "%v", err)
+	}
+	z, err := r.zoneOf(who, t)
+	if err != nil {
+		return nil, err
+	}
+	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, who.identity, time.Now())}
+	if signature.Hash == crypto.SHA1 && !allow.SHA1 { // the waiver that let it be verified is another zone's
+		return nil, refusal("let the client sign with SHA-2, or waive "+ruleSHA1+" in its zone", "the client signs with SHA-1, which zone %q does not allow", z.config.Name)
+	}
+	local := z.identityFor(t, allow)
+	if local == nil {
+		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
+			"no identity of the gateway can sign in a way the client understands")
+	}
+	return &ike.Admission{
+		Identity: who.identity, Device: who.device, Zone: z.config.Name,
+		Local: local, Policy: z.child, AuthLifetime: z.config.AuthLifetime, Lease: true,
+	}, nil
+}
+
+// peer is who a certificate says it is.
+type peer struct {
+	identity, device, user string
+	zone                   string // of the device's record; empty: by the trust anchor
+}
+
+// identify verifies the chain: first against our own CA, which leads to a
+// device record, then against the trust anchors of each zone.
+func (g *Gateway) identify(r *realm, t *ike.Authenticate) (*x509.Certificate, peer, error) {
+	cert, err := g.own.Verify(time.Now(), t.Chain, pki.Client)
+	if err == nil {
+		who, err := g.enrolled(cert)
+		return cert, who, err
+	}
+	for _, z := range r.order {
+		if z.outside == nil {
+			continue
+		}
+		cert, outsideErr := z.outside.Verify(time.Now(), t.Chain, pki.Client)
+		if outsideErr == nil {
+			serial := pki.SerialText(cert.SerialNumber)
+			return cert, peer{identity: t.PeerID.String(), device: outsidePrefix + serial, zone: z.config.Name}, nil
+		}
+		if e, ok := errors.AsType[*pki.Error](outsideErr); ok && e.Reason != pki.UnknownAuthority {
+			err = outsideErr // more telling than "not ours"
+		}
+	}
+	return nil, peer{}, refusal(hintOf(err), "%v", err)
+}
+
+// enrolled finds the device of a certificate of our own CA.
+func (g *Gateway) enrolled(cert *x509.Certificate) (peer, error) {
+	serial := pki.SerialText(cert.SerialNumber)
+	d, u, ok := g.registry.BySerial(serial)
+	if !ok {
+		return peer{}, refusal("enrol the device again with: sallyport device add", "the certificate with serial number %s belongs to no device", serial)
+	}
+	if why := g.registry.allowed(d.Name); why != "" {
+		return peer{}, refusal("if that is a mistake, enrol the device again with: sallyport device add "+d.Name+" --user "+d.User, "device %q: %s", d.Name, why)
+	}
+	return peer{identity: d.Identity, device: d.Name, user: u.Name, zone: d.Zone}, nil
+}
+
+// zoneOf finds the zone of a peer and holds what it negotiated and asked for
+// against it.
+func (r *realm) zoneOf(who peer, t *ike.Authenticate) (*zone, error) {
+	z, ok := r.zones[who.zone]
+	if !ok {
+		return nil, refusal("move the device to a zone that exists", "the zone %q of device %q is not in the configuration", who.zone, who.device)
+	}
+	if !z.answersTo(t.WantID) {
+		return nil, refusal(fmt.Sprintf("set the remote identity on the client to %v", z.identities[0].ID.String()),
+			"the client asked for the gateway %v, which is not the one of zone %q", t.WantID.String(), z.config.Name)
+	}
+	if !z.allowsSuite(t.Suite) {
+		r := refusal("give the client a profile of its zone: sallyport device profile "+who.device,
+			"the suite %v is not allowed in zone %q", t.Suite, z.config.Name)
+		r.Notify = ikemsg.NotifyNoProposalChosen
+		return nil, r
+	}
+	return z, nil
+}
+
+func refusal(hint, format string, args ...any) *ike.Refusal {
+	return &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: fmt.Sprintf(format, args...), Hint: hint}
+}
+
+// Sign implements [engine.Backend].
+func (g *Gateway) Sign(t *ike.Sign) (ike.Signed, error) {
+	key, ok := g.realm.Load().signer(t.Identity)
+	if !ok {
+		return ike.Signed{}, fmt.Errorf("gateway: there is no key %q any more", t.Identity.Key)
+	}
+	sig, err := suite.ChooseSignature(t.Identity.Public, t.Hashes, t.Allow, true)
+	if err != nil {
+		return ike.Signed{}, err
+	}
+	data, err := sig.Sign(key, t.Octets)
+	return ike.Signed{Method: sig.Method, Data: data}, err
+}
+
+// Lease implements [engine.Backend].
+func (g *Gateway) Lease(t *ike.Lease) (ike.Leased, error) {
+	z, ok := g.realm.Load().zones[t.Zone]
+	if !ok {
+		return ike.Leased{}, fmt.Errorf("gateway: the zone %q is gone", t.Zone)
+	}
+	want4, want6 := wanted(t.Request)
+	l, err := g.lease(z, t.Device, want4, want6)
+	if err != nil {
+		return ike.Leased{}, err
+	}
+	leased := ike.Leased{DNS: z.resolvers, Domains: z.config.DNS.Split}
+	if want4 {
+		leased.IPv4 = l.IPv4
+	}
+	if want6 && l.IPv6.IsValid() {
+		leased.IPv6 = netip.PrefixFrom(l.IPv6, z.ipv6Bits)
+	}
+	return leased, nil
+}
+
+func wanted(request ikemsg.CP) (v4, v6 bool) {
+	for _, a := range request.Attributes {
+		v4 = v4 || a.Type == ikemsg.InternalIP4Address
+		v6 = v6 || a.Type == ikemsg.InternalIP6Address
+	}
+	return v4, v6
+}
+
+// Event implements [engine.Backend]. It runs on the session's event loop.
+func (g *Gateway) Event(s *engine.Session, ev ike.Event) {
+	switch ev := ev.(type) {
+	case ike.Refused:
+		g.refused(ev.Record)
+	case ike.Established:
+		g.established(s, ev)
+	case ike.ChildUp:
+		g.withLive(s, func(l *live) { l.children = append(l.children, ev.Child.SPIIn) })
+	case ike.ChildDown:
+		g.withLive(s, func(l *live) { l.children = without(l.children, ev.SPIIn) })
+	case ike.Moved:
+		g.moved(s, ev)
+	case ike.Closed:
+		g.closed(s, ev)
+	}
+}
+
+// refused files a record and logs it, the first of its kind and not too many:
+// anyone can cause one.
+func (g *Gateway) refused(r ike.Record) {
+	if !g.refusals.add(r) {
+		return
+	}
+	switch n := g.refusals.toLog(r.Time); {
+	case n > maxRefusalLines:
+		return
+	case n == maxRefusalLines:
+		g.log.Warn("many refusals; the rest of this minute is counted only, see: sallyport status")
+		return
+	}
+	g.log.Warn("refused", "remote", r.Remote, "peer", r.PeerID, "client", fmt.Sprint(r.PeerKind), "stage", fmt.Sprint(r.Stage),
+		"reason", r.Reason, "difference", r.Difference, "fix", r.Fix, "notify", r.Notify.String())
+}
+
+// established files the session, and looks once more whether it may be: it may
+// have been revoked while it was being set up.
+func (g *Gateway) established(s *engine.Session, ev ike.Established) {
+	l := &live{session: s, admission: ev.Admission, since: time.Now(), remote: ev.Remote}
+	s.Data = l
+	z, ok := g.realm.Load().zones[l.admission.Zone]
+	if !ok {
+		s.Do(ike.CloseSession{Reason: "its zone is gone"})
+		return
+	}
+	l.pool = z.pool
+	l.pool.begin(l.admission.Device)
+	older := g.table.add(l)
+	if why := g.mayStay(l); why != "" {
+		s.Do(ike.CloseSession{Reason: why})
+		return
+	}
+	g.table.replace(older, z.config.Sessions, ev.InitialContact, g.alive)
+	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", l.admission.Identity, "zone", l.admission.Zone,
+		"remote", ev.Remote, "client", fmt.Sprint(ev.PeerKind), "suite", ev.Suite.String())
+}
+
+// mayStay tells why a live session must end; empty: it may stay.
+func (g *Gateway) mayStay(l *live) string {
+	if outsider(l.admission.Device) {
+		return ""
+	}
+	return g.registry.allowed(l.admission.Device)
+}
+
+// alive tells whether a packet came in a moment ago.
+func (g *Gateway) alive(l *live) bool {
+	var children []uint32
+	g.table.update(func() { children = append(children, l.children...) })
+	for _, spi := range children {
+		if st, ok := g.plane.Stats(spi); ok && time.Since(st.LastInbound) < aliveWithin {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *Gateway) withLive(s *engine.Session, f func(*live)) {
+	if l, ok := s.Data.(*live); ok {
+		g.table.update(func() { f(l) })
+	}
+}
+
+func (g *Gateway) moved(s *engine.Session, ev ike.Moved) {
+	l, ok := s.Data.(*live)
+	if !ok || l.remote == ev.Remote {
+		return
+	}
+	g.log.Info("moved", "session", l.id, "device", l.admission.Device, "from", l.remote, "to", ev.Remote)
+	g.table.update(func() { l.remote = ev.Remote })
+}
+
+func (g *Gateway) closed(s *engine.Session, ev ike.Closed) {
+	l, ok := s.Data.(*live)
+	if !ok {
+		return
+	}
+	s.Data = nil
+	g.table.remove(l)
+	if l.pool != nil {
+		l.pool.end(l.admission.Device, time.Now())
+	}
+	g.log.Info("disconnected", "session", l.id, "device", l.admission.Device, "reason", engine.CloseText(ev.Reason), "err", ev.Err,
+		"after", time.Since(l.since).Round(time.Second))
+}
+
+func without(list []uint32, spi uint32) []uint32 {
+	out := list[:0]
+	for _, s := range list {
+		if s != spi {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// hintOf is the hint that many of our errors carry.
+func hintOf(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}

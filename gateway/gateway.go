@@ -1,0 +1,422 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sallyport/config"
+	"sallyport/dataplane"
+	"sallyport/dataplane/userspace"
+	"sallyport/engine"
+	"sallyport/pki"
+	"sallyport/protocol/ike"
+)
+
+// Options are what a gateway is started with.
+type Options struct {
+	Config  string // path of the configuration file
+	Version string // shown by status
+	Logger  *slog.Logger
+	Level   *slog.LevelVar // set from the configuration; may be nil
+}
+
+// Gateway is a running server.
+type Gateway struct {
+	*State
+	level   *slog.LevelVar
+	version string
+	since   time.Time
+
+	realm    atomic.Pointer[realm]
+	own      *pki.Verifier // of certificates of our own CA
+	engine   *engine.Engine
+	plane    dataplane.Plane
+	link     *innerLink // nil without TUN device
+	dns      *forwarder // nil when no zone announces the gateway
+	control  *controlServer
+	table    table
+	refusals refusals
+
+	reloading sync.Mutex
+}
+
+// Start opens the state and serves. On an error nothing keeps running.
+func Start(ctx context.Context, o Options) (*Gateway, error) {
+	state, err := openState(ctx, o.Config, o.Logger)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{State: state, level: o.Level, version: o.Version, since: time.Now()}
+	if err := g.start(ctx); err != nil {
+		g.Close(context.Background())
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *Gateway) start(ctx context.Context) error {
+	cfg := g.Config()
+	g.setLevel(cfg)
+	if err := g.trustOwn(); err != nil {
+		return err
+	}
+	r, err := buildRealm(ctx, cfg, g.ca, nil)
+	if err != nil {
+		return err
+	}
+	g.realm.Store(r)
+	if err := g.restoreLeases(ctx, r); err != nil {
+		return err
+	}
+	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg)})
+	if err := g.openPlane(cfg); err != nil {
+		return err
+	}
+	if err := g.forwardDNS(cfg); err != nil {
+		return err
+	}
+	g.watchRevocations()
+	g.engine.Respond(r.profile)
+	if g.control, err = serveControl(cfg.Gateway.Control, handler(g), g.log); err != nil {
+		return err
+	}
+	g.log.Info("serving", "name", cfg.Gateway.Name, "zones", len(r.order), "control", cfg.Gateway.Control.Socket)
+	return nil
+}
+
+// trustOwn makes the verifier of our own CA. It is strict: should the CRL ever
+// not be renewed, nobody comes in, and the log says why.
+func (g *Gateway) trustOwn() (err error) {
+	g.own, err = pki.NewVerifier(pki.Trust{Roots: certs(g.ca.Certificate()), CRLs: crls(g.ca.CRL()), Strict: true})
+	return err
+}
+
+func engineLimits(cfg *config.Config) engine.Limits {
+	l := cfg.Gateway.Limits
+	return engine.Limits{Sessions: l.Sessions, HalfOpen: l.HalfOpen, PerSource: l.PerSource}
+}
+
+func (g *Gateway) setLevel(cfg *config.Config) {
+	if g.level != nil {
+		g.level.UnmarshalText([]byte(cfg.Logging.Level))
+	}
+}
+
+// openPlane opens sockets and TUN device and starts the engine on them.
+func (g *Gateway) openPlane(cfg *config.Config) error {
+	listen, err := listenAddrs(cfg.Gateway.Listen)
+	if err != nil {
+		return err
+	}
+	if cfg.Gateway.Dataplane.Kind == "null" {
+		p, err := openNull(listen, cfg.Gateway.Ports, g.engine.Upcalls())
+		if err != nil {
+			return err
+		}
+		g.plane = p
+		g.engine.Start(p, p)
+		return nil
+	}
+	d := cfg.Gateway.Dataplane
+	p, err := userspace.Open(userspace.Config{
+		Name: d.Device, MTU: d.MTU, Queues: d.Queues, Listen: listen,
+		IKEPort: cfg.Gateway.Ports.IKE, NATTPort: cfg.Gateway.Ports.NATT,
+		NoTUNOffload: !d.Offload, NoUDPSegment: !d.Offload, NoUDPCoalesce: !d.Offload,
+		Upcalls: g.engine.Upcalls(), Logger: g.log,
+	})
+	if err != nil {
+		return err
+	}
+	g.plane = p
+	g.engine.Start(p, p)
+	g.link = &innerLink{name: d.Device, mtu: d.MTU}
+	if err := g.link.configure(cfg.Zones); err != nil {
+		return err
+	}
+	for _, hint := range enableForwarding(d.Device, cfg.Zones) {
+		g.log.Warn(hint)
+	}
+	return nil
+}
+
+// forwardDNS starts, moves or stops the forwarder.
+func (g *Gateway) forwardDNS(cfg *config.Config) error {
+	var addrs []netip.Addr
+	for _, z := range cfg.Zones {
+		if slices.ContainsFunc(z.DNS.Servers, func(s config.Server) bool { return s.Gateway }) {
+			addrs = append(addrs, z.Pool.Gateway()...)
+		}
+	}
+	if g.dns != nil && slices.Equal(g.dns.addrs, addrs) {
+		return nil
+	}
+	if g.dns != nil {
+		g.dns.close()
+		g.dns = nil
+	}
+	if len(addrs) == 0 || g.link == nil {
+		return nil
+	}
+	var err error
+	g.dns, err = forward(addrs, resolvConf, g.log)
+	return err
+}
+
+// watchRevocations cuts live sessions when a record changes, whoever changed
+// it.
+func (g *Gateway) watchRevocations() {
+	cut := func(users, devices []string) {
+		touched := g.table.matching(func(l *live) bool {
+			d, ok := g.registry.Device(l.admission.Device)
+			return slices.Contains(devices, l.admission.Device) || ok && slices.Contains(users, d.User)
+		})
+		for _, l := range touched {
+			if why := g.mayStay(l); why != "" {
+				g.log.Info("cutting", "session", l.id, "device", l.admission.Device, "reason", why)
+				l.session.Do(ike.CloseSession{Reason: why})
+			}
+		}
+	}
+	g.changed.Store(&cut)
+}
+
+// Run does what is due from time to time until ctx ends.
+func (g *Gateway) Run(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := g.maintain(ctx); err != nil && ctx.Err() == nil {
+				g.log.Error("maintenance failed; it is tried again in an hour", "err", err)
+			}
+		}
+	}
+}
+
+// maintain renews the CRL and the server identities before they are due.
+func (g *Gateway) maintain(ctx context.Context) error {
+	now := time.Now()
+	if g.ca.CRLDue(now) {
+		crl, err := g.ca.RenewCRL(ctx, now)
+		if err != nil {
+			return err
+		}
+		if err := g.own.AddCRL(crl); err != nil {
+			return err
+		}
+	}
+	for _, z := range g.realm.Load().order {
+		if z.config.Identity.Certificate == "" && identitiesDue(z.identities, now) {
+			_, err := g.Reload(ctx)
+			return err
+		}
+	}
+	return nil
+}
+
+// Close ends every session, so that peers get a DELETE, and stops. It waits for
+// the answers for a short while only.
+func (g *Gateway) Close(ctx context.Context) error {
+	var errs []error
+	if g.control != nil {
+		g.control.close()
+	}
+	if g.dns != nil {
+		g.dns.close()
+	}
+	if g.engine != nil {
+		ctx, cancel := context.WithTimeout(ctx, farewell)
+		defer cancel()
+		if err := g.engine.Close(ctx); err != nil {
+			g.log.Info("some peers did not answer the DELETE", "err", err)
+		}
+	}
+	if g.plane != nil {
+		errs = append(errs, g.plane.Close())
+	}
+	return errors.Join(append(errs, g.State.Close())...)
+}
+
+// farewell is how long a shutdown waits for peers: two retransmissions.
+const farewell = 3 * time.Second
+
+// Client calls this gateway's control API in process.
+func (g *Gateway) Client() *Client {
+	c := &Client{end: func() error { return nil }}
+	c.http.Transport = direct{handler(g)}
+	return c
+}
+
+// Reload implements the control API: the file is read and checked, everything
+// is built anew, and only then swapped.
+func (g *Gateway) Reload(ctx context.Context) (Reloaded, error) {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	cfg, diags, err := LoadConfig(g.path)
+	if err != nil {
+		return Reloaded{}, err
+	}
+	old := g.Config()
+	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: diags}
+	cfg = keepRestarts(cfg, old)
+	next, err := buildRealm(ctx, cfg, g.ca, g.realm.Load())
+	if err != nil {
+		return Reloaded{}, err
+	}
+	if err := g.swap(ctx, cfg, next); err != nil {
+		return done, err
+	}
+	g.warn(diags)
+	done.Closed = g.closeStranded(next)
+	g.log.Info("configuration reloaded", "changes", len(done.Changes), "closed", done.Closed)
+	return done, nil
+}
+
+// keepRestarts leaves what needs a restart as it is, so that Config tells what
+// is in force.
+func keepRestarts(cfg, old *config.Config) *config.Config {
+	kept := *cfg
+	names := cfg.Gateway.Names
+	limits := cfg.Gateway.Limits
+	kept.Gateway = old.Gateway
+	kept.Gateway.Names, kept.Gateway.Limits = names, limits
+	return &kept
+}
+
+func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) error {
+	if g.link != nil {
+		if err := g.link.configure(cfg.Zones); err != nil {
+			return err
+		}
+	}
+	before := g.realm.Swap(next)
+	if err := g.restoreLeases(ctx, next); err != nil {
+		g.realm.Store(before)
+		return err
+	}
+	g.config.Store(cfg)
+	g.setLevel(cfg)
+	g.engine.SetLimits(engineLimits(cfg))
+	g.engine.Respond(next.profile)
+	if err := g.forwardDNS(cfg); err != nil {
+		g.log.Error("DNS forwarder", "err", err)
+	}
+	return nil
+}
+
+// closeStranded ends the sessions that the new configuration has no place for.
+func (g *Gateway) closeStranded(r *realm) (closed int) {
+	for _, l := range g.table.matching(func(*live) bool { return true }) {
+		z, ok := r.zones[l.admission.Zone]
+		reason := ""
+		switch {
+		case !ok:
+			reason = "its zone was removed from the configuration"
+		case l.pool != z.pool:
+			reason = "the pool of its zone was changed"
+		case outsider(l.admission.Device) && z.revokes(l.admission.Device):
+			reason = "its certificate was revoked"
+		default:
+			reason = g.mayStay(l)
+		}
+		if reason != "" {
+			closed++
+			l.session.Do(ike.CloseSession{Reason: reason})
+		}
+	}
+	return closed
+}
+
+// outsidePrefix marks devices that have no record here: they came with a
+// certificate of a zone's own trust anchor. No device name has a colon.
+const outsidePrefix = "certificate:"
+
+func outsider(device string) bool { return strings.HasPrefix(device, outsidePrefix) }
+
+// Status implements the control API.
+func (g *Gateway) Status(ctx context.Context) (Status, error) {
+	st, err := g.State.Status(ctx)
+	if err != nil {
+		return st, err
+	}
+	st.Running, st.Version, st.Since = true, g.version, g.since
+	st.Sessions, _ = g.table.count()
+	stats := g.engine.Stats()
+	st.Engine = &stats
+	st.Refusals = last(g.refusals.list(), shownRefusals)
+	r := g.realm.Load()
+	for i := range st.Zones {
+		if z, ok := r.zones[st.Zones[i].Name]; ok {
+			st.Zones[i].Leases, st.Zones[i].Sessions = z.pool.used()
+		}
+	}
+	return st, nil
+}
+
+// shownRefusals is how many refusals a status shows: the recent trouble.
+const shownRefusals = 10
+
+func last[T any](list []T, n int) []T { return list[max(0, len(list)-n):] }
+
+// Refusals implements the control API.
+func (g *Gateway) Refusals(context.Context) ([]Refusal, error) { return g.refusals.list(), nil }
+
+// RevokeDevice implements the control API. When it returns, live sessions have
+// been told to end.
+func (g *Gateway) RevokeDevice(ctx context.Context, name string, r Revocation) (Revoked, error) {
+	return g.revoke(ctx, func() (Revoked, error) { return g.State.RevokeDevice(ctx, name, r) })
+}
+
+// RevokeUser implements the control API.
+func (g *Gateway) RevokeUser(ctx context.Context, name string, r Revocation) (Revoked, error) {
+	return g.revoke(ctx, func() (Revoked, error) { return g.State.RevokeUser(ctx, name, r) })
+}
+
+func (g *Gateway) revoke(_ context.Context, act func() (Revoked, error)) (Revoked, error) {
+	sessions := g.table.byDevice()
+	done, err := act()
+	for _, d := range done.Devices {
+		done.Cut += sessions[d]
+	}
+	if err == nil {
+		err = g.own.AddCRL(g.ca.CRL())
+	}
+	return done, err
+}
+
+// Kick implements the control API.
+func (g *Gateway) Kick(_ context.Context, k Kick) (Kicked, error) {
+	var pick func(*live) bool
+	what, name := "session", fmt.Sprint(k.Session)
+	switch {
+	case k.Session != 0 && k.Device == "" && k.User == "":
+		pick = func(l *live) bool { return l.id == k.Session }
+	case k.Session == 0 && k.Device != "" && k.User == "":
+		what, name = "session of device", k.Device
+		pick = func(l *live) bool { return l.admission.Device == k.Device }
+	case k.Session == 0 && k.Device == "" && k.User != "":
+		what, name = "session of user", k.User
+		pick = func(l *live) bool { d, ok := g.registry.Device(l.admission.Device); return ok && d.User == k.User }
+	default:
+		return Kicked{}, &InvalidError{Reason: "name a session, a device or a user, and only one of them"}
+	}
+	found := g.table.matching(pick)
+	if len(found) == 0 {
+		return Kicked{}, &NotFoundError{What: what, Name: name, Hint: "see them with: sallyport sessions list"}
+	}
+	for _, l := range found {
+		l.session.Do(ike.CloseSession{Reason: "disconnected by the administrator"})
+	}
+	return Kicked{Cut: len(found)}, nil
+}

@@ -1,0 +1,253 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// addressPool hands out the inner addresses of one zone, one of each family to
+// each device, the same ones every time. A device keeps its addresses while it
+// is away; only when the pool is full does the device that has been away for
+// longest lose its own.
+//
+// Safe for concurrent use.
+type addressPool struct {
+	mu     sync.Mutex
+	v4, v6 family
+	leases map[string]*lease // by device
+}
+
+// family is one address family of a pool; the zero value is "none".
+type family struct {
+	prefix  netip.Prefix
+	gateway netip.Addr // first host address: the gateway's own
+	last    netip.Addr // last address that may be handed out
+	cursor  netip.Addr // last one handed out
+	owners  map[netip.Addr]string
+}
+
+// lease is what a device holds in one zone.
+type lease struct {
+	IPv4 netip.Addr `json:"ipv4,omitzero"`
+	IPv6 netip.Addr `json:"ipv6,omitzero"`
+	Used time.Time  `json:"used"` // when a session last took it
+
+	sessions int // sessions that use it now: two during make-before-break (trap 24)
+}
+
+// errPoolFull is answered with INTERNAL_ADDRESS_FAILURE (RFC 7296, Section 3.15.4).
+var errPoolFull = errors.New("gateway: no address is left in the zone's pool and all are in use; give the zone a larger pool")
+
+// newAddressPool takes a prefix of each family; an invalid prefix means none.
+func newAddressPool(v4, v6 netip.Prefix) (*addressPool, error) {
+	p := &addressPool{leases: make(map[string]*lease)}
+	for _, f := range []struct {
+		to     *family
+		prefix netip.Prefix
+	}{{&p.v4, v4}, {&p.v6, v6}} {
+		if !f.prefix.IsValid() {
+			continue
+		}
+		made, err := newFamily(f.prefix)
+		if err != nil {
+			return nil, err
+		}
+		*f.to = made
+	}
+	return p, nil
+}
+
+func newFamily(prefix netip.Prefix) (family, error) {
+	prefix = prefix.Masked()
+	first := prefix.Addr().Next() // never the network address or the subnet-router anycast
+	last := lastOf(prefix)
+	if prefix.Addr().Is4() {
+		last = last.Prev() // never the broadcast address
+	}
+	if !first.IsValid() || !prefix.Contains(first) || last.Compare(first) <= 0 {
+		return family{}, fmt.Errorf("gateway: pool %v is too small: it needs an address for the gateway and one for a device", prefix)
+	}
+	return family{prefix: prefix, gateway: first, last: last, cursor: first, owners: make(map[netip.Addr]string)}, nil
+}
+
+// lastOf returns the highest address of a prefix.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 1 << (7 - i%8)
+	}
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// restore takes in a stored lease. Addresses that the pool no longer has, or
+// that another device holds, are left out: the device gets new ones.
+func (p *addressPool) restore(device string, l lease) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := &lease{Used: l.Used}
+	if p.v4.take(l.IPv4, device) {
+		kept.IPv4 = l.IPv4
+	}
+	if p.v6.take(l.IPv6, device) {
+		kept.IPv6 = l.IPv6
+	}
+	p.leases[device] = kept
+}
+
+// take reserves a particular address.
+func (f *family) take(a netip.Addr, device string) bool {
+	if !a.IsValid() || !f.holds(a) {
+		return false
+	}
+	if owner, held := f.owners[a]; held && owner != device {
+		return false
+	}
+	f.owners[a] = device
+	return true
+}
+
+// holds reports whether the pool may hand out a.
+func (f *family) holds(a netip.Addr) bool {
+	return f.prefix.IsValid() && f.prefix.Contains(a) && a.Compare(f.gateway) > 0 && a.Compare(f.last) <= 0
+}
+
+// recent is how long after it was leased an address stays with its device
+// though no session of it is established yet: longer than any set-up takes.
+const recent = 2 * time.Minute
+
+// acquire returns the addresses of a device, and gives it those it has none
+// of. changed tells that the lease must be stored: an address was added.
+// lost names devices whose stored leases must be deleted.
+func (p *addressPool) acquire(device string, want4, want6 bool, now time.Time) (got lease, changed bool, lost []string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.leases[device]
+	if l == nil {
+		l = &lease{}
+	}
+	for _, w := range []struct {
+		want bool
+		f    *family
+		a    *netip.Addr
+	}{{want4, &p.v4, &l.IPv4}, {want6, &p.v6, &l.IPv6}} {
+		if !w.want || !w.f.prefix.IsValid() || w.a.IsValid() {
+			continue
+		}
+		a, ok := w.f.free()
+		if !ok {
+			victim := p.longestAway(device, now.Add(-recent))
+			if victim == "" {
+				continue
+			}
+			p.drop(victim)
+			lost = append(lost, victim)
+			if a, ok = w.f.free(); !ok {
+				continue
+			}
+		}
+		w.f.owners[a] = device
+		*w.a, changed = a, true
+	}
+	if (!want4 || !l.IPv4.IsValid()) && (!want6 || !l.IPv6.IsValid()) {
+		p.keep(device, l)
+		return lease{}, changed, lost, errPoolFull
+	}
+	l.Used = now
+	p.keep(device, l)
+	return *l, changed, lost, nil
+}
+
+// keep files a lease that holds an address.
+func (p *addressPool) keep(device string, l *lease) {
+	if l.IPv4.IsValid() || l.IPv6.IsValid() {
+		p.leases[device] = l
+	}
+}
+
+// free finds the next address nobody holds, after the last one handed out, so
+// that an address comes back into use as late as possible.
+func (f *family) free() (netip.Addr, bool) {
+	if f.full() {
+		return netip.Addr{}, false
+	}
+	for a := f.cursor.Next(); ; a = a.Next() {
+		if !a.IsValid() || a.Compare(f.last) > 0 {
+			a = f.gateway.Next()
+		}
+		if _, held := f.owners[a]; !held {
+			f.cursor = a
+			return a, true
+		}
+	}
+}
+
+// full compares the number of holders with the number of addresses.
+func (f *family) full() bool {
+	hostBits := f.prefix.Addr().BitLen() - f.prefix.Bits()
+	if hostBits >= 32 {
+		return false // more addresses than this process can hold devices
+	}
+	size := 1<<hostBits - 2 // without network and gateway
+	if f.prefix.Addr().Is4() {
+		size-- // without broadcast
+	}
+	return len(f.owners) >= size
+}
+
+// longestAway returns the device without session that used its lease longest
+// ago, and not after latest.
+func (p *addressPool) longestAway(except string, latest time.Time) string {
+	var found string
+	for device, l := range p.leases {
+		if l.sessions == 0 && device != except && !l.Used.After(latest) {
+			found, latest = device, l.Used
+		}
+	}
+	return found
+}
+
+// begin counts a session that is established with the device's addresses.
+func (p *addressPool) begin(device string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.leases[device]; l != nil {
+		l.sessions++
+	}
+}
+
+// end is its end; the device keeps its addresses.
+func (p *addressPool) end(device string, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.leases[device]; l != nil && l.sessions > 0 {
+		l.sessions--
+		l.Used = now
+	}
+}
+
+// drop frees a device's addresses.
+func (p *addressPool) drop(device string) {
+	l := p.leases[device]
+	if l == nil {
+		return
+	}
+	delete(p.v4.owners, l.IPv4)
+	delete(p.v6.owners, l.IPv6)
+	delete(p.leases, device)
+}
+
+// size and used are for status.
+func (p *addressPool) used() (leases, active int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.leases {
+		if l.sessions > 0 {
+			active++
+		}
+	}
+	return len(p.leases), active
+}

@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+func testPool(t *testing.T, v4, v6 string) *addressPool {
+	t.Helper()
+	parse := func(s string) netip.Prefix {
+		if s == "" {
+			return netip.Prefix{}
+		}
+		return netip.MustParsePrefix(s)
+	}
+	p, err := newAddressPool(parse(v4), parse(v6))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestDeviceKeepsItsAddressesWhileAway(t *testing.T) {
+	p := testPool(t, "10.60.0.0/24", "fd00:60::/64")
+	now := time.Unix(1000, 0)
+	first, changed, _, err := p.acquire("laptop", true, true, now)
+	if err != nil || !changed {
+		t.Fatalf("first acquire: changed=%v err=%v", changed, err)
+	}
+	if got, want := first.IPv4, netip.MustParseAddr("10.60.0.2"); got != want {
+		t.Errorf("first address is %v, want %v: .1 is the gateway's", got, want)
+	}
+	if !first.IPv6.IsValid() {
+		t.Error("no IPv6 address")
+	}
+	p.begin("laptop")
+	p.end("laptop", now)
+	for i := range 50 {
+		if _, _, _, err := p.acquire(fmt.Sprint("other", i), true, true, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, changed, _, err := p.acquire("laptop", true, true, now.Add(time.Hour))
+	if err != nil || changed || again.IPv4 != first.IPv4 || again.IPv6 != first.IPv6 {
+		t.Errorf("after coming back: %v %v changed=%v err=%v, want %v %v unchanged", again.IPv4, again.IPv6, changed, err, first.IPv4, first.IPv6)
+	}
+}
+
+func TestTwoDevicesNeverShareAnAddress(t *testing.T) {
+	p := testPool(t, "10.60.0.0/22", "fd00:60::/112")
+	seen := make(map[netip.Addr]string)
+	for i := range 1021 { // 1024 less network, broadcast and gateway
+		d := fmt.Sprint("d", i)
+		l, _, _, err := p.acquire(d, true, true, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range []netip.Addr{l.IPv4, l.IPv6} {
+			if other, taken := seen[a]; taken {
+				t.Fatalf("%v given to %s and %s", a, other, d)
+			}
+			seen[a] = d
+		}
+	}
+	if _, _, _, err := p.acquire("one too many", true, false, time.Now()); !errors.Is(err, errPoolFull) {
+		t.Errorf("full pool: got %v", err)
+	}
+}
+
+func TestFullPoolTakesFromTheDeviceLongestAway(t *testing.T) {
+	p := testPool(t, "10.0.0.0/29", "") // five devices
+	base := time.Unix(0, 0)
+	for i := range 5 {
+		if _, _, _, err := p.acquire(fmt.Sprint("d", i), true, false, base.Add(time.Duration(i)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 5 {
+		p.begin(fmt.Sprint("d", i))
+	}
+	p.end("d1", base.Add(6*time.Hour))
+	p.end("d3", base.Add(7*time.Hour))
+	if _, _, _, err := p.acquire("early", true, false, base.Add(6*time.Hour)); !errors.Is(err, errPoolFull) {
+		t.Fatalf("an address that was in use a moment ago was given away: %v", err)
+	}
+	l, changed, lost, err := p.acquire("new", true, false, base.Add(9*time.Hour))
+	if err != nil || !changed || len(lost) != 1 || lost[0] != "d1" {
+		t.Fatalf("lease %v changed=%v lost=%v err=%v, want the address of d1", l.IPv4, changed, lost, err)
+	}
+	if _, active := p.used(); active != 3 {
+		t.Errorf("%d active, want 3", active)
+	}
+}
+
+func TestReconnectBeforeTheOldSessionDiesTakesNoSecondAddress(t *testing.T) {
+	p := testPool(t, "10.0.0.0/29", "")
+	a, _, _, _ := p.acquire("phone", true, false, time.Now())
+	for range 20 {
+		b, changed, _, err := p.acquire("phone", true, false, time.Now())
+		if err != nil || changed || a.IPv4 != b.IPv4 {
+			t.Fatalf("reconnect got %v changed=%v err=%v, want %v again (trap 15)", b.IPv4, changed, err, a.IPv4)
+		}
+	}
+}
+
+func TestRestoreRefusesWhatThePoolNoLongerHas(t *testing.T) {
+	p := testPool(t, "10.0.0.0/29", "")
+	p.restore("kept", lease{IPv4: netip.MustParseAddr("10.0.0.4")})
+	p.restore("outside", lease{IPv4: netip.MustParseAddr("10.9.0.4")})
+	p.restore("gateway", lease{IPv4: netip.MustParseAddr("10.0.0.1")})
+	p.restore("twin", lease{IPv4: netip.MustParseAddr("10.0.0.4")})
+	for device, want := range map[string]bool{"kept": true, "outside": false, "gateway": false, "twin": false} {
+		l, changed, _, err := p.acquire(device, true, false, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed == want {
+			t.Errorf("%s: changed=%v (address %v), want kept=%v", device, changed, l.IPv4, want)
+		}
+	}
+}
+
+func TestPoolTooSmallIsAnError(t *testing.T) {
+	for _, s := range []string{"10.0.0.0/32", "10.0.0.0/31", "fd00::/128"} {
+		if _, err := newFamily(netip.MustParsePrefix(s)); err == nil {
+			t.Errorf("pool %s was accepted", s)
+		}
+	}
+}
