@@ -90,7 +90,7 @@ connections {
         dpd_delay = 30s
         rekey_time = %[10]ds
         local {
-            auth = pubkey
+            auth = %[18]s
             certs = %[11]s
             id = "%[12]s"
         }
@@ -113,7 +113,7 @@ connections {
 `, name, in.device.Name, in.zone.Name, in.gateway, swanctlPort(in.ports), strings.Join(vips, ", "),
 		strings.Join(in.zone.Policy.IKE, ", "), yesNo(in.zone.Encap == "forced"), yesNo(in.zone.MOBIKE),
 		int(clientShare(in.zone.Rekey.IKE.Seconds())), in.certName(), in.device.Identity, in.identity, caName,
-		joinPrefixes(in.zone.Routes, ", "), strings.Join(in.zone.Policy.ESP, ", "), int(clientShare(in.zone.Rekey.Child.Seconds())))
+		joinPrefixes(in.zone.Routes, ", "), strings.Join(in.zone.Policy.ESP, ", "), int(clientShare(in.zone.Rekey.Child.Seconds())), in.swanctlAuth())
 	p := Profile{Files: append([]File{{Name: name + ".conf", Content: conf, Where: "/etc/swanctl/conf.d/"}}, in.certFiles()...)}
 	p.Files[1].Where, p.Files[2].Where = "/etc/swanctl/x509/", "/etc/swanctl/x509ca/"
 	p.Steps = []string{
@@ -124,6 +124,22 @@ connections {
 		"swanctl --initiate --child " + name,
 	}
 	return p, nil
+}
+
+// swanctlAuth is the zone's best way in strongSwan's words.
+func (in profileInput) swanctlAuth() string {
+	if in.auth() == authEAPTLS {
+		return authEAPTLS
+	}
+	return "pubkey"
+}
+
+// auth is how the client proves itself: as the zone likes best.
+func (in profileInput) auth() string {
+	if len(in.zone.Auth) == 0 {
+		return authCertificate
+	}
+	return in.zone.Auth[0]
 }
 
 // clientShare makes the client rekey first: two ends that start together
@@ -139,6 +155,10 @@ func swanctlPort(p config.Ports) string {
 
 // networkManagerProfile writes a keyfile for NetworkManager-strongswan.
 func networkManagerProfile(in profileInput) (Profile, error) {
+	if !slices.Contains(in.zone.Auth, authCertificate) {
+		return Profile{}, &InvalidError{Reason: fmt.Sprintf("zone %q takes no certificates but inside EAP-TLS, which this profile does not set up", in.zone.Name),
+			Hint: "add certificate to the zone's auth, or use swanctl or sallyport"}
+	}
 	name := "sallyport-" + in.device.Name
 	at := func(file string) string { return strings.TrimSuffix(in.dir, "/") + "/" + file }
 	conf := fmt.Sprintf(`# Sallyport profile of device %[1]s, zone %[2]s.
@@ -206,6 +226,7 @@ type clientFile struct {
 	CA          string   `yaml:"ca"`
 	Certificate string   `yaml:"certificate"`
 	Key         string   `yaml:"key"`
+	Auth        string   `yaml:"auth,omitempty"` // empty: certificate
 	IKE         []string `yaml:"ike,flow"`
 	ESP         []string `yaml:"esp,flow"`
 	Routes      []string `yaml:"routes,flow"`
@@ -223,6 +244,9 @@ func sallyportProfile(in profileInput) (Profile, error) {
 		IKE: in.zone.Policy.IKE, ESP: in.zone.Policy.ESP,
 		IPv4: in.zone.Pool.IPv4.IsValid(), IPv6: in.zone.Pool.IPv6.IsValid(),
 		MOBIKE: in.zone.MOBIKE, ForceEncap: in.zone.Encap == "forced",
+	}
+	if in.auth() != authCertificate {
+		file.Auth = in.auth()
 	}
 	for _, r := range in.zone.Routes {
 		file.Routes = append(file.Routes, r.String())
