@@ -100,7 +100,7 @@ var keys = []Key{
 	{Path: "zones.ZONE.policy.esp", Example: "[aes256gcm16-ecp384]",
 		Meaning: "Proposals for Child SAs, best first: cipher and key exchange. Without a key exchange there is no forward secrecy, which needs a waiver of CRY-010.", RFC: "RFC 8221, Section 5"},
 	{Path: "zones.ZONE.auth", Default: "[certificate]", Example: "[certificate, eap-tls]",
-		Meaning: "How clients prove who they are, best first: certificate (an IKE signature), eap-tls (the same certificate inside EAP). Methods with passwords are not in this version.", RFC: "RFC 7296, Sections 2.15 and 2.16"},
+		Meaning: "How clients prove who they are, best first: certificate (an IKE signature), eap-tls (the same certificate inside EAP). Methods with passwords are not in this version.", RFC: "RFC 7296, Section 2.16"},
 	{Path: "zones.ZONE.identity", Meaning: "Another identity for this zone, such as a certificate from a public CA."},
 	{Path: "zones.ZONE.identity.id", Default: `""`, Example: "vpn.example.org",
 		Meaning: "The identity sent as IDr: a DNS name, an IP address or an e-mail address. Empty means gateway.name.", RFC: "RFC 7296, Section 3.5"},

@@ -209,7 +209,8 @@ func (s *Session) refuseEAP(now time.Time, in *inbound, step EAPStep, out *Out) 
 		s.refuseAuth(now, in, step.Failure, out)
 		return
 	}
-	s.hs.eap.doomed = true
+	const request = 1 // RFC 3748, Section 4.1; after Failure nothing comes
+	s.hs.eap.doomed = step.Packet[0] == request
 	s.respond(now, s.sa, in, []ikemsg.Payload{&ikemsg.EAP{Packet: step.Packet}}, out)
 	r := asRefusal(step.Failure)
 	record := s.record(StageAuth, r.Notify, r.Reason, r.Hint)
@@ -225,6 +226,8 @@ func (s *Session) lastWords(now time.Time, in *inbound, out *Out) {
 		return
 	}
 	s.await(now, s.eapTask(p.Packet), out, func(now time.Time, r Result, out *Out) {
+		s.hs.eap.doomed = false
+		s.hs.eap.clear()
 		if step, err := value[EAPStep](r); err == nil && len(step.Packet) > 0 {
 			s.respond(now, s.sa, in, []ikemsg.Payload{&ikemsg.EAP{Packet: step.Packet}}, out)
 			return
