@@ -176,6 +176,13 @@ func (g *Gateway) refused(r ike.Record) {
 	if !g.refusals.add(r) {
 		return
 	}
+	ok, last := g.refusals.loud(time.Now())
+	if !ok {
+		return
+	}
+	if last {
+		defer g.log.Warn("many refusals: for a minute they are only counted; see the last ones with: sallyport status")
+	}
 	g.log.Warn("refused", "remote", r.Remote, "peer", r.PeerID, "client", fmt.Sprint(r.PeerKind), "stage", fmt.Sprint(r.Stage),
 		"reason", r.Reason, "difference", r.Difference, "fix", r.Fix, "notify", r.Notify.String())
 }

@@ -20,6 +20,26 @@ type refusals struct {
 	mu   sync.Mutex
 	ring []Refusal
 	next int
+
+	minute time.Time // when the present minute of lines began
+	lines  int       // written in it
+}
+
+// maxRefusalLines is how many refusals are logged in a minute. Anyone can cause
+// one, under any address, so they must not fill the disk or hide other lines;
+// the ring holds what is not logged.
+const maxRefusalLines = 30
+
+// loud tells whether one more refusal may have its line in the log; last, that
+// it is the last one of this minute.
+func (r *refusals) loud(now time.Time) (ok, last bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.minute) >= time.Minute {
+		r.minute, r.lines = now, 0
+	}
+	r.lines++
+	return r.lines <= maxRefusalLines, r.lines == maxRefusalLines
 }
 
 // Refusal is one record of "why did it fail", and how often it came.

@@ -353,3 +353,26 @@ func TestRefusalsAreBoundedAndCounted(t *testing.T) {
 		t.Errorf("%s %v", b, err)
 	}
 }
+
+// TestAFloodOfRefusalsDoesNotFillTheLog: spoofed requests come from ever new
+// addresses, so that none is a repeat.
+func TestAFloodOfRefusalsDoesNotFillTheLog(t *testing.T) {
+	var r refusals
+	start := time.Now()
+	lines, warnings := 0, 0
+	for range 1000 {
+		ok, last := r.loud(start)
+		if ok {
+			lines++
+		}
+		if last {
+			warnings++
+		}
+	}
+	if lines != maxRefusalLines || warnings != 1 {
+		t.Errorf("1000 refusals in a minute: %d lines and %d warnings, want %d and 1", lines, warnings, maxRefusalLines)
+	}
+	if ok, _ := r.loud(start.Add(time.Minute)); !ok {
+		t.Error("the next minute's first refusal has no line")
+	}
+}
