@@ -213,6 +213,8 @@ func (s *Session) phaseOver(now time.Time, out *Out) {
 	switch s.phase {
 	case phaseRefused:
 		s.end(now, ClosedRefused, s.closeErr, out)
+	case phaseClosing:
+		s.end(now, s.closing, s.closeErr, out)
 	case phaseInit, phaseAuth:
 		if s.role == Initiator && s.hs.refusal != nil {
 			s.refused(now, *s.hs.refusal, out)

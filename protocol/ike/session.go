@@ -78,6 +78,7 @@ const (
 	maxCreates  = 8                 // CreateChild commands waiting
 	jobPatience = time.Minute       // a job that takes longer is lost: fail closed
 	refusedKept = 10 * time.Second  // how long a refusal is repeated to a peer that lost it
+	closingKept = 15 * time.Second  // how long our DELETE is repeated: four copies, and nothing depends on its answer
 	lingerOld   = 5 * time.Second   // a replaced Child SA still takes late packets
 	staleAfter  = 3 * time.Minute   // a replaced SA whose DELETE never came; over the peer's retransmissions
 	nattPort    = 4500
@@ -339,6 +340,7 @@ func (s *Session) close(now time.Time, why CloseReason, notify ikemsg.NotifyType
 	switch s.phase {
 	case phaseUp:
 		s.phase, s.closing, s.closeNotify, s.closeErr = phaseClosing, why, notify, err
+		s.limit = now.Add(closingKept)
 		s.dropChildren("session closes", out)
 	case phaseClosing, phaseDead:
 	default:

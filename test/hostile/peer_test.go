@@ -51,10 +51,13 @@ type peer struct {
 	lastAsk []byte
 }
 
-// newPeer opens a socket on mallory's host.
+// newPeer opens a socket on mallory's host, at another of its addresses each
+// time: the limits per source are a matter of tests of their own.
 func (w *world) newPeer(who device) *peer {
 	w.Helper()
-	return w.newPeerAt("mallory", netip.AddrPortFrom(mallory4, 0), who)
+	a := malloryOthers.Addr().As4()
+	a[3] += byte(w.peers.Add(1) % malloryAddrs)
+	return w.newPeerAt("mallory", netip.AddrPortFrom(netip.AddrFrom4(a), 0), who)
 }
 
 func (w *world) newPeerAt(host string, local netip.AddrPort, who device) *peer {

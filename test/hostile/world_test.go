@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,11 +40,15 @@ const internet = `
 
 // The addresses of the drawing.
 var (
-	gateway4  = netip.MustParseAddr("198.51.100.10")
-	inside4   = netip.MustParseAddr("10.9.0.10")
-	mallory4  = netip.MustParseAddr("203.0.113.66")
-	spoofable = netip.MustParsePrefix("100.64.0.0/10") // routed to mallory as a whole
+	gateway4      = netip.MustParseAddr("198.51.100.10")
+	inside4       = netip.MustParseAddr("10.9.0.10")
+	mallory4      = netip.MustParseAddr("203.0.113.66")
+	malloryOthers = netip.MustParsePrefix("203.0.113.128/24") // and the next ones
+	spoofable     = netip.MustParsePrefix("100.64.0.0/10")    // routed to mallory as a whole
 )
+
+// malloryAddrs is how many more addresses mallory has.
+const malloryAddrs = 24
 
 const (
 	gatewayName = "vpn.example.org"
@@ -59,12 +64,18 @@ type world struct {
 	program string
 	server  *lab.Process
 	talk    *lines // what the server wrote, over all its lives
+	peers   *atomic.Uint32
 }
 
 // newWorld starts a gateway with one zone and the options given to the file.
 func newWorld(t *testing.T, zone string) *world {
 	t.Helper()
-	w := &world{T: t, lab: labtest.Open(t, internet), program: program(t), talk: &lines{}}
+	w := &world{T: t, lab: labtest.Open(t, internet), program: program(t), talk: &lines{}, peers: new(atomic.Uint32)}
+	for n := range byte(malloryAddrs) {
+		a := malloryOthers.Addr().As4()
+		a[3] += n
+		w.must(w.lab.At("mallory").AddAddr("router", netip.PrefixFrom(netip.AddrFrom4(a), malloryOthers.Bits())))
+	}
 	w.must(w.lab.At("router").Route(spoofable, mallory4))
 	w.writeConfig(zone)
 	w.sallyport("init")
