@@ -24,7 +24,8 @@ fuzz:
 
 bench: build
 	test/install-debian test
-	go run ./test/bench
+	go run ./test/bench/throughput
+	go run ./test/bench/setups
 
 lint:
 	go run ./test/run vet staticcheck vulnerabilities

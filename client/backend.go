@@ -33,7 +33,7 @@ type happening struct {
 const maxHappenings = 256
 
 func newBackend(p *Profile) (*backend, error) {
-	v, err := pki.NewVerifier(pki.Trust{Roots: p.roots})
+	v, err := pki.NewVerifier(pki.Trust{Roots: p.roots, CRLs: p.crls})
 	if err != nil {
 		return nil, err
 	}

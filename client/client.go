@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -22,7 +23,17 @@ type Options struct {
 	Logger  *slog.Logger // nil: nothing is logged
 	Report  func(Report) // called from one goroutine; may be nil
 	Once    bool         // return after the first attempt that fails
+	Rekey   <-chan Keys  // replace these keys now; may be nil
 }
+
+// Keys says which keys.
+type Keys uint8
+
+// The keys that can be replaced.
+const (
+	TrafficKeys Keys = iota + 1
+	IKEKeys
+)
 
 // Report is one thing that the user wants to know.
 type Report struct {
@@ -38,6 +49,10 @@ type Report struct {
 	DNS       []netip.Addr   `json:"dns,omitempty"`
 	Routes    []netip.Prefix `json:"routes,omitempty"`
 	Remote    string         `json:"remote,omitempty"`
+
+	// Connected and Rekeyed: what is new.
+	SPI   string `json:"spi,omitempty"`    // our SPI of the IKE SA
+	SPIIn string `json:"spi_in,omitempty"` // our SPI of the Child SA
 }
 
 // State is where the tunnel stands.
@@ -48,6 +63,7 @@ const (
 	Connecting   State = "connecting"
 	Connected    State = "connected"
 	Moved        State = "moved"
+	Rekeyed      State = "rekeyed"
 	Disconnected State = "disconnected"
 	Refused      State = "refused"
 )
@@ -58,9 +74,12 @@ const (
 const (
 	firstWait  = time.Second
 	longestTry = time.Minute
-	farewell   = 2 * time.Second // for the answer to our DELETE
-	settle     = 300 * time.Millisecond
+	farewell   = 2 * time.Second        // for the answer to our DELETE
+	settle     = 100 * time.Millisecond // a change of network comes as several events
 )
+
+// mtu of the TUN device: with ESP, UDP and IPv6 outside it fits into 1500.
+const mtu = 1400
 
 // tunnel is a running client.
 type tunnel struct {
@@ -75,8 +94,11 @@ type tunnel struct {
 	next    *engine.Session // make-before-break: takes over when it is up (RFC 4478)
 	remote  netip.Addr
 	local   netip.Addr
-	told    Report // of the next Connected
+	told    Report        // of the next Connected
+	child   uint32        // our SPI of the Child SA in use
+	refused *RefusedError // what this attempt ran into
 	up      bool
+	ever    bool // it was up at least once
 	since   time.Time
 }
 
@@ -99,7 +121,7 @@ func Run(ctx context.Context, o Options) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if o.Once {
+		if o.Once || t.hopeless(err) {
 			return err
 		}
 		if !t.since.IsZero() && time.Since(t.since) > longestTry {
@@ -116,6 +138,24 @@ func Run(ctx context.Context, o Options) error {
 	}
 }
 
+// RefusedError says that the gateway, or we, refused to go on; trying again
+// changes nothing until somebody does.
+type RefusedError struct{ Reason, Fix string }
+
+// Error gives the reason.
+func (e *RefusedError) Error() string { return "client: refused: " + e.Reason }
+
+// Hint says what to change.
+func (e *RefusedError) Hint() string { return e.Fix }
+
+// hopeless tells a refusal of a client that was never let in, which is a wrong
+// profile or a revoked device, from one in the middle of work, which may be a
+// gateway in trouble.
+func (t *tunnel) hopeless(err error) bool {
+	_, refused := errors.AsType[*RefusedError](err)
+	return refused && !t.ever
+}
+
 // open makes the TUN device, the sockets and the engine.
 func open(o Options) (*tunnel, error) {
 	if o.Device == "" {
@@ -130,14 +170,14 @@ func open(o Options) (*tunnel, error) {
 		return nil, err
 	}
 	t.profile = &engine.Profile{Policy: &ike.Policy{
-		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap,
+		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap, DPD: o.Profile.DPD,
 	}}
 	t.engine = engine.New(engine.Options{Backend: t.backend, Logger: o.Logger, Shards: 1, Workers: 1})
-	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
+	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, MTU: mtu, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
 		return nil, err
 	}
 	t.engine.Start(t.plane, t.plane)
-	if t.network, err = openNetwork(o.Device); err != nil {
+	if t.network, err = openNetwork(o.Device, mtu); err != nil {
 		t.close()
 		return nil, err
 	}
@@ -156,7 +196,7 @@ func (t *tunnel) close() {
 
 // attempt sets up a session and lives with it; the error is why it ended.
 func (t *tunnel) attempt(ctx context.Context, moves <-chan struct{}) (err error) {
-	t.session, t.next, t.up, t.since = nil, nil, false, time.Time{}
+	t.session, t.next, t.refused, t.up, t.since = nil, nil, nil, false, time.Time{}
 	if t.session, err = t.connect(ctx); err != nil {
 		return err
 	}
@@ -170,6 +210,8 @@ func (t *tunnel) attempt(ctx context.Context, moves <-chan struct{}) (err error)
 		case <-moved:
 			moved = nil
 			t.follow()
+		case keys := <-t.Rekey:
+			t.rekey(keys)
 		case h := <-t.backend.events:
 			if err, ended := t.handle(ctx, h); ended {
 				return err
@@ -241,7 +283,10 @@ func (t *tunnel) follow() {
 func (t *tunnel) handle(ctx context.Context, h happening) (err error, ended bool) {
 	switch ev := h.event.(type) {
 	case ike.Refused:
+		t.refused = &RefusedError{Reason: ev.Record.Reason, Fix: ev.Record.Fix}
 		t.report(Report{State: Refused, Message: ev.Record.Reason, Hint: ev.Record.Fix})
+	case ike.SPIAdded:
+		t.newIKE(h.session, ev.SPI)
 	case ike.Established:
 		t.established(h.session, ev)
 	case ike.Addresses:
@@ -265,6 +310,23 @@ func (t *tunnel) handle(ctx context.Context, h happening) (err error, ended bool
 	return nil, false
 }
 
+func (t *tunnel) rekey(k Keys) {
+	switch {
+	case k == IKEKeys:
+		t.session.Do(ike.RekeyIKE{})
+	case t.child != 0:
+		t.session.Do(ike.RekeyChild{SPIIn: t.child})
+	}
+}
+
+// newIKE notes our SPI; a second one of the session in use is a rekeying.
+func (t *tunnel) newIKE(s *engine.Session, spi ikemsg.SPI) {
+	t.told.SPI = fmt.Sprintf("%016x", uint64(spi))
+	if s == t.session && t.up {
+		t.report(Report{State: Rekeyed, Message: "the IKE SA has new keys", SPI: t.told.SPI})
+	}
+}
+
 func (t *tunnel) established(s *engine.Session, ev ike.Established) {
 	t.since = time.Now()
 	t.told.IKE, t.told.Remote = ev.Suite.String(), ev.Remote.String()
@@ -277,14 +339,17 @@ func (t *tunnel) established(s *engine.Session, ev ike.Established) {
 // childUp routes what was negotiated. A rekeyed Child SA brings the same
 // selectors and changes nothing.
 func (t *tunnel) childUp(c ike.Child) error {
+	t.child = c.SPIIn
+	t.told.SPIIn = fmt.Sprintf("%08x", c.SPIIn)
 	if c.Replaces != 0 && t.up {
+		t.report(Report{State: Rekeyed, Message: "the traffic has new keys", ESP: c.Suite.String(), SPIIn: t.told.SPIIn})
 		return nil
 	}
 	t.told.Routes, t.told.ESP = prefixesOf(c.TSRemote), c.Suite.String()
 	if err := t.network.route(t.remote, t.told.Routes); err != nil {
 		return err
 	}
-	t.up = true
+	t.up, t.ever = true, true
 	told := t.told
 	told.State = Connected
 	told.Message = fmt.Sprintf("connected to %s: IKE %s, ESP %s", t.Profile.RemoteID, told.IKE, told.ESP)
@@ -299,6 +364,9 @@ func (t *tunnel) closed(s *engine.Session, ev ike.Closed) (error, bool) {
 		return nil, false
 	case t.session:
 		err := ev.Err
+		if ev.Reason == ike.ClosedRefused && t.refused != nil {
+			return t.refused, true
+		}
 		if err == nil {
 			err = fmt.Errorf("the session ended: %s", engine.CloseText(ev.Reason))
 		}

@@ -35,10 +35,13 @@ type network struct {
 }
 
 // openNetwork finds the TUN device and clears what an earlier run left behind.
-func openNetwork(device string) (*network, error) {
+func openNetwork(device string, mtu int) (*network, error) {
 	link, err := netlink.LinkByName(device)
 	if err != nil {
 		return nil, fmt.Errorf("client: device %q: %w", device, err)
+	}
+	if err := netlink.LinkSetMTU(link, mtu); err != nil {
+		return nil, fmt.Errorf("client: MTU %d of %q: %w", mtu, device, err)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return nil, fmt.Errorf("client: bringing %q up: %w", device, err)

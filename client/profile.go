@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
@@ -35,9 +36,12 @@ type Profile struct {
 	IPv6        bool           `yaml:"ipv6"`
 	MOBIKE      bool           `yaml:"mobike"`
 	ForceEncap  bool           `yaml:"force_encapsulation"`
+	DPD         time.Duration  `yaml:"dpd"` // silence before the gateway is asked whether it lives; 0: one minute
+	CRL         string         `yaml:"crl"` // revoked certificates of CA; optional
 
 	identity *pki.Issued
 	roots    []*x509.Certificate
+	crls     []*pki.CRL
 	ike, esp []suite.Proposal
 }
 
@@ -125,6 +129,11 @@ func (p *Profile) load(dir string) error {
 	id := identityOf(p.Identity, false)
 	if err := pki.MatchID(p.identity.Cert, &id); err != nil {
 		return fmt.Errorf("client: %w", err)
+	}
+	if p.CRL != "" {
+		if p.crls, err = pki.LoadCRLs(at(p.CRL)); err != nil {
+			return fmt.Errorf("client: %w", err)
+		}
 	}
 	p.roots, err = pki.LoadCertificates(at(p.CA))
 	return err

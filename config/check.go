@@ -131,7 +131,8 @@ func (d *decoder) checkOverlaps(zones Zones) {
 
 func (d *decoder) checkOverlap(z, earlier *Zone, family string, a, b netip.Prefix) {
 	key := fmt.Sprintf("zones.%s.pool.%s", z.Name, family)
-	if !a.IsValid() || !b.IsValid() || !a.Overlaps(b) || d.broken["zones."+earlier.Name+".pool."+family] {
+	refused := z.Protocol == l2tp || earlier.Protocol == l2tp // one fault, one message
+	if refused || !a.IsValid() || !b.IsValid() || !a.Overlaps(b) || d.broken["zones."+earlier.Name+".pool."+family] {
 		return
 	}
 	hint := "give each zone its own network"

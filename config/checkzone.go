@@ -9,9 +9,12 @@ import (
 	"time"
 )
 
+// l2tp is the protocol of zones that a later version serves.
+const l2tp = "l2tp"
+
 func (d *decoder) checkZone(z *Zone, now time.Time) {
 	base := "zones." + z.Name
-	if z.Protocol == "l2tp" {
+	if z.Protocol == l2tp {
 		d.errorAt(base+".protocol", "use ikev2, or keep this zone for a later version", "L2TP zones are not in this version")
 		return
 	}

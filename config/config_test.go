@@ -156,6 +156,13 @@ func TestDiffSaysWhatNeedsARestart(t *testing.T) {
 	}
 }
 
+func TestWindowsEditorsMayWriteTheFile(t *testing.T) {
+	c := mustParse(t, "\ufeffgateway:\r\n  name: vpn.example.org\r\nzones:\r\n  a:\r\n    routes:\r\n      - 10.0.0.0/8\r\n")
+	if len(c.Zones) != 1 || len(c.Zones[0].Routes) != 1 || c.Gateway.Name != "vpn.example.org" {
+		t.Errorf("read %+v", c)
+	}
+}
+
 func TestExampleHasNoFault(t *testing.T) {
 	if _, found := Parse("example.yaml", Example(), today); len(found) != 0 {
 		t.Errorf("the example is not without fault: %v", found)

@@ -26,6 +26,15 @@ func (s Severity) String() string {
 // MarshalText makes reports say "error" and not 2.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what MarshalText wrote; all but "error" is a warning.
+func (s *Severity) UnmarshalText(text []byte) error {
+	*s = Warning
+	if string(text) == Error.String() {
+		*s = Error
+	}
+	return nil
+}
+
 // Diagnostic is one thing that is wrong, where, and what to do about it. Line
 // and Col count from 1; zero means the file as a whole.
 type Diagnostic struct {

@@ -84,6 +84,7 @@ type problem struct {
 // parseYAML reads the form of one document. On any problem the node is not to
 // be used.
 func parseYAML(b []byte) (*node, []problem) {
+	b = bytes.TrimPrefix(b, []byte("\ufeff")) // Notepad begins its files with a byte order mark
 	if p, bad := preflight(b); bad {
 		return nil, []problem{p}
 	}

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,10 +135,13 @@ func TestPanicEndsOneSessionOnly(t *testing.T) {
 		var log bytes.Buffer
 		gateway := net.join(t, "192.0.2.1", slog.New(slog.NewTextHandler(&log, nil)))
 		client := net.join(t, "198.51.100.7", nil)
+		var mu sync.Mutex
 		var victims []*Session
 		gateway.hook = func(s *Session, ev ike.Event) {
 			if up, ok := ev.(ike.Established); ok && up.Remote.Port() < 1003 {
+				mu.Lock()
 				victims = append(victims, s)
+				mu.Unlock()
 				panic("a defect that a peer found")
 			}
 		}
@@ -274,18 +279,18 @@ func TestCopiesOfTheFirstRequestMakeOneSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var net lan
 		gateway, client := net.join(t, "192.0.2.1", nil), net.join(t, "198.51.100.7", nil)
-		copies := 0
+		var copies atomic.Int32
 		net.drop = func(_, remote netip.AddrPort, msg []byte) bool { // no answer but the cookie arrives
 			h, err := ikemsg.ParseHeader(msg)
 			if err == nil && remote.Addr() == gateway.addr {
-				copies++
+				copies.Add(1)
 			}
 			return err == nil && h.SPIr != 0
 		}
 		client.connect(t, gateway, 1000)
 		settle(t, 20*time.Second)
-		if st := gateway.Stats(); st.Sessions != 1 || st.HalfOpen != 1 || copies < 5 {
-			t.Errorf("%d copies of a request made %d sessions, %d half-open, want one", copies, st.Sessions, st.HalfOpen)
+		if st := gateway.Stats(); st.Sessions != 1 || st.HalfOpen != 1 || copies.Load() < 5 {
+			t.Errorf("%d copies of a request made %d sessions, %d half-open, want one", copies.Load(), st.Sessions, st.HalfOpen)
 		}
 		settle(t, time.Hour)
 		closeBoth(t, client, gateway)

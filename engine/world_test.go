@@ -90,6 +90,8 @@ func (b *testBackend) Authenticate(t *ike.Authenticate) (*ike.Admission, error) 
 	if _, err := t.Verify(cert.PublicKey); err != nil {
 		return nil, err
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return &ike.Admission{Identity: t.PeerID.String(), Device: t.PeerID.String(), Local: b.identity, Policy: b.child, Lease: true}, nil
 }
 
@@ -234,7 +236,9 @@ func (h *host) connect(t testing.TB, to *host, port uint16) *Session {
 
 func (h *host) connectAs(t testing.TB, to *host, port uint16, id *ike.Identity, p *Profile, child *ike.ChildPolicy) *Session {
 	t.Helper()
+	h.mu.Lock()
 	h.child = child
+	h.mu.Unlock()
 	s, err := h.Connect(p, ike.Connect{
 		Local: netip.AddrPortFrom(h.addr, port), Remote: netip.AddrPortFrom(to.addr, 500), NATTLocal: port,
 		Identity: id, Child: child, Request: ike.Request{IPv4: true},

@@ -17,7 +17,8 @@ type Status struct {
 	Name     string        `json:"name"`
 	Version  string        `json:"version,omitempty"`
 	Since    time.Time     `json:"since,omitzero"`
-	Config   string        `json:"config"`
+	Config   string        `json:"config"` // path
+	State    string        `json:"state"`  // directory
 	Users    int           `json:"users"`
 	Devices  int           `json:"devices"`
 	Revoked  int           `json:"revoked"` // devices
@@ -52,6 +53,7 @@ type SessionInfo struct {
 	Remote    string      `json:"remote"`
 	Client    string      `json:"client"` // kind of software
 	Since     time.Time   `json:"since"`
+	SPI       string      `json:"spi"` // our SPI of the IKE SA; a rekey changes it
 	IKE       string      `json:"ike"` // suite in keywords
 	IPv4      netip.Addr  `json:"ipv4,omitzero"`
 	IPv6      netip.Addr  `json:"ipv6,omitzero"`

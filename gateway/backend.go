@@ -32,8 +32,12 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.table.crowded(who.device, z.config.Sessions) {
+		return nil, refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate",
+			"device %q makes new sessions faster than its old ones end", who.device)
+	}
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, who.identity, time.Now())}
-	local := z.identityFor(t.PeerKind, t.Hashes, allow)
+	local := z.identityFor(t, allow)
 	if local == nil {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
@@ -172,16 +176,18 @@ func (g *Gateway) Event(s *engine.Session, ev ike.Event) {
 	}
 }
 
+// refused files a record and logs it, the first of its kind and not too many:
+// anyone can cause one.
 func (g *Gateway) refused(r ike.Record) {
 	if !g.refusals.add(r) {
 		return
 	}
-	ok, last := g.refusals.loud(time.Now())
-	if !ok {
+	switch n := g.refusals.toLog(r.Time); {
+	case n > maxRefusalLines:
 		return
-	}
-	if last {
-		defer g.log.Warn("many refusals: for a minute they are only counted; see the last ones with: sallyport status")
+	case n == maxRefusalLines:
+		g.log.Warn("many refusals; the rest of this minute is counted only, see: sallyport status")
+		return
 	}
 	g.log.Warn("refused", "remote", r.Remote, "peer", r.PeerID, "client", fmt.Sprint(r.PeerKind), "stage", fmt.Sprint(r.Stage),
 		"reason", r.Reason, "difference", r.Difference, "fix", r.Fix, "notify", r.Notify.String())

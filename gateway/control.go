@@ -37,6 +37,7 @@ type controller interface {
 	Profile(ctx context.Context, device, kind, address, dir string) (Profile, error)
 	Sessions(context.Context) ([]SessionInfo, error)
 	Kick(context.Context, Kick) (Kicked, error)
+	Rekey(context.Context, Rekey) (Rekeyed, error)
 	Reload(context.Context) (Reloaded, error)
 	Refusals(context.Context) ([]Refusal, error)
 }
@@ -82,10 +83,16 @@ var routes = []route{
 		func(c controller, r *http.Request) (any, error) { return c.Sessions(r.Context()) }},
 	{"POST", "/v1/sessions/kick", "Disconnect a session, a device's or a user's", Kick{}, Kicked{},
 		func(c controller, r *http.Request) (any, error) { return withBody(r, c.Kick) }},
+	{"POST", "/v1/sessions/rekey", "Replace the keys of a session now", Rekey{}, Rekeyed{},
+		func(c controller, r *http.Request) (any, error) { return withBody(r, c.Rekey) }},
 	{"POST", "/v1/reload", "Read the configuration again and swap it whole", nil, Reloaded{},
 		func(c controller, r *http.Request) (any, error) { return c.Reload(r.Context()) }},
 	{"GET", "/v1/refusals", "The last refused exchanges and why", nil, []Refusal{},
 		func(c controller, r *http.Request) (any, error) { return c.Refusals(r.Context()) }},
+	{"POST", "/v1/memory", "Collect garbage and tell what memory is in use", struct{}{}, Memory{},
+		func(_ controller, r *http.Request) (any, error) {
+			return withBody(r, func(context.Context, struct{}) (Memory, error) { return measureMemory(), nil })
+		}},
 	{"GET", "/v1/openapi.json", "This description", nil, map[string]any{},
 		func(controller, *http.Request) (any, error) { return json.RawMessage(openAPI), nil }},
 }

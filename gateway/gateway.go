@@ -31,7 +31,6 @@ type Options struct {
 // Gateway is a running server.
 type Gateway struct {
 	*State
-	log     *slog.Logger
 	level   *slog.LevelVar
 	version string
 	since   time.Time
@@ -51,11 +50,11 @@ type Gateway struct {
 
 // Start opens the state and serves. On an error nothing keeps running.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
-	state, err := OpenState(ctx, o.Config)
+	state, err := openState(ctx, o.Config, o.Logger)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{State: state, log: o.Logger, level: o.Level, version: o.Version, since: time.Now()}
+	g := &Gateway{State: state, level: o.Level, version: o.Version, since: time.Now()}
 	if err := g.start(ctx); err != nil {
 		g.Close(context.Background())
 		return nil, err
@@ -138,7 +137,7 @@ func (g *Gateway) openPlane(cfg *config.Config) error {
 	}
 	g.plane = p
 	g.engine.Start(p, p)
-	g.link = &innerLink{name: d.Device}
+	g.link = &innerLink{name: d.Device, mtu: d.MTU}
 	if err := g.link.configure(cfg.Zones); err != nil {
 		return err
 	}
@@ -270,13 +269,13 @@ func (g *Gateway) Reload(ctx context.Context) (Reloaded, error) {
 		return Reloaded{}, err
 	}
 	old := g.Config()
-	before := g.realm.Load()
-	next, err := buildRealm(ctx, cfg, g.ca, before)
+	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: diags}
+	cfg = keepRestarts(cfg, old)
+	next, err := buildRealm(ctx, cfg, g.ca, g.realm.Load())
 	if err != nil {
 		return Reloaded{}, err
 	}
-	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: diags}
-	if err := g.swap(ctx, keepRestarts(cfg, old), next); err != nil {
+	if err := g.swap(ctx, cfg, next); err != nil {
 		return done, err
 	}
 	g.warn(diags)

@@ -21,6 +21,7 @@ import (
 // inner address of each pool, and the pool's route.
 type innerLink struct {
 	name  string
+	mtu   int
 	addrs []netip.Prefix
 }
 
@@ -30,6 +31,9 @@ func (l *innerLink) configure(zones config.Zones) error {
 	link, err := netlink.LinkByName(l.name)
 	if err != nil {
 		return fmt.Errorf("gateway: device %q: %w", l.name, err)
+	}
+	if err := netlink.LinkSetMTU(link, l.mtu); err != nil {
+		return fmt.Errorf("gateway: MTU %d of %q: %w", l.mtu, l.name, err)
 	}
 	want := gatewayPrefixes(zones)
 	for _, p := range l.addrs {

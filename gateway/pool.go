@@ -229,13 +229,7 @@ func (p *addressPool) end(device string, now time.Time) {
 	}
 }
 
-// forget frees a device's addresses, because it was removed.
-func (p *addressPool) forget(device string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.drop(device)
-}
-
+// drop frees a device's addresses.
 func (p *addressPool) drop(device string) {
 	l := p.leases[device]
 	if l == nil {

@@ -172,7 +172,7 @@ method=auto
 %[13]s`, in.device.Name, in.zone.Name, in.gateway, at(caName), at(in.certName()), at(in.keyName()),
 		in.device.Identity, in.identity, yesNo(in.zone.Encap == "forced"),
 		strings.Join(in.zone.Policy.IKE, ";"), strings.Join(in.zone.Policy.ESP, ";"), joinPrefixes(in.zone.Routes, ";"),
-		dnsPriority(in.zone))
+		dnsLines(in.zone))
 	p := Profile{Files: append([]File{{Name: name + ".nmconnection", Content: conf, Secret: true, Where: "/etc/NetworkManager/system-connections/"}}, in.certFiles()...)}
 	p.Steps = []string{
 		fmt.Sprintf("install -m 600 %s.nmconnection /etc/NetworkManager/system-connections/", name),
@@ -183,13 +183,16 @@ method=auto
 	return p, nil
 }
 
-// dnsPriority makes the tunnel's resolver the only one of a full tunnel: a
+// dnsLines names the search domains and makes the tunnel's resolver the only one of a full tunnel: a
 // negative priority shuts the others out, which closes the DNS leak.
-func dnsPriority(z *config.Zone) string {
-	if len(z.DNS.Servers) == 0 || len(z.DNS.Split) > 0 {
-		return ""
+func dnsLines(z *config.Zone) (lines string) {
+	if domains := slices.Concat(z.DNS.Search, z.DNS.Split); len(domains) > 0 {
+		lines = "dns-search=" + strings.Join(domains, ";") + ";\n"
 	}
-	return "dns-priority=-50\n"
+	if len(z.DNS.Servers) > 0 && len(z.DNS.Split) == 0 {
+		lines += "dns-priority=-50\n"
+	}
+	return lines
 }
 
 // clientFile is the profile of Sallyport's own client, as `sallyport connect`

@@ -21,25 +21,8 @@ type refusals struct {
 	ring []Refusal
 	next int
 
-	minute time.Time // when the present minute of lines began
-	lines  int       // written in it
-}
-
-// maxRefusalLines is how many refusals are logged in a minute. Anyone can cause
-// one, under any address, so they must not fill the disk or hide other lines;
-// the ring holds what is not logged.
-const maxRefusalLines = 30
-
-// loud tells whether one more refusal may have its line in the log; last, that
-// it is the last one of this minute.
-func (r *refusals) loud(now time.Time) (ok, last bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if now.Sub(r.minute) >= time.Minute {
-		r.minute, r.lines = now, 0
-	}
-	r.lines++
-	return r.lines <= maxRefusalLines, r.lines == maxRefusalLines
+	minute int64
+	logged int
 }
 
 // Refusal is one record of "why did it fail", and how often it came.
@@ -105,4 +88,18 @@ func (r *refusals) list() []Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append(append([]Refusal(nil), r.ring[r.next:]...), r.ring[:r.next]...)
+}
+
+// maxRefusalLines bounds what strangers can write into the log in a minute.
+const maxRefusalLines = 60
+
+// toLog counts the log lines of this minute.
+func (r *refusals) toLog(now time.Time) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m := now.Unix() / 60; m != r.minute {
+		r.minute, r.logged = m, 0
+	}
+	r.logged++
+	return r.logged
 }

@@ -32,10 +32,11 @@ func (g *Gateway) Sessions(ctx context.Context) ([]SessionInfo, error) {
 func (g *Gateway) describe(l *live, m *ike.Session) SessionInfo {
 	_, remote := m.Path()
 	_, nat := m.NAT()
+	spi, _ := m.SPIs()
 	leased := m.Leased()
 	info := SessionInfo{
 		ID: l.id, Device: l.admission.Device, Identity: l.admission.Identity, Zone: l.admission.Zone,
-		Remote: remote.String(), Client: fmt.Sprint(m.PeerKind()), Since: l.since, IKE: m.Suite().String(),
+		Remote: remote.String(), Client: fmt.Sprint(m.PeerKind()), Since: l.since, SPI: fmt.Sprintf("%016x", uint64(spi)), IKE: m.Suite().String(),
 		IPv4: leased.IPv4, IPv6: leased.IPv6.Addr(), BehindNAT: nat,
 	}
 	for _, c := range m.Children(nil) {

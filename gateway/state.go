@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 // running gateway is built on it.
 type State struct {
 	path     string // of the configuration
+	log      *slog.Logger
 	config   atomic.Pointer[config.Config]
 	store    store.Store
 	ca       *pki.CA
@@ -54,6 +56,10 @@ func LoadConfig(path string) (*config.Config, config.Diagnostics, error) {
 // OpenState opens the state that a configuration names. Only one process can
 // have it open.
 func OpenState(ctx context.Context, path string) (*State, error) {
+	return openState(ctx, path, slog.New(slog.DiscardHandler))
+}
+
+func openState(ctx context.Context, path string, log *slog.Logger) (*State, error) {
 	cfg, diags, err := LoadConfig(path)
 	if err != nil {
 		return nil, err
@@ -65,7 +71,7 @@ func OpenState(ctx context.Context, path string) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &State{path: path, store: db}
+	s := &State{path: path, store: db, log: log}
 	s.config.Store(cfg)
 	s.warn(diags)
 	if s.ca, err = pki.Open(ctx, s.pkiConfig(cfg), time.Now()); err != nil {
@@ -159,7 +165,7 @@ func (s *State) warn(diags config.Diagnostics) {
 func (s *State) Status(context.Context) (Status, error) {
 	cfg := s.Config()
 	devices := s.registry.Devices()
-	st := Status{Name: cfg.Gateway.Name, Config: s.path, Users: len(s.registry.Users()), Devices: len(devices), Warnings: *s.warnings.Load()}
+	st := Status{Name: cfg.Gateway.Name, Config: s.path, State: cfg.Gateway.State, Users: len(s.registry.Users()), Devices: len(devices), Warnings: *s.warnings.Load()}
 	for _, z := range cfg.Zones {
 		zs := ZoneStatus{Name: z.Name, Protocol: z.Protocol, IPv4: z.Pool.IPv4, IPv6: z.Pool.IPv6}
 		for _, d := range devices {
@@ -209,6 +215,9 @@ func (s *State) AddUser(ctx context.Context, n NewUser) (User, error) {
 	if err == nil && !ok {
 		err = &ExistsError{"user", n.Name}
 	}
+	if err == nil {
+		s.log.Info("user added", "user", u.Name)
+	}
 	return u, err
 }
 
@@ -244,6 +253,7 @@ func (s *State) AddDevice(ctx context.Context, n NewDevice) (Enrolled, error) {
 		_, undo := s.ca.Revoke(ctx, now, d.Serial, pki.CessationOfOperation)
 		return Enrolled{}, errors.Join(err, undo)
 	}
+	s.log.Info("device enrolled", "device", d.Name, "user", d.User, "zone", d.Zone, "serial", d.Serial)
 	return s.enrolled(d, issued)
 }
 
@@ -376,6 +386,7 @@ func (s *State) revokeDevices(ctx context.Context, names []string, r Revocation)
 			return done, err
 		}
 		done.Devices = append(done.Devices, name)
+		s.log.Info("device revoked", "device", name, "reason", r.Reason)
 		d, _ := s.registry.Device(name)
 		_, _, err = s.ca.RevokeDevice(ctx, time.Now(), d.User, d.Name, pki.PrivilegeWithdrawn)
 		if err != nil {
@@ -437,8 +448,9 @@ func zoneIdentity(cfg *config.Config, z *config.Zone) string {
 	return cfg.Gateway.Name
 }
 
-// Sessions, Kick, Reload and Refusals need a running gateway.
+// Sessions, Kick, Rekey, Reload and Refusals need a running gateway.
 func (s *State) Sessions(context.Context) ([]SessionInfo, error) { return nil, NotRunningError{} }
 func (s *State) Kick(context.Context, Kick) (Kicked, error)      { return Kicked{}, NotRunningError{} }
+func (s *State) Rekey(context.Context, Rekey) (Rekeyed, error)   { return Rekeyed{}, NotRunningError{} }
 func (s *State) Reload(context.Context) (Reloaded, error)        { return Reloaded{}, NotRunningError{} }
 func (s *State) Refusals(context.Context) ([]Refusal, error)     { return nil, NotRunningError{} }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -31,9 +32,10 @@ type live struct {
 //
 // Its methods are called on event loops and by the control API.
 type table struct {
-	mu      sync.Mutex
-	last    uint64
-	devices map[string][]*live // oldest first
+	mu       sync.Mutex
+	last     uint64
+	devices  map[string][]*live // oldest first
+	handover time.Duration      // 0: the constant; tests shorten it
 }
 
 // add files a session and returns those of the same device that are there.
@@ -72,6 +74,19 @@ func (t *table) update(f func()) {
 	defer t.mu.Unlock()
 	f()
 }
+
+// crowded tells whether a device has so many sessions, those that are closing
+// included, that it gets no further one.
+func (t *table) crowded(device string, allowed int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.devices[device]) >= allowed+maxLeaving
+}
+
+// maxLeaving is how many sessions of a device may be on their way out: each
+// costs memory until its peer has answered the DELETE or time is up, and a
+// device with a bad radio comes back every few seconds.
+const maxLeaving = 16
 
 // matching returns the sessions that pick chooses.
 func (t *table) matching(pick func(*live) bool) []*live {
@@ -138,7 +153,7 @@ func (t *table) closeLater(l *live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l.replacing == nil {
-		l.replacing = time.AfterFunc(handover, func() {
+		l.replacing = time.AfterFunc(cmp.Or(t.handover, handover), func() {
 			l.session.Do(ike.CloseSession{Reason: "replaced by a newer session of the same device"})
 		})
 	}

@@ -149,9 +149,9 @@ func selectors(networks []netip.Prefix) (out []ikemsg.TrafficSelector) {
 }
 
 // zoneIdentities are how a zone answers: from its own files, or with the
-// gateway's two identities.
+// gateway's two identities under each of its names, the main one first.
 func (r *realm) zoneIdentities(c *config.Zone, own []*pki.Issued) ([]*ike.Identity, error) {
-	name := zoneIdentity(r.config, c)
+	names := gatewayNames(r.config)
 	if c.Identity.Certificate != "" {
 		issued, err := loadIdentity(c.Identity)
 		if err != nil {
@@ -159,15 +159,20 @@ func (r *realm) zoneIdentities(c *config.Zone, own []*pki.Issued) ([]*ike.Identi
 		}
 		own = []*pki.Issued{issued}
 	}
+	if c.Identity.Certificate != "" || c.Identity.ID != "" {
+		names = []string{zoneIdentity(r.config, c)}
+	}
 	var out []*ike.Identity
-	for _, issued := range own {
-		id := identityOf(name)
-		if err := pki.MatchID(issued.Cert, &id); err != nil {
-			return nil, fmt.Errorf("the gateway's certificate does not carry %q: %w", name, err)
+	for _, name := range names {
+		for _, issued := range own {
+			id := identityOf(name)
+			if err := pki.MatchID(issued.Cert, &id); err != nil {
+				return nil, fmt.Errorf("the gateway's certificate does not carry %q: %w", name, err)
+			}
+			key := c.Name + "/" + string(pki.KindOf(issued.Cert.PublicKey))
+			r.keys[key] = issued.Key
+			out = append(out, &ike.Identity{ID: id, Chain: issued.Chain, Key: key, Public: issued.Cert.PublicKey})
 		}
-		key := c.Name + "/" + string(pki.KindOf(issued.Cert.PublicKey))
-		r.keys[key] = issued.Key
-		out = append(out, &ike.Identity{ID: id, Chain: issued.Chain, Key: key, Public: issued.Cert.PublicKey})
 	}
 	return out, nil
 }
@@ -282,16 +287,21 @@ func (z *zone) allowsSuite(s suite.IKE) bool {
 	})
 }
 
-// identityFor chooses how to answer a peer (Android
-// takes RSA from a server and nothing else; all others take ECDSA, which is
-// shorter and ten times cheaper to sign).
-func (z *zone) identityFor(kind ike.PeerKind, hashes []uint16, allow suite.Allow) *ike.Identity {
-	ids := slices.Clone(z.identities)
-	if kind == ike.Android {
+// identityFor chooses how to answer a peer: as the one it asked for, or by the
+// main name, and with a key it can verify. Android takes RSA from a server and
+// nothing else; all others take ECDSA, which is shorter and ten times cheaper
+// to sign.
+func (z *zone) identityFor(t *ike.Authenticate, allow suite.Allow) *ike.Identity {
+	want := &z.identities[0].ID
+	if t.WantID != nil {
+		want = t.WantID
+	}
+	ids := slices.DeleteFunc(slices.Clone(z.identities), func(id *ike.Identity) bool { return !sameID(id.ID, *want) })
+	if t.PeerKind == ike.Android {
 		slices.Reverse(ids)
 	}
 	for _, id := range ids {
-		if _, err := suite.ChooseSignature(id.Public, hashes, allow, true); err == nil {
+		if _, err := suite.ChooseSignature(id.Public, t.Hashes, allow, true); err == nil {
 			return id
 		}
 	}
@@ -300,10 +310,7 @@ func (z *zone) identityFor(kind ike.PeerKind, hashes []uint16, allow suite.Allow
 
 // answersTo tells whether the zone's gateway is who the peer asked for.
 func (z *zone) answersTo(want *ikemsg.ID) bool {
-	if want == nil {
-		return true
-	}
-	return slices.ContainsFunc(z.identities, func(id *ike.Identity) bool { return sameID(id.ID, *want) })
+	return want == nil || slices.ContainsFunc(z.identities, func(id *ike.Identity) bool { return sameID(id.ID, *want) })
 }
 
 func sameID(a, b ikemsg.ID) bool {

@@ -64,7 +64,7 @@ func (p *Plane) add(c *dataplane.ChildSA) error {
 	case c.Encap == dataplane.Raw && len(p.rawS) == 0:
 		return errors.New("userspace: the peer wants ESP without UDP, and raw sockets are off")
 	}
-	sa, err := newChildSA(c, len(p.lanes))
+	sa, err := newChildSA(c, len(p.lanes), p.deadline(c.Limits.Expires))
 	if err != nil {
 		return fmt.Errorf("userspace: Child SA %08x: %w", c.SPIIn, err)
 	}
@@ -128,7 +128,7 @@ func (p *Plane) Stats(spiIn uint32) (dataplane.Stats, bool) {
 	if sa == nil {
 		return dataplane.Stats{}, false
 	}
-	return sa.stats(), true
+	return sa.stats(p.epoch), true
 }
 
 // limits sends the events of spent lifetimes, each once.

@@ -2,7 +2,6 @@ package userspace
 
 import (
 	"errors"
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +17,9 @@ const (
 	controlSize   = 96 // source address, UDP_SEGMENT and TOS
 )
 
-// maxSealed is the room one more ESP packet may need: 64 KB and every overhead.
-const maxSealed = 65536 + 256
+// sendOctets is how much is gathered before a batch is sent while more frames
+// are waiting: a full train goes at once, single packets go many in one call.
+const sendOctets = 32 << 10
 
 // batch collects sealed packets and sends them. Packets of equal size on one
 // path make a train, which the kernel cuts (UDP_SEGMENT); a shorter one ends it.
@@ -93,11 +93,11 @@ func (b *batch) reserve(n, size int) {
 	}
 }
 
-// fits tells whether n packets can be sealed into an empty batch at all.
-func (b *batch) fits(n, size int) bool { return n*size <= len(b.arena) }
-
-// sendFull sends the trains that can grow no more.
+// sendFull sends the trains that can grow no more, when that is worth a call.
 func (b *batch) sendFull() {
+	if b.sent == b.n || b.used-b.trains[b.sent].start < sendOctets {
+		return
+	}
 	end := b.n
 	if end > b.sent && !b.trains[end-1].full {
 		end--
@@ -139,10 +139,11 @@ func (b *batch) sendRun(s messageSink, first, n int) {
 	for n > 0 {
 		sent, err := s.send(b.call, b.msgs[first:first+n])
 		if sent > 0 {
+			b.lane.counters.MessagesSent.Add(uint64(sent))
 			first, n = first+sent, n-sent
 			continue
 		}
-		if err == nil || errors.Is(err, os.ErrClosed) {
+		if err == nil || b.plane.closed.Load() {
 			return
 		}
 		b.refused(s, first, err)
@@ -181,29 +182,38 @@ func (b *batch) build(i int) {
 const gsoRefusals = 8
 
 // refused deals with a message that the kernel did not take. A train is sent
-// again one packet at a time: EIO means an interface without checksum offload,
-// EINVAL and EMSGSIZE mostly a path narrower than we believed.
+// again one packet at a time, and only when that works was it the train's
+// fault: EIO means an interface without checksum offload, EINVAL and EMSGSIZE
+// mostly a path narrower than we believed. A source address that went away is
+// EINVAL too, and must not cost everybody the offload.
 func (b *batch) refused(s messageSink, i int, err error) {
 	t := &b.trains[i]
 	c := &b.lane.counters
 	if errors.Is(err, unix.EMSGSIZE) || errors.Is(err, unix.EINVAL) {
 		b.plane.remeasure(t.sa)
 	}
-	if t.count == 1 {
-		c.SendErrors.Add(1)
+	if t.count == 1 || !b.sendSingly(s, i) {
+		c.SendErrors.Add(uint64(t.count))
 		return
 	}
 	c.SegmentRefused.Add(1)
-	if errors.Is(err, unix.EIO) || b.plane.gsoRefused.Add(1) >= gsoRefusals && !errors.Is(err, unix.EMSGSIZE) {
+	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) && b.plane.gsoRefused.Add(1) >= gsoRefusals {
 		b.plane.udpSegment.Store(false)
 	}
+}
+
+// sendSingly sends the packets of a train one by one and ends at the first that
+// is refused. It tells whether all have left.
+func (b *batch) sendSingly(s messageSink, i int) bool {
+	t := &b.trains[i]
 	whole := *t
 	defer func() { *t = whole }()
 	for off := 0; off < whole.bytes; off += whole.size {
 		t.start, t.bytes, t.count = whole.start+off, min(whole.size, whole.bytes-off), 1
 		b.build(i)
 		if n, err := s.send(b.call, b.msgs[i:i+1]); n == 0 && err != nil {
-			c.SendErrors.Add(1)
+			return false
 		}
 	}
+	return true
 }

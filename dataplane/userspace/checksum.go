@@ -3,7 +3,6 @@ package userspace
 import (
 	"encoding/binary"
 	"math/bits"
-	"net/netip"
 )
 
 // A sum is an Internet checksum in progress (RFC 1071), kept in little-endian
@@ -78,14 +77,4 @@ func pseudoHeader(b []byte, v6 bool, proto uint8, octets int) sum {
 func setIPv4Checksum(b []byte, header int) {
 	b[10], b[11] = 0, 0
 	sum(0).add(b[:header]).putComplement(b[10:])
-}
-
-// appendAddr appends an address as it stands in an IP header.
-func appendAddr(b []byte, a netip.Addr) []byte {
-	if a.Is4() {
-		v := a.As4()
-		return append(b, v[:]...)
-	}
-	v := a.As16()
-	return append(b, v[:]...)
 }

@@ -203,6 +203,7 @@ func sameTCPHeader(a, b []byte, n int) bool {
 
 // flush writes every frame.
 func (c *coalescer) flush() {
+	c.lane.counters.FramesWritten.Add(uint64(c.nflows))
 	for i := range c.nflows {
 		c.write(&c.flows[i])
 	}

@@ -7,6 +7,11 @@ import "sync/atomic"
 type counters struct {
 	_ [128]byte
 
+	FramesRead       atomic.Uint64
+	MessagesSent     atomic.Uint64
+	MessagesReceived atomic.Uint64
+	FramesWritten    atomic.Uint64
+
 	FrameMalformed   atomic.Uint64
 	NoRoute          atomic.Uint64
 	OutboundSelector atomic.Uint64
@@ -46,6 +51,10 @@ var counterTable = []struct {
 	name, help string
 	of         func(*counters) *atomic.Uint64
 }{
+	{"frames_read", "frames read from the TUN device", func(c *counters) *atomic.Uint64 { return &c.FramesRead }},
+	{"messages_sent", "ESP messages sent, each a packet or a train of them", func(c *counters) *atomic.Uint64 { return &c.MessagesSent }},
+	{"messages_received", "messages received, each a datagram or several joined", func(c *counters) *atomic.Uint64 { return &c.MessagesReceived }},
+	{"frames_written", "frames written to the TUN device", func(c *counters) *atomic.Uint64 { return &c.FramesWritten }},
 	{"frame_malformed", "frames from the TUN device that are no IP packet", func(c *counters) *atomic.Uint64 { return &c.FrameMalformed }},
 	{"no_route", "outbound packets to a destination of no Child SA", func(c *counters) *atomic.Uint64 { return &c.NoRoute }},
 	{"outbound_selector", "outbound packets outside the traffic selectors", func(c *counters) *atomic.Uint64 { return &c.OutboundSelector }},

@@ -2,10 +2,7 @@ package userspace
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
-	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,10 +10,15 @@ import (
 	"sallyport/protocol/esp"
 )
 
-// Sizes of one receive call.
+// A receive call takes several messages into one buffer. With UDP_GRO a
+// message is up to 64 KiB, and more than eight would leave the cache before
+// they are opened; without, each is one datagram, and more of them share the
+// cost of the call. A datagram above 16 KiB is then no ESP of ours, and no IKE
+// message that would not have been fragmented (RFC 7383).
 const (
-	receiveMessages = 8        // 64 KiB each; more would leave the cache before they are opened
-	receiveBuffer   = 65536    //
+	receiveBuffer   = 512 << 10
+	receiveMessages = 32
+	receiveTrains   = 8
 	flushOctets     = 32 << 10 // a batch this large is written at once, while it is in the cache
 )
 
@@ -34,6 +36,8 @@ type receiver struct {
 	names   [receiveMessages][unix.SizeofSockaddrInet6]byte
 	control [receiveMessages][256]byte
 	buf     []byte
+	n       int // messages of one call
+	size    int // octets for each
 
 	info   received
 	in     inner
@@ -54,11 +58,15 @@ const (
 func newReceiver(p *Plane, l *lane, s *socket, kind socketKind, w frameSink) *receiver {
 	r := &receiver{
 		plane: p, lane: l, socket: s, kind: kind, out: newCoalescer(p, l, w),
-		buf:    make([]byte, receiveMessages*receiveBuffer),
+		buf: make([]byte, receiveBuffer), n: receiveMessages,
 		events: make([]dataplane.Event, 0, 64),
 	}
-	for i := range r.msgs {
-		setIovec(&r.iov[i], r.buf[i*receiveBuffer:(i+1)*receiveBuffer])
+	if kind == kindIKE || kind == kindNATT && !p.cfg.NoUDPCoalesce {
+		r.n = receiveTrains
+	}
+	r.size = receiveBuffer / r.n
+	for i := range r.n {
+		setIovec(&r.iov[i], r.message(i))
 		h := &r.msgs[i].hdr
 		h.Name, h.Iov, h.Control = &r.names[i][0], &r.iov[i], &r.control[i][0]
 		h.SetIovlen(1)
@@ -66,19 +74,16 @@ func newReceiver(p *Plane, l *lane, s *socket, kind socketKind, w frameSink) *re
 	return r
 }
 
+func (r *receiver) message(i int) []byte { return r.buf[i*r.size:][:r.size] }
+
 // run reads until the plane is closed, as sender.run does.
 func (r *receiver) run() {
 	var pause backoff
 	for !r.plane.closed.Load() {
-		if err := r.round(); err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				return
-			}
-			if temporary(err) {
-				continue
-			}
+		err := r.round()
+		if err != nil && !temporary(err) && !r.plane.closed.Load() {
 			r.lane.counters.SocketErrors.Add(1)
-			pause.wait(r.plane.done)
+			r.plane.trouble(&pause, "receive on "+r.socket.local.String(), err)
 			continue
 		}
 		pause.reset()
@@ -87,19 +92,24 @@ func (r *receiver) run() {
 
 func (r *receiver) round() error {
 	defer r.plane.contain("inbound", r.lane, r.abandon)
-	for i := range r.msgs {
+	for i := range r.n {
 		r.msgs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		r.msgs[i].hdr.SetControllen(len(r.control[i]))
 	}
-	n, err := r.socket.receive(r.msgs[:])
+	n, err := r.socket.receive(r.msgs[:r.n])
 	if err != nil {
 		return err
 	}
-	r.now = time.Now().Unix()
+	r.now = r.plane.clock()
+	r.lane.counters.MessagesReceived.Add(uint64(n))
 	for i := range n {
 		m := &r.msgs[i]
+		if m.hdr.Flags&unix.MSG_TRUNC != 0 {
+			r.lane.counters.Malformed.Add(1)
+			continue
+		}
 		r.info.parse(r.control[i][:m.hdr.Controllen])
-		r.datagrams(r.names[i][:], r.buf[i*receiveBuffer:][:m.len])
+		r.datagrams(r.names[i][:], r.message(i)[:m.len])
 	}
 	r.flush()
 	return nil
@@ -176,7 +186,9 @@ func (r *receiver) classify(name, d []byte) *childSA {
 			r.ike(name, d[esp.MarkerSize:])
 			return nil
 		}
-		if sa := r.plane.spis.lookup(spi); sa != nil && sa.raw == (r.kind == kindRaw) {
+		// With or without UDP: a peer may choose for each packet (RFC 7296,
+		// Section 2.23).
+		if sa := r.plane.spis.lookup(spi); sa != nil {
 			return sa
 		}
 		c.UnknownSPI.Add(1)
@@ -210,6 +222,7 @@ func (r *receiver) open(sa *childSA, name, b []byte, size int) (consumed int) {
 		consumed += len(pkt)
 		if !sa.usable(r.now) {
 			r.lane.counters.Expired.Add(1)
+			r.hardLimit(sa)
 			continue
 		}
 		newest = r.openOne(sa, pkt) || newest
@@ -279,7 +292,7 @@ func (r *receiver) after(sa *childSA, name []byte, first, newest bool) {
 	if first && h.packets > 0 {
 		r.event(dataplane.Event{Kind: dataplane.FirstInbound, SPIIn: sa.spiIn})
 	}
-	if newest && !sa.path.Load().from(name) {
+	if newest && sa.raw == (r.kind == kindRaw) && !sa.path.Load().from(name) {
 		r.moved(sa, parseSockaddr(name))
 	}
 	soft, hard := sa.spent(h.packets, h.bytes)
@@ -287,10 +300,14 @@ func (r *receiver) after(sa *childSA, name []byte, first, newest bool) {
 		r.event(dataplane.Event{Kind: dataplane.SoftLimit, SPIIn: sa.spiIn})
 	}
 	if hard {
-		sa.stopped.Store(true)
-		if sa.hardSent.CompareAndSwap(false, true) {
-			r.event(dataplane.Event{Kind: dataplane.HardLimit, SPIIn: sa.spiIn})
-		}
+		r.hardLimit(sa)
+	}
+}
+
+func (r *receiver) hardLimit(sa *childSA) {
+	sa.stopped.Store(true)
+	if sa.hardSent.CompareAndSwap(false, true) {
+		r.event(dataplane.Event{Kind: dataplane.HardLimit, SPIIn: sa.spiIn})
 	}
 }
 

@@ -129,7 +129,7 @@ func newOffline(t testing.TB) *offline {
 		t.Fatal(err)
 	}
 	t.Cleanup(meter.close)
-	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), done: make(chan struct{}), meter: meter, tunUSO: true}
+	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), epoch: newEpoch(), done: make(chan struct{}), meter: meter, tunUSO: true}
 	p.tunSegment.Store(true)
 	p.udpSegment.Store(true)
 	for _, a := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
@@ -141,9 +141,9 @@ func newOffline(t testing.TB) *offline {
 	o.Plane = p
 	o.sender = newSender(p, l, o.frames)
 	o.sender.batch.sinks = func(*path) messageSink { return o.wire }
-	o.sender.now = 1000
+	o.sender.now = o.clock()
 	o.receiver = newReceiver(p, l, p.ike[0], kindNATT, o.frames)
-	o.receiver.now = 1000
+	o.receiver.now = o.clock()
 	return o
 }
 

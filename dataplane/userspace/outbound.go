@@ -2,8 +2,6 @@ package userspace
 
 import (
 	"errors"
-	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -37,12 +35,10 @@ func newSender(p *Plane, l *lane, w frameSink) *sender {
 func (s *sender) run() {
 	var pause backoff
 	for !s.plane.closed.Load() {
-		if err := s.round(); err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				return
-			}
+		err := s.round()
+		if err != nil && !s.plane.closed.Load() {
 			s.lane.counters.TUNErrors.Add(1)
-			pause.wait(s.plane.done)
+			s.plane.trouble(&pause, "read from "+s.plane.name, err)
 			continue
 		}
 		pause.reset()
@@ -56,7 +52,7 @@ func (s *sender) round() (err error) {
 	if err != nil {
 		return err
 	}
-	s.now = time.Now().Unix()
+	s.now = s.plane.clock()
 	for range roundMax {
 		s.handle(n)
 		s.batch.sendFull()
@@ -82,6 +78,7 @@ const roundMax = 256
 // handle takes one frame: parse, find the SA, cut, seal.
 func (s *sender) handle(n int) {
 	c := &s.lane.counters
+	c.FramesRead.Add(1)
 	if n < vnetSize {
 		c.FrameMalformed.Add(1)
 		return
@@ -125,10 +122,6 @@ func (s *sender) seal(sa *childSA, pkt []byte) {
 	}
 	sealer := sa.lane(s.lane.index)
 	room := sealer.Size(s.seg.largest)
-	if !s.batch.fits(s.seg.count, room) {
-		s.lane.counters.FrameMalformed.Add(1)
-		return
-	}
 	first, ask, ok := sa.reserve(uint64(s.seg.count))
 	if !ok {
 		s.lane.counters.Expired.Add(1)

@@ -3,6 +3,7 @@ package userspace
 import (
 	"encoding/binary"
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -118,9 +119,12 @@ func putPktinfo(b []byte, local netip.Addr) int {
 	}
 }
 
+// Control messages below have 64-bit lengths and are aligned to 8. This line
+// does not compile where that is not so.
+const _ = uint(unsafe.Sizeof(uintptr(0)) - 8)
+
 // putControl writes a cmsghdr for n octets of data and returns the padded
-// length of the whole. Lengths are 64-bit and aligned to 8 on the hosts we
-// build for.
+// length of the whole.
 func putControl(b []byte, level, kind, n int) int {
 	binary.NativeEndian.PutUint64(b, uint64(unix.SizeofCmsghdr+n))
 	binary.NativeEndian.PutUint32(b[8:], uint32(level))

@@ -20,7 +20,6 @@ type pathMeter struct {
 	mu   sync.Mutex
 	h    *netlink.Handle
 	mark uint32
-	busy map[*childSA]bool
 }
 
 func newPathMeter(mark uint32) (*pathMeter, error) {
@@ -28,7 +27,7 @@ func newPathMeter(mark uint32) (*pathMeter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("userspace: netlink: %w", err)
 	}
-	return &pathMeter{h: h, mark: mark, busy: make(map[*childSA]bool)}, nil
+	return &pathMeter{h: h, mark: mark}, nil
 }
 
 func (m *pathMeter) measure(local, remote netip.Addr) int {
@@ -59,26 +58,21 @@ func (m *pathMeter) close() {
 }
 
 // remeasure looks again at the path of sa, after the kernel refused a packet.
-// It runs beside the worker, once at a time for each SA.
+// It runs beside the worker, at most once a second for each SA.
 func (p *Plane) remeasure(sa *childSA) {
-	m := p.meter
-	m.mu.Lock()
-	busy := m.busy[sa]
-	m.busy[sa] = true
-	m.mu.Unlock()
-	if busy {
+	now, last := p.clock(), sa.measured.Load()
+	if now == last || !sa.measured.CompareAndSwap(last, now) {
 		return
 	}
 	p.workers.Go(func() {
 		p.mu.Lock()
-		if pa := sa.path.Load(); !p.closed.Load() && !sa.stopped.Load() {
-			if p.setPath(sa, pa.local, pa.remote) != nil {
-				p.hardLimit(sa)
-			}
+		defer p.mu.Unlock()
+		if p.closed.Load() || sa.stopped.Load() {
+			return
 		}
-		p.mu.Unlock()
-		m.mu.Lock()
-		delete(m.busy, sa)
-		m.mu.Unlock()
+		pa := sa.path.Load()
+		if err := p.setPath(sa, pa.local, pa.remote); err != nil {
+			p.log.Warn("userspace: cannot measure a path again", "error", err)
+		}
 	})
 }

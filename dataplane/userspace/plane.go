@@ -15,7 +15,8 @@
 // Outbound, any lane may use any Child SA: the sequence is one atomic counter,
 // advanced once per frame, and each lane has a sealer of its own. Inbound, the
 // kernel's 4-tuple hash leads one peer to one lane; see inboundHalf for the
-// moment when it does not.
+// moment when it does not. A single peer is thus opened by one core, and many
+// peers spread over all.
 //
 // # Sizes
 //
@@ -35,6 +36,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"runtime"
 	"runtime/debug"
@@ -101,6 +103,7 @@ type Plane struct {
 	gsoRefused atomic.Int32
 	tunUSO     bool
 
+	epoch   time.Time // second 0 of the clock
 	closed  atomic.Bool
 	done    chan struct{}
 	workers sync.WaitGroup
@@ -135,7 +138,7 @@ func Open(cfg Config) (*Plane, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), done: make(chan struct{})}
+	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), epoch: newEpoch(), done: make(chan struct{})}
 	p.tunSegment.Store(!cfg.NoTUNOffload)
 	p.udpSegment.Store(!cfg.NoUDPSegment)
 	for _, step := range []func() error{p.openDevice, p.openSockets, p.openMeter} {
@@ -267,6 +270,21 @@ func (p *Plane) start() {
 	}
 }
 
+// newEpoch lies a second back, so that 0 can mean never.
+func newEpoch() time.Time { return time.Now().Add(-time.Second) }
+
+// clock counts seconds and does not follow a clock that is set: lifetimes must
+// neither end nor stretch because of NTP.
+func (p *Plane) clock() int64 { return int64(time.Since(p.epoch) / time.Second) }
+
+// deadline is a time on that clock, rounded up; the zero time is never.
+func (p *Plane) deadline(t time.Time) int64 {
+	if t.IsZero() {
+		return math.MaxInt64
+	}
+	return int64((t.Sub(p.epoch) + time.Second - 1) / time.Second)
+}
+
 // Name is the TUN device's name as the kernel gave it.
 func (p *Plane) Name() string { return p.name }
 
@@ -311,6 +329,15 @@ func (p *Plane) contain(where string, l *lane, abandon func()) {
 	if l.counters.Panics.Add(1) <= 10 {
 		p.log.Error("userspace: a worker panicked and goes on", "where", where, "panic", fmt.Sprintf("%q", fmt.Sprint(v)), "stack", string(debug.Stack()))
 	}
+}
+
+// trouble pauses a worker after an error of its device or socket; the first of
+// several in a row is logged.
+func (p *Plane) trouble(b *backoff, what string, err error) {
+	if b.next == 0 {
+		p.log.Warn("userspace: "+what+" fails; trying again", "error", err)
+	}
+	b.wait(p.done)
 }
 
 // backoff waits longer after each failure in a row, up to one second.

@@ -1,11 +1,15 @@
 package userspace
 
 import (
+	"bytes"
+	"net"
 	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sallyport/dataplane"
 )
@@ -29,12 +33,58 @@ func TestTwoPlanesCarryPingAndTCP(t *testing.T) {
 			l.connect(gcm128, c.v6outer)
 			l.wantPing(innerB4)
 			l.wantPing(innerB6)
-			l.wantTransfer(innerB4, 16<<20)
-			l.wantTransfer(innerB6, 16<<20)
+			l.wantPing("-Q 2 " + innerB4) // ECT(0): the outer header carries it too
+			l.wantTransfer(innerB4, 8<<20)
+			l.wantTransfer(innerB6, 8<<20)
 			if n := l.a.counter("segment_refused") + l.b.counter("join_refused"); n > 0 {
 				t.Errorf("an offload was refused %d times\n%s", n, l.counters())
 			}
 		})
+	}
+}
+
+func TestUDPTrainsOfAnApplicationArriveWhole(t *testing.T) {
+	l := newLink(t, Config{})
+	l.connect(gcm128, false)
+	for _, addr := range []string{innerB4, innerB6} {
+		var in, out net.Conn
+		var pc *net.UDPConn
+		at := netip.AddrPortFrom(netip.MustParseAddr(addr), 7000)
+		if err := l.b.do(func() (err error) { pc, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(at)); return err }); err != nil {
+			t.Fatal(err)
+		}
+		in = pc
+		defer in.Close()
+		if err := l.a.do(func() (err error) { out, err = net.Dial("udp", at.String()); return err }); err != nil {
+			t.Fatal(err)
+		}
+		defer out.Close()
+		// QUIC servers send like this: one call, many datagrams (UDP_SEGMENT).
+		raw, err := out.(*net.UDPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_UDP, unix.UDP_SEGMENT, 1000) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		train := random(9, 20*1000+300)
+		if _, err := out.Write(train); err != nil {
+			t.Fatal(err)
+		}
+		in.SetReadDeadline(time.Now().Add(3 * time.Second))
+		buf := make([]byte, 4000)
+		for off := 0; off < len(train); {
+			n, err := in.Read(buf)
+			want := train[off:min(off+1000, len(train))]
+			if err != nil || !bytes.Equal(buf[:n], want) {
+				t.Fatalf("%s: datagram at %d: %d octets, %v\n%s", addr, off, n, err, l.counters())
+			}
+			off += n
+		}
+	}
+	if n := l.b.counter("join_refused"); n != 0 {
+		t.Errorf("the device refused joined UDP frames %d times", n)
 	}
 }
 
@@ -66,6 +116,18 @@ func TestRawESPCarriesTraffic(t *testing.T) {
 		if n := l.b.seen(dataplane.PeerMoved); n != 0 {
 			t.Errorf("a peer that stayed was reported as moved %d times", n)
 		}
+	}
+}
+
+func TestEitherSideMayEncapsulateAsItLikes(t *testing.T) {
+	l := newLink(t, Config{})
+	a, b := pairOf(gcm128, 1, false)
+	b.Encap = dataplane.Raw
+	l.a.apply(dataplane.Add{SA: a})
+	l.b.apply(dataplane.Add{SA: b})
+	l.wantPing(innerB4)
+	if n := l.a.seen(dataplane.PeerMoved) + l.b.seen(dataplane.PeerMoved); n != 0 {
+		t.Errorf("PeerMoved came %d times, and nobody moved", n)
 	}
 }
 
@@ -267,6 +329,9 @@ func TestTheDeviceMayDisappear(t *testing.T) {
 	l.a.plane.Close()
 	if d := time.Since(start); d > time.Second {
 		t.Errorf("Close took %v", d)
+	}
+	if n := l.a.counter("tun_errors"); n == 0 {
+		t.Error("the errors of the device were not counted")
 	}
 	if n := l.a.counter("panics"); n != 0 {
 		t.Errorf("%d panics", n)

@@ -23,12 +23,13 @@ type childSA struct {
 	tsLocal       selectors
 	tsRemote      selectors
 	limits        dataplane.Limits
-	expires       int64  // unix seconds
+	expires       int64  // seconds of the plane's clock
 	lastSeq       uint64 // the last number that may be used outbound
 	softSeq       uint64 // asks for a rekey well before lastSeq
 
 	path     atomic.Pointer[path]
-	stopped  atomic.Bool // hard limit, expiry or removal: nothing is sealed or opened
+	measured atomic.Int64 // second in which the path was last looked at again
+	stopped  atomic.Bool  // hard limit, expiry or removal: nothing is sealed or opened
 	softSent atomic.Bool
 	hardSent atomic.Bool
 
@@ -46,7 +47,7 @@ type inboundHalf struct {
 	esp       *esp.Inbound
 	packets   uint64
 	bytes     uint64
-	last      int64 // unix seconds of the last authenticated packet, 0 for none
+	last      int64 // second of the last authenticated packet, 0 for none
 	replay    uint64
 	auth      uint64
 	selector  uint64
@@ -68,7 +69,7 @@ type outboundHalf struct {
 // as a backstop for configurations without a packet limit.
 const softSeqShare = 8
 
-func newChildSA(sa *dataplane.ChildSA, workers int) (*childSA, error) {
+func newChildSA(sa *dataplane.ChildSA, workers int, expires int64) (*childSA, error) {
 	in, err := newCipher(sa.Suite, sa.KeyIn)
 	if err != nil {
 		return nil, fmt.Errorf("inbound: %w", err)
@@ -85,15 +86,12 @@ func newChildSA(sa *dataplane.ChildSA, workers int) (*childSA, error) {
 		spiIn: sa.SPIIn, spiOut: sa.SPIOut, raw: sa.Encap == dataplane.Raw,
 		keyIn: sa.KeyIn, keyOut: sa.KeyOut,
 		tsLocal: sa.TSLocal, tsRemote: sa.TSRemote, limits: sa.Limits,
-		lastSeq: math.MaxUint32, expires: math.MaxInt64,
+		lastSeq: math.MaxUint32, expires: expires,
 	}
 	if sa.Suite.ESN {
 		s.lastSeq = math.MaxUint64 - 1
 	}
 	s.softSeq = s.lastSeq - s.lastSeq/softSeqShare
-	if !sa.Limits.Expires.IsZero() {
-		s.expires = sa.Limits.Expires.Unix()
-	}
 	s.in.esp = esp.NewInbound(sa.SPIIn, sa.Suite.ESN, in, uint32(window))
 	s.out.base = esp.NewOutbound(sa.SPIOut, sa.Suite.ESN, out)
 	s.out.lanes = make([]*esp.Outbound, workers)
@@ -143,7 +141,8 @@ func (s *childSA) spent(packets, bytes uint64) (soft, hard bool) {
 
 func reached(n, limit uint64) bool { return limit != 0 && n >= limit }
 
-func (s *childSA) stats() dataplane.Stats {
+// stats reads the counters; start is the zero of the plane's clock.
+func (s *childSA) stats(start time.Time) dataplane.Stats {
 	s.in.mu.Lock()
 	defer s.in.mu.Unlock()
 	st := dataplane.Stats{
@@ -153,7 +152,7 @@ func (s *childSA) stats() dataplane.Stats {
 		SelectorDrops: s.in.selector + s.out.selector.Load(),
 	}
 	if s.in.last != 0 {
-		st.LastInbound = time.Unix(s.in.last, 0)
+		st.LastInbound = start.Add(time.Duration(s.in.last) * time.Second)
 	}
 	return st
 }

@@ -146,7 +146,10 @@ func setUp(fd int, local netip.AddrPort, o socketOptions) error {
 			return fmt.Errorf("%s: %w", opt.title, err)
 		}
 	}
-	if err := unix.Bind(fd, sockaddr(local)); err != nil {
+	switch err := unix.Bind(fd, sockaddr(local)); {
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("bind: %w (is another IKE daemon running on this host?)", err)
+	case err != nil:
 		return fmt.Errorf("bind: %w", err)
 	}
 	if o.gro {

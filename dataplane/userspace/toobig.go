@@ -62,11 +62,13 @@ func (t *tooBig) report(pkt []byte, in *inner, mtu int, now int64) {
 }
 
 // answerable: no error answers an ICMP error, a later fragment or a packet to
-// many (RFC 1122, Section 3.2.2; RFC 4443, Section 2.4 (e), which excepts
-// packet too big from the last).
+// many (RFC 1122, Section 3.2.2). RFC 4443, Section 2.4 (e) would allow the
+// last for IPv6, but the error needs a source, and a multicast group is none.
 func (p *inner) answerable() bool {
 	kind := p.srcPort >> 8 // of ICMP
 	switch {
+	case p.dst.IsMulticast():
+		return false
 	case p.proto == protoICMPv6:
 		return p.ports && kind >= 128
 	case p.v6:
@@ -74,7 +76,7 @@ func (p *inner) answerable() bool {
 	case p.proto == protoICMP && (!p.ports || kind == 3 || kind == 4 || kind == 5 || kind == 11 || kind == 12):
 		return false
 	}
-	return (p.plain || p.ports) && !p.dst.IsMulticast()
+	return p.plain || p.ports
 }
 
 func buildTooBig4(b, pkt []byte, mtu int) int {

@@ -25,8 +25,7 @@ import (
 type IKE struct {
 	Target   netip.AddrPort // the gateway's IKE port; 4500 follows from the machine
 	Local    netip.Addr     // source address; invalid = the kernel's choice
-	Identity *ike.Identity  // shared by all sessions
-	Signer   crypto.Signer
+	Clients  []Client       // taken in turn, one a session
 	Roots    *x509.CertPool // the gateway's certificate must lead here
 	RemoteID *ikemsg.ID     // nil: whatever the certificate says
 	IKE, ESP []suite.Proposal
@@ -37,6 +36,12 @@ type IKE struct {
 	Progress func(done, failed int)
 	// Held is called once when, with Hold, the last set-up has ended; may be nil.
 	Held func()
+}
+
+// Client is one identity to connect as.
+type Client struct {
+	Identity *ike.Identity
+	Signer   crypto.Signer
 }
 
 // Report is the outcome of a load.
@@ -61,6 +66,10 @@ const maxDatagram = 65535
 // readPause bounds how late a retransmission can be while no datagram comes.
 const readPause = 20 * time.Millisecond
 
+// scanPause is how late a timer may run: held sessions are many, and looking
+// at each after every datagram would make the generator the bottleneck.
+const scanPause = 100 * time.Millisecond
+
 // generator is one running load. One goroutine owns it.
 type generator struct {
 	IKE
@@ -71,6 +80,7 @@ type generator struct {
 	all      map[*slot]struct{}
 	verified map[string]crypto.PublicKey // gateway certificates whose chain was checked
 	started  int
+	scanned  time.Time
 	latency  []time.Duration
 	report   Report
 	out      ike.Out
@@ -79,6 +89,7 @@ type generator struct {
 
 type slot struct {
 	session *ike.Session
+	client  Client
 	begun   time.Time
 	spis    []ikemsg.SPI
 	up      bool
@@ -116,8 +127,8 @@ func (l IKE) Run(ctx context.Context) (Report, error) {
 }
 
 func (l IKE) open() (*generator, error) {
-	if l.Parallel < 1 || l.Total < 1 {
-		return nil, errors.New("bench: total and parallel must be at least 1")
+	if l.Parallel < 1 || l.Total < 1 || len(l.Clients) < 1 {
+		return nil, errors.New("bench: sessions, sessions at a time and clients must be at least 1")
 	}
 	network := "udp4"
 	if l.Target.Addr().Is6() {
@@ -171,13 +182,13 @@ func (g *generator) inFlight() int { return g.started - g.report.Done - g.report
 // fill starts set-ups until Parallel of them are under way.
 func (g *generator) fill() {
 	for g.started < g.Total && g.inFlight() < g.Parallel {
+		s := &slot{begun: time.Now(), client: g.Clients[g.started%len(g.Clients)]}
 		g.started++
-		s := &slot{begun: time.Now()}
 		g.all[s] = struct{}{}
 		s.session = ike.NewInitiator(g.cfg, ike.Connect{
 			Local: g.local, Remote: g.Target,
 			NATTLocal: g.local.Port(), NATTRemote: nattPort,
-			Identity: g.Identity, RemoteID: g.RemoteID,
+			Identity: s.client.Identity, RemoteID: g.RemoteID,
 			Child:   &ike.ChildPolicy{Name: "bench", ESP: g.ESP, Local: anything, Remote: anything},
 			Request: ike.Request{IPv4: true},
 		}, time.Now(), &g.out)
@@ -216,9 +227,14 @@ func (g *generator) receive(from netip.AddrPort, b []byte) {
 	}
 }
 
-// expire runs the timers of all sessions: a load generator can afford a scan.
+// expire runs the timers of all sessions, in one scan now and then: the
+// shortest timer is a retransmission after a second.
 func (g *generator) expire() {
 	now := time.Now()
+	if now.Sub(g.scanned) < scanPause {
+		return
+	}
+	g.scanned = now
 	for s := range g.all {
 		if d := s.session.Deadline(); !d.IsZero() && !d.After(now) {
 			s.session.Timeout(now, &g.out)
@@ -239,7 +255,7 @@ func (g *generator) carryOut(s *slot) {
 			g.event(s, e)
 		}
 		for _, j := range jobs {
-			v, err := g.do(j.Task)
+			v, err := g.do(s, j.Task)
 			s.session.Done(time.Now(), ike.Result{ID: j.ID, Value: v, Err: err}, &g.out)
 		}
 	}
@@ -289,26 +305,26 @@ func (g *generator) event(s *slot, e ike.Event) {
 	}
 }
 
-func (g *generator) do(task ike.Task) (any, error) {
+func (g *generator) do(s *slot, task ike.Task) (any, error) {
 	switch t := task.(type) {
 	case ike.GenerateKE:
 		return t.Run()
 	case ike.SharedSecret:
 		return t.Run()
 	case *ike.Sign:
-		return g.sign(t)
+		return s.client.sign(t)
 	case *ike.Authenticate:
 		return g.authenticate(t)
 	}
 	return nil, fmt.Errorf("bench: unexpected job %T", task)
 }
 
-func (g *generator) sign(t *ike.Sign) (any, error) {
+func (c Client) sign(t *ike.Sign) (any, error) {
 	sig, err := suite.ChooseSignature(t.Identity.Public, t.Hashes, t.Allow, false)
 	if err != nil {
 		return nil, err
 	}
-	data, err := sig.Sign(g.Signer, t.Octets)
+	data, err := sig.Sign(c.Signer, t.Octets)
 	return ike.Signed{Method: sig.Method, Data: data}, err
 }
 

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +39,7 @@ Only ever point it at a gateway of your own.`,
 // benchFlags are the flags of bench ike.
 type benchFlags struct {
 	ca, cert, key, id string
+	clients           string
 	remoteID          string
 	ike, esp          string
 	port              uint16
@@ -83,6 +86,7 @@ With --hold the sessions stay up for that long instead, to measure memory.`,
 	flags.StringVar(&f.ca, "ca", "", "PEM `FILE` with the CA that the gateway's certificate leads to")
 	flags.StringVar(&f.cert, "cert", "", "PEM `FILE` with our certificate, leaf first")
 	flags.StringVar(&f.key, "key", "", "PEM `FILE` with our private key")
+	flags.StringVar(&f.clients, "clients", "", "`DIRECTORY` of pairs NAME.crt and NAME.key, taken in turn instead of --cert and --key; NAME is the identity")
 	flags.StringVar(&f.id, "id", "", "our `IDENTITY`, a domain name or mail address (default: the certificate's subject)")
 	flags.StringVar(&f.remoteID, "remote-id", "", "the gateway's `NAME`, sent as IDr (default: none)")
 	flags.StringVar(&f.ike, "ike", "aes128gcm16-prfsha256-ecp256", "IKE `PROPOSAL`")
@@ -91,9 +95,10 @@ With --hold the sessions stay up for that long instead, to measure memory.`,
 	flags.IntVar(&f.count, "count", 1000, "sessions in all")
 	flags.IntVar(&f.parallel, "parallel", 16, "set-ups under way at a time")
 	flags.DurationVar(&f.hold, "hold", 0, "keep all sessions up for this long after the last set-up")
-	for _, name := range []string{"ca", "cert", "key"} {
-		c.MarkFlagRequired(name)
-	}
+	c.MarkFlagRequired("ca")
+	c.MarkFlagsRequiredTogether("cert", "key")
+	c.MarkFlagsOneRequired("cert", "clients")
+	c.MarkFlagsMutuallyExclusive("cert", "clients")
 	withJSON(c)
 	return c
 }
@@ -114,7 +119,7 @@ func (f *benchFlags) load(address string) (bench.IKE, error) {
 	if err != nil {
 		return bench.IKE{}, failure("give the gateway's IPv4 or IPv6 address", "%q is not an address", address)
 	}
-	identity, signer, err := f.identity()
+	clients, err := f.identities()
 	if err != nil {
 		return bench.IKE{}, err
 	}
@@ -131,8 +136,8 @@ func (f *benchFlags) load(address string) (bench.IKE, error) {
 		return bench.IKE{}, err
 	}
 	load := bench.IKE{
-		Target:   netip.AddrPortFrom(target, f.port),
-		Identity: identity, Signer: signer, Roots: roots,
+		Target:  netip.AddrPortFrom(target, f.port),
+		Clients: clients, Roots: roots,
 		IKE: []suite.Proposal{ikeProposal}, ESP: []suite.Proposal{espProposal},
 		Total: f.count, Parallel: f.parallel, Hold: f.hold > 0,
 	}
@@ -142,29 +147,53 @@ func (f *benchFlags) load(address string) (bench.IKE, error) {
 	return load, nil
 }
 
-func (f *benchFlags) identity() (*ike.Identity, crypto.Signer, error) {
-	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+// identities are the one of --cert and --key, or all pairs of --clients.
+func (f *benchFlags) identities() ([]bench.Client, error) {
+	if f.clients == "" {
+		c, err := readClient(f.cert, f.key, f.id)
+		return []bench.Client{c}, err
+	}
+	certs, err := filepath.Glob(filepath.Join(f.clients, "*.crt"))
+	if err != nil || len(certs) == 0 {
+		return nil, failure("each client is a pair NAME.crt and NAME.key", "%s holds no certificates", f.clients)
+	}
+	var all []bench.Client
+	for _, cert := range certs {
+		stem := strings.TrimSuffix(cert, ".crt")
+		c, err := readClient(cert, stem+".key", filepath.Base(stem))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// readClient reads one identity; without an id it is the certificate's subject.
+func readClient(cert, key, id string) (bench.Client, error) {
+	pair, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
-		return nil, nil, failure("both files are PEM, the certificate leaf first", "%w", err)
+		return bench.Client{}, failure("both files are PEM, the certificate leaf first", "%w", err)
 	}
 	signer, ok := pair.PrivateKey.(crypto.Signer)
 	if !ok {
-		return nil, nil, fmt.Errorf("%s: the key cannot sign", f.key)
+		return bench.Client{}, fmt.Errorf("%s: the key cannot sign", key)
 	}
-	id := ikemsg.ID{Kind: ikemsg.IDDERASN1DN, Data: pair.Leaf.RawSubject}
-	if f.id != "" {
-		id = textID(f.id)
+	name := ikemsg.ID{Kind: ikemsg.IDDERASN1DN, Data: pair.Leaf.RawSubject}
+	if id != "" {
+		name = textID(id)
 	}
-	return &ike.Identity{ID: id, Chain: pair.Certificate, Key: "bench", Public: signer.Public()}, signer, nil
+	return bench.Client{
+		Identity: &ike.Identity{ID: name, Chain: pair.Certificate, Key: cert, Public: signer.Public()},
+		Signer:   signer,
+	}, nil
 }
 
 // textID reads an identity as people write it (RFC 7296, Section 3.5).
 func textID(text string) ikemsg.ID {
 	kind := ikemsg.IDFQDN
-	for _, c := range text {
-		if c == '@' {
-			kind = ikemsg.IDRFC822Addr
-		}
+	if strings.Contains(text, "@") {
+		kind = ikemsg.IDRFC822Addr
 	}
 	return ikemsg.ID{Kind: kind, Data: []byte(text)}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -19,8 +20,9 @@ func newConnect(env *Env) *cobra.Command {
 		Hidden: true,
 		Short:  "Connect this Linux host to a gateway",
 		Long: `Connects by a profile that was written with: sallyport device profile NAME --for
-sallyport. Stays in the foreground; SIGINT and SIGTERM disconnect. With --json
-each change is one line of JSON.`,
+sallyport. Stays in the foreground; SIGINT and SIGTERM disconnect, SIGUSR1
+replaces the keys of the traffic now and SIGUSR2 those of the IKE SA. With
+--json each change is one line of JSON.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
@@ -30,6 +32,7 @@ each change is one line of JSON.`,
 				return explained(err)
 			}
 			o := client.Options{Profile: p, Report: reporter(env, c)}
+			o.Rekey = rekeySignals(ctx)
 			o.Device, _ = c.Flags().GetString("device")
 			o.Once, _ = c.Flags().GetBool("once")
 			if verbose, _ := c.Flags().GetBool("verbose"); verbose {
@@ -43,6 +46,31 @@ each change is one line of JSON.`,
 	c.Flags().Bool("once", false, "give up when the connection cannot be made or ends")
 	c.Flags().BoolP("verbose", "v", false, "log details to stderr")
 	return c
+}
+
+// rekeySignals turns SIGUSR1 and SIGUSR2 into wishes, until ctx ends.
+func rekeySignals(ctx context.Context) <-chan client.Keys {
+	signals, keys := make(chan os.Signal, 1), make(chan client.Keys)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
+	go func() {
+		defer signal.Stop(signals)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-signals:
+				which := client.TrafficKeys
+				if s == syscall.SIGUSR2 {
+					which = client.IKEKeys
+				}
+				select {
+				case keys <- which:
+				case <-ctx.Done():
+				}
+			}
+		}
+	}()
+	return keys
 }
 
 // reporter prints what happens to the tunnel, for people or line by line for

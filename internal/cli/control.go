@@ -5,9 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"sallyport/config"
 	"sallyport/gateway"
 )
 
@@ -26,7 +28,12 @@ func withControl(env *Env, c *cobra.Command, act func(context.Context, *gateway.
 		return err
 	}
 	client, running := gateway.Dial(cfg.Gateway.Control.Socket)
-	if !running {
+	if running {
+		if err := sameState(c.Context(), client, cfg); err != nil {
+			client.Close()
+			return err
+		}
+	} else {
 		state, err := gateway.OpenState(c.Context(), file)
 		if err != nil {
 			return explained(err)
@@ -35,6 +42,20 @@ func withControl(env *Env, c *cobra.Command, act func(context.Context, *gateway.
 	}
 	defer client.Close()
 	return explained(act(c.Context(), client))
+}
+
+// sameState refuses to change the users of another gateway that has the same
+// socket.
+func sameState(ctx context.Context, client *gateway.Client, cfg *config.Config) error {
+	var st gateway.Status
+	if err := client.Call(ctx, "GET", "/v1/status", nil, &st); err != nil {
+		return explained(err)
+	}
+	if filepath.Clean(st.State) != filepath.Clean(cfg.Gateway.State) {
+		return failure("give each gateway a socket of its own: gateway.control.socket",
+			"the gateway that serves %s is another one: its state is %s, not %s", cfg.Gateway.Control.Socket, st.State, cfg.Gateway.State)
+	}
+	return nil
 }
 
 // explained turns an error of the layers below into one for a person.

@@ -20,6 +20,7 @@ import (
 // verbs makes the verbs, in the order of the help. A new verb is one file and
 // one line here.
 var verbs = []func(*Env) *cobra.Command{
+	newDemo,
 	newInit,
 	newServe,
 	newReload,
@@ -66,6 +67,7 @@ that needs no kernel module.`,
 	root.AddGroup(&cobra.Group{ID: groupGateway, Title: "Gateway:"}, &cobra.Group{ID: groupTools, Title: "Tools:"})
 	root.SetHelpCommandGroupID(groupTools)
 	root.SetCompletionCommandGroupID(groupTools)
+	root.SetUsageTemplate(strings.NewReplacer("{{.CommandPath}} [command]", "{{.CommandPath}} VERB", "about a command", "about a verb").Replace(root.UsageTemplate()))
 	for _, verb := range verbs {
 		root.AddCommand(verb(env))
 	}

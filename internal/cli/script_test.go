@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 			env.Now = func() time.Time { return scriptDay }
 			os.Exit(Main(context.Background(), env, os.Args[1:]))
 		},
+		"await-serve": awaitServe,
 	})
 }
 

@@ -19,7 +19,7 @@ func newSessions(env *Env) *cobra.Command {
 		Short:   "List and disconnect live sessions",
 	}
 	asGroup(c)
-	c.AddCommand(newSessionsList(env), newSessionsKick(env))
+	c.AddCommand(newSessionsList(env), newSessionsKick(env), newSessionsRekey(env))
 	return c
 }
 
@@ -96,9 +96,9 @@ connect again; to keep it out, revoke it.`,
 			k.Device, _ = c.Flags().GetString("device")
 			k.User, _ = c.Flags().GetString("user")
 			if len(args) == 1 {
-				id, err := strconv.ParseUint(args[0], 10, 64)
-				if err != nil || id == 0 {
-					return failure("sallyport sessions list shows them", "%q is no session ID", args[0])
+				id, err := sessionID(args[0])
+				if err != nil {
+					return err
 				}
 				k.Session = id
 			}
@@ -115,5 +115,43 @@ connect again; to keep it out, revoke it.`,
 	withJSON(c)
 	c.Flags().String("device", "", "all sessions of a `DEVICE`")
 	c.Flags().String("user", "", "all sessions of a `USER`")
+	return c
+}
+
+func sessionID(text string) (uint64, error) {
+	id, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || id == 0 {
+		return 0, failure("sallyport sessions list shows them", "%q is no session ID", text)
+	}
+	return id, nil
+}
+
+func newSessionsRekey(env *Env) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "rekey ID",
+		Short: "Replace the keys of a session now, under running traffic",
+		Long: `Starts the exchange that gives a session's Child SAs new keys, or, with --ike,
+its IKE SA. Both happen by themselves when their time has come.`,
+		Example: "  sallyport sessions rekey 17",
+		Args:    arguments(1, 1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := sessionID(args[0])
+			if err != nil {
+				return err
+			}
+			r := gateway.Rekey{Session: id}
+			r.IKE, _ = c.Flags().GetBool("ike")
+			return withControl(env, c, func(ctx context.Context, client *gateway.Client) error {
+				var done gateway.Rekeyed
+				if err := client.Call(ctx, "POST", "/v1/sessions/rekey", r, &done); err != nil {
+					return err
+				}
+				return env.report(c, done, func(w io.Writer) { fmt.Fprintf(w, "%s started\n", plural(done.Started, "rekeying")) })
+			})
+		},
+	}
+	withConfig(c)
+	withJSON(c)
+	c.Flags().Bool("ike", false, "the keys of the IKE SA, not those of the traffic")
 	return c
 }

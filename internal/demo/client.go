@@ -23,8 +23,10 @@ const home = "/run/home/alice"
 // ownClient is Sallyport's own IKEv2 client.
 type ownClient struct{ process *lab.Process }
 
-func (c *ownClient) connect(s *show) (err error) {
-	args := []string{"connect", path.Join(home, device+".yaml")}
+func (c *ownClient) connect(s *show) error { return c.start(s) }
+
+func (c *ownClient) start(s *show, flags ...string) (err error) {
+	args := append([]string{"connect", path.Join(home, device+".yaml")}, flags...)
 	s.note("laptop$ sallyport %s", strings.Join(args, " "))
 	c.process, err = s.client.Start(lab.Command{Program: s.Program, Args: args})
 	return err
@@ -32,7 +34,7 @@ func (c *ownClient) connect(s *show) (err error) {
 
 func (c *ownClient) refused(s *show) (string, error) {
 	c.process.Stop()
-	if err := c.connect(s); err != nil {
+	if err := c.start(s, "--once"); err != nil {
 		return "", err
 	}
 	if err := c.process.Wait(s.ctx); err == nil || s.ctx.Err() != nil {

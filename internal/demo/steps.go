@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,7 +22,7 @@ const configText = `gateway: {name: vpn.example.org, state: /run/lib/sallyport}
 zones:
   staff:
     pool: {ipv4: 10.60.0.0/24, ipv6: "fd00:60::/64"}
-    dns: {servers: [10.9.0.10], search: [corp.example]}
+    dns: {servers: [10.9.0.10], split: [corp.example]}
     routes: [10.9.0.0/24, "fd00:9::/64"]
 `
 
@@ -68,9 +69,7 @@ func (s *show) mustNotReach(addr netip.Addr) error {
 
 func (s *show) setUpGateway() error {
 	s.next("Setting up the gateway: a certificate authority, keys, and this configuration")
-	for line := range strings.Lines(configText) {
-		s.note("    %s", strings.TrimRight(line, "\n"))
-	}
+	s.quote(configText)
 	if err := s.gateway.WriteFile(configFile, []byte(configText), 0o600); err != nil {
 		return err
 	}
@@ -96,8 +95,8 @@ func (s *show) serve() error {
 		var status struct {
 			Running bool `json:"running"`
 		}
-		out, err := s.quietly("status", "--json")
-		if err == nil && json.Unmarshal([]byte(out), &status) == nil && status.Running {
+		err := s.ask(&status, "status")
+		if err == nil && status.Running {
 			s.note("It listens on UDP 500 and 4500; ESP runs in this process, no kernel module is used.")
 			return nil
 		}
@@ -176,18 +175,8 @@ type session struct {
 	} `json:"children"`
 }
 
-func (s *show) sessions() ([]session, error) {
-	out, err := s.quietly("sessions", "list", "--json")
-	if err != nil {
-		return nil, err
-	}
-	var list struct {
-		Sessions []session `json:"sessions"`
-	}
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		return nil, fmt.Errorf("demo: sallyport sessions list --json: %w", err)
-	}
-	return list.Sessions, nil
+func (s *show) sessions() (list []session, err error) {
+	return list, s.ask(&list, "sessions", "list")
 }
 
 func (s *show) showSuites() error {
@@ -288,10 +277,27 @@ func (s *show) comeBack() error {
 	if err != nil {
 		return err
 	}
-	for line := range strings.Lines(reason) {
+	s.quote(reason)
+	if err := s.mustNotReach(inside4); err != nil {
+		return err
+	}
+	status, err := s.admin("status")
+	if err != nil {
+		return err
+	}
+	_, refusals, _ := strings.Cut(status, "Last refusals:\n")
+	if !strings.Contains(refusals, "revoked") {
+		return fmt.Errorf("demo: the gateway does not say why it refused the laptop:\n%s", status)
+	}
+	s.quote(refusals)
+	return nil
+}
+
+// quote shows what a program said.
+func (s *show) quote(text string) {
+	for line := range strings.Lines(text) {
 		s.note("  %s", strings.TrimRight(line, "\n"))
 	}
-	return s.mustNotReach(inside4)
 }
 
 // admin runs a command on the gateway and shows it.
@@ -302,4 +308,19 @@ func (s *show) admin(args ...string) (string, error) {
 
 func (s *show) quietly(args ...string) (string, error) {
 	return s.gateway.Run(s.ctx, s.Program, append(args, "--config", configFile)...)
+}
+
+// ask runs a command with --json and reads its report.
+func (s *show) ask(into any, args ...string) error {
+	var out bytes.Buffer // stdout alone: warnings go to stderr
+	args = append(args, "--json", "--config", configFile)
+	if _, err := s.gateway.RunCommand(s.ctx, lab.Command{Program: s.Program, Args: args, Stdout: &out}); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(out.Bytes(), &struct {
+		Data any `json:"data"`
+	}{into}); err != nil {
+		return fmt.Errorf("demo: sallyport %s: %w", strings.Join(args, " "), err)
+	}
+	return nil
 }

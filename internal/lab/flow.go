@@ -77,18 +77,22 @@ func (h *Host) StartFlow(ctx context.Context, to *Host, dst netip.Addr, perSecon
 	return f, nil
 }
 
+// send keeps the rate over time: after a pause of the machine it sends what is
+// overdue.
 func (f *Flow) send(every time.Duration, size int) {
 	datagram := make([]byte, size)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
+	for started := time.Now(); ; {
 		select {
 		case <-f.stop:
 			return
 		case <-tick.C:
 		}
-		binary.BigEndian.PutUint64(datagram, f.sent.Add(1))
-		f.out.Write(datagram) // a refusal or an unreachable host shows as loss
+		for due := uint64(time.Since(started) / every); f.sent.Load() < due; {
+			binary.BigEndian.PutUint64(datagram, f.sent.Add(1))
+			f.out.Write(datagram) // a refusal or an unreachable host shows as loss
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type Command struct {
 	Env     []string  // added to this process's environment
 	Stdin   io.Reader // nil: empty
 	Output  io.Writer // stdout and stderr also go here; nil: nowhere else
+	Stdout  io.Writer // stdout alone also goes here; nil: nowhere else
 }
 
 // Process is a running program. Its output is kept (the last outputKept
@@ -49,11 +50,14 @@ func (h *Host) Start(c Command) (*Process, error) {
 	p.cmd = exec.Command(path, c.Args...)
 	p.cmd.Env = append(os.Environ(), c.Env...)
 	p.cmd.Stdin = c.Stdin
-	p.cmd.Stdout = io.Writer(&p.output)
+	p.cmd.Stderr = io.Writer(&p.output)
 	if c.Output != nil {
-		p.cmd.Stdout = io.MultiWriter(&p.output, c.Output)
+		p.cmd.Stderr = io.MultiWriter(&p.output, c.Output)
 	}
-	p.cmd.Stderr = p.cmd.Stdout
+	p.cmd.Stdout = p.cmd.Stderr
+	if c.Stdout != nil {
+		p.cmd.Stdout = io.MultiWriter(p.cmd.Stderr, c.Stdout)
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	p.cmd.WaitDelay = stopGrace
 

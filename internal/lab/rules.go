@@ -62,10 +62,14 @@ func (h *Host) Heal(ctx context.Context) error {
 	return h.nft(ctx, "flush ruleset\n")
 }
 
-// Uncut, KeepFragments and Deliver end Cut, DropFragments and Lose.
-func (h *Host) Uncut(ctx context.Context) error         { return h.dropTable(ctx, "cut") }
-func (h *Host) KeepFragments(ctx context.Context) error { return h.dropTable(ctx, "fragments") } // KeepFragments ends DropFragments.
-func (h *Host) Deliver(ctx context.Context) error       { return h.dropTable(ctx, "loss") }      // Deliver ends Lose.
+// Uncut ends Cut.
+func (h *Host) Uncut(ctx context.Context) error { return h.dropTable(ctx, "cut") }
+
+// KeepFragments ends DropFragments.
+func (h *Host) KeepFragments(ctx context.Context) error { return h.dropTable(ctx, "fragments") }
+
+// Deliver ends Lose.
+func (h *Host) Deliver(ctx context.Context) error { return h.dropTable(ctx, "loss") }
 
 func (h *Host) table(ctx context.Context, name, chains string) error {
 	return h.nft(ctx, fmt.Sprintf("add table inet %[1]s\ndelete table inet %[1]s\ntable inet %[1]s {\n%[2]s\n}\n", name, chains))

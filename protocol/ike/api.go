@@ -233,7 +233,7 @@ type Policy struct {
 	NoFragmentation bool
 	NoReturnCheck   bool // skip the COOKIE2 check before ESP moves (RFC 4555, Section 3.7)
 	AllowSHA1       bool // method 1 with SHA-1: Windows and Apple with RSA (named policy)
-	CookieThreshold int  // Front: cost of half-open exchanges before cookies; 100
+	CookieThreshold int  // Front: cost of half-open exchanges before cookies; 1000, an ECP-256 costs 10
 }
 
 // Retransmit plans the copies of a request: First, then doubling to Max.

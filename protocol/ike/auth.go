@@ -256,7 +256,6 @@ func (s *Session) answerAuth(now time.Time, in *inbound, a authMessage, ps []ike
 	s.respond(now, s.sa, in, ps, out)
 	if no != nil {
 		out.Events = append(out.Events, Refused{no.record})
-		s.childless = now
 		return
 	}
 	s.install(now, c, s.sa, nil, nonceI, nonceR, false, nil, out)
@@ -398,7 +397,7 @@ func (ex *authExchange) answered(s *Session, now time.Time, _ *ikeSA, in *inboun
 func (s *Session) rejectResponder(now time.Time, err error, out *Out) {
 	r := asRefusal(err)
 	s.refused(now, s.record(StageAuth, r.Notify, r.Reason, r.Hint), out)
-	s.phase, s.limit = phaseClosing, now.Add(closingKept)
+	s.phase, s.limit = phaseClosing, time.Time{}
 	s.closing, s.closeNotify = ClosedRefused, ikemsg.NotifyAuthenticationFailed
 }
 

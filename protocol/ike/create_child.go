@@ -28,6 +28,7 @@ type child struct {
 	state     childState
 	want      want
 	installed bool        // the data plane has it
+	pfsKnown  bool        // suite.KE tells what both sides want at rekey; not so for the one of IKE_AUTH
 	outbound  bool        // traffic may go out on it
 	heir      uint32      // inbound SPI of the Child SA that replaced it
 	byPeer    *rivalChild // the peer's rekey of it while ours is out
@@ -230,7 +231,6 @@ func (s *Session) install(now time.Time, c *chosenChild, sa *ikeSA, shared secre
 		up.Replaces = replaces.spiIn
 	}
 	s.children = append(s.children, n)
-	s.childless = time.Time{}
 	out.Events = append(out.Events, ChildUp{up})
 	return n
 }
@@ -265,9 +265,6 @@ func (s *Session) childGone(now time.Time, c *child, why string, out *Out) {
 		c.state, c.want, c.dropAt = childLingering, wantNothing, now.Add(lingerOld)
 	} else {
 		s.forgetChild(c, why, out)
-	}
-	if s.phase == phaseUp && !slices.ContainsFunc(s.children, func(c *child) bool { return c.state == childLive }) {
-		s.childless = now
 	}
 }
 
@@ -393,7 +390,7 @@ func (s *Session) answerChild(now time.Time, in *inbound, c *chosenChild, old *c
 		return
 	}
 	// Until the peer has our answer it would say CHILD_SA_NOT_FOUND.
-	made.unproven = now.Add(staleAfter)
+	made.unproven, made.pfsKnown = now.Add(staleAfter), true
 	s.respond(now, s.sa, in, append(ps, c.payloads(false)...), out)
 	if old != nil {
 		s.replacedByPeer(now, old, made, nonces{slices.Clone(nonce.Data), nonceR})
@@ -421,7 +418,7 @@ func (s *Session) startChild(now time.Time, p *ChildPolicy, old *child, out *Out
 	proposals := p.ESP
 	ex.local, ex.remote = s.allowed(p)
 	if old != nil {
-		proposals = rekeyProposals(p.ESP, old.suite)
+		proposals = rekeyProposals(p.ESP, old.suite, old.pfsKnown)
 		ex.local, ex.remote = old.tsLocal, old.tsRemote
 	}
 	ex.offer = offer(proposals, ikemsg.ProtoESP, spiOctets(ex.spiIn), false)
@@ -430,9 +427,10 @@ func (s *Session) startChild(now time.Time, p *ChildPolicy, old *child, out *Out
 }
 
 // rekeyProposals keeps the algorithms in force (Section 2.8: they SHOULD NOT
-// change) and, once PFS was used, its group: Windows copes with nothing else.
-// Before the first rekey the groups are those of the policy.
-func rekeyProposals(policy []suite.Proposal, now suite.ESP) []suite.Proposal {
+// change) and, once a rekey has shown it, the group or its absence: Windows
+// copes with nothing else. Before the first rekey the groups are those of the
+// policy.
+func rekeyProposals(policy []suite.Proposal, now suite.ESP, pfsKnown bool) []suite.Proposal {
 	esn := suite.Transform{Type: suite.ESN}
 	if now.ESN {
 		esn.ID = 1
@@ -445,7 +443,7 @@ func rekeyProposals(policy []suite.Proposal, now suite.ESP) []suite.Proposal {
 		q := suite.Proposal{Protocol: p.Protocol}
 		for _, t := range p.Transforms {
 			switch {
-			case t.Type == suite.KE && (now.KE == suite.Transform{} || now.KE == t), t == now.Encr, t == now.Integ:
+			case t.Type == suite.KE && (!pfsKnown || now.KE == t), t == now.Encr, t == now.Integ:
 				q.Transforms = append(q.Transforms, t)
 			}
 		}
@@ -555,7 +553,9 @@ func (ex *childExchange) done(s *Session, now time.Time, sa *ikeSA, c *chosenChi
 		return
 	}
 	if ex.old == nil {
-		s.install(now, c, sa, shared, both.i, both.r, true, nil, out)
+		if made := s.install(now, c, sa, shared, both.i, both.r, true, nil, out); made != nil {
+			made.pfsKnown = true
+		}
 		return
 	}
 	ex.rekeyed(s, now, sa, c, shared, both, out)

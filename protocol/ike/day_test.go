@@ -3,6 +3,7 @@ package ike
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -11,8 +12,9 @@ import (
 
 // A day on a bad link: 30 % of the datagrams are lost, some come twice, late
 // and out of order; both ends rekey Child SA and IKE SA, by their lifetimes
-// and on command, often at the same moment. At its end the link gets well, and
-// both ends must have the same one IKE SA and one Child SA, and nothing else.
+// and on command, often at the same moment. On every third day the client moves
+// about with MOBIKE, on every third it sits behind a NAT that reboots. At its
+// end the link gets well, and both ends must have the same one IKE SA and one Child SA, and nothing else.
 func TestDayOfLossAndRekeys(t *testing.T) {
 	seeds := 1000
 	if testing.Short() {
@@ -35,6 +37,7 @@ func TestDayOfLossAndRekeys(t *testing.T) {
 type dayStats struct {
 	sent, childRekeys, ikeRekeys   int
 	childCollisions, ikeCollisions int
+	moves                          int
 }
 
 func (a *dayStats) add(b dayStats) {
@@ -43,6 +46,7 @@ func (a *dayStats) add(b dayStats) {
 	a.ikeRekeys += b.ikeRekeys
 	a.childCollisions += b.childCollisions
 	a.ikeCollisions += b.ikeCollisions
+	a.moves += b.moves
 }
 
 func simulateDay(t *testing.T, seed uint64) dayStats {
@@ -59,6 +63,12 @@ func simulateDay(t *testing.T, seed uint64) dayStats {
 			p.child.ESP = espProposals("aes256gcm16")
 		}
 		p.policy.IKE = ikeProposals("aes256gcm16-prfsha256-x25519")
+	}
+	var nat *simnet.NAT
+	if seed%3 == 2 {
+		w.i.policy.NoMOBIKE = true
+		nat = w.net.NAT(netip.MustParseAddr("203.0.113.77"))
+		w.i.move("192.168.1.2:500", nat)
 	}
 	w.up()
 	w.log = nil
@@ -85,6 +95,17 @@ func simulateDay(t *testing.T, seed uint64) dayStats {
 			}
 			w.run(time.Duration(rng.IntN(300)) * time.Millisecond)
 		}
+		switch {
+		case rng.IntN(2) == 0:
+		case seed%3 == 1:
+			w.i.move(fmt.Sprintf("203.0.113.%d:4500", 1+rng.IntN(250)), nil)
+			w.i.do(LocalAddressChanged{Local: w.i.addr})
+			st.moves++
+		case seed%3 == 2:
+			nat.Rebind(netip.Addr{}, 0)
+			w.i.traffic(20) // shows the new port
+			st.moves++
+		}
 	}
 	w.net.Link = well
 	w.run(10 * time.Minute)
@@ -92,6 +113,9 @@ func simulateDay(t *testing.T, seed uint64) dayStats {
 		w.run(10 * time.Second) // a lifetime may have ended at this very moment
 	}
 	w.settled(1)
+	if _, remote := w.r.session.Path(); nat == nil && remote.Addr() != w.i.addr.Addr() {
+		t.Errorf("seed %d: the responder's path ends at %v, the client is at %v", seed, remote, w.i.addr)
+	}
 	for _, p := range []*peer{w.i, w.r} {
 		st.sent += p.sent
 		st.ikeCollisions += p.threeSPIs

@@ -31,15 +31,15 @@ func (k PeerKind) String() string {
 
 // quirks are what a kind of peer needs different from the RFC's default.
 type quirks struct {
-	peerOrder      bool // the first proposal it sends is the one it means
-	groupInAll     bool // honours INVALID_KE_PAYLOAD only for a group that is in all its proposals
-	pfsOptional    bool // rekeys with and without KE
-	leadsBehindNAT bool // behind a NAT it must start child rekeys itself
-	sameSuiteOnly  bool // in our rekeys it copes only with the suite in force
+	peerOrder     bool // the first proposal it sends is the one it means
+	groupInAll    bool // honours INVALID_KE_PAYLOAD only for a group that is in all its proposals
+	pfsOptional   bool // rekeys with and without KE
+	leadsRekeys   bool // it must start child rekeys itself: the first always, and all behind a NAT
+	sameSuiteOnly bool // in our rekeys it copes only with the suite in force
 }
 
 var quirksOf = [...]quirks{
-	Windows: {leadsBehindNAT: true, sameSuiteOnly: true},
+	Windows: {leadsRekeys: true, sameSuiteOnly: true},
 	Apple:   {peerOrder: true, pfsOptional: true},
 	Android: {groupInAll: true},
 }

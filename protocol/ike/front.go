@@ -109,7 +109,7 @@ func (f *Front) admit(now time.Time, m *ikemsg.Message, d Datagram, load Load) V
 	nonce, _ := ikemsg.Find[*ikemsg.Nonce](m.Payloads)
 	group := suite.Transform{Type: suite.KE, ID: ke.Group}
 	cost := groupCost(group)
-	busy := load.Cost+cost > f.policy.cookies()
+	busy := load.Cost+cost > f.policy.cookies() || load.FromPrefix >= maxHalfOpen/2 // or spoofed ones could use up a prefix
 	if n, ok := ikemsg.FindNotify(m.Payloads, ikemsg.NotifyCookie); ok || busy || answerSize(group) > len(d.Data) {
 		f.rotate(now)
 		if !ok || !f.valid(n.Data, nonce.Data, d.Remote.Addr(), m.Header.SPIi) {

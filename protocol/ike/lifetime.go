@@ -14,7 +14,7 @@ const (
 	defaultChildless    = time.Minute
 	defaultDPD          = time.Minute
 	defaultKeepalive    = 20 * time.Second
-	defaultCookies      = 100
+	defaultCookies      = 1000 // 100 half-open exchanges in ECP-256, or two in MODP-4096
 	defaultFirst        = time.Second
 	defaultMaxWait      = 64 * time.Second
 	defaultTries        = 7
@@ -187,7 +187,8 @@ func (s *Session) Timeout(now time.Time, out *Out) {
 	case due(s.limit):
 		s.phaseOver(now, out)
 	case due(s.sa.expireAt):
-		s.end(now, ClosedExpired, errors.New("ike: the IKE SA was not rekeyed in its hard lifetime"), out)
+		s.sa.expireAt = time.Time{}
+		s.close(now, ClosedExpired, 0, errors.New("ike: the IKE SA was not rekeyed in its hard lifetime"), out)
 	}
 	if s.phase == phaseDead {
 		return
@@ -202,7 +203,6 @@ func (s *Session) Timeout(now time.Time, out *Out) {
 	}
 	s.timeoutAuth(now, due, out)
 	if !s.childless.IsZero() && due(s.childless.Add(s.cfg.Policy.childless())) {
-		s.childless = time.Time{}
 		s.close(now, ClosedChildless, 0, errors.New("ike: there was no Child SA for too long"), out)
 	}
 	s.advance(now, out)
@@ -213,8 +213,6 @@ func (s *Session) phaseOver(now time.Time, out *Out) {
 	switch s.phase {
 	case phaseRefused:
 		s.end(now, ClosedRefused, s.closeErr, out)
-	case phaseClosing:
-		s.end(now, s.closing, s.closeErr, out)
 	case phaseInit, phaseAuth:
 		if s.role == Initiator && s.hs.refusal != nil {
 			s.refused(now, *s.hs.refusal, out)
@@ -222,8 +220,8 @@ func (s *Session) phaseOver(now time.Time, out *Out) {
 			return
 		}
 		s.end(now, ClosedHalfOpen, errors.New("ike: the set-up was not finished in time"), out)
-	default:
-		s.limit = time.Time{}
+	case phaseClosing:
+		s.end(now, s.closing, s.closeErr, out)
 	}
 }
 
@@ -288,6 +286,16 @@ func (s *Session) timeoutChildren(due func(time.Time) bool, out *Out) {
 				c.want = wantRekey
 			}
 		}
+	}
+}
+
+// noteChildless keeps the time since when there is no Child SA in force.
+func (s *Session) noteChildless(now time.Time) {
+	switch live := slices.ContainsFunc(s.children, func(c *child) bool { return c.state == childLive }); {
+	case live || s.phase != phaseUp:
+		s.childless = time.Time{}
+	case s.childless.IsZero():
+		s.childless = now
 	}
 }
 

@@ -5,27 +5,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sallyport/protocol/ike/ikemsg"
 )
-
-// move is MOBIKE work that is due (RFC 4555).
-type move struct {
-	update bool // initiator: tell the new path
-	check  bool // responder: see whether the peer is where it says
-	again  bool // one of them was under way on an IKE SA that was replaced
-	seen   []byte
-}
-
-func (s *Session) moving() *move {
-	if s.move == nil {
-		s.move = &move{}
-	}
-	return s.move
-}
-
-func (m *move) due() bool { return m.update || m.check || m.again }
 
 // ---- Initiator: it decides about addresses (Section 3.1)
 
@@ -40,43 +24,42 @@ func (s *Session) addressChanged(now time.Time, c LocalAddressChanged, out *Out)
 	if c.Remote.IsValid() {
 		s.path.remote = c.Remote
 	}
-	s.moving().update = true
-	if s.sa.pending != nil {
-		s.sendPending(s.sa, out)
+	// A responder that rekeyed the IKE SA and lost our answer knows only the old
+	// one, and cannot learn of the new one at our old address.
+	for _, sa := range append(slices.Clone(s.old), s.sa) {
+		sa.wantUpdate = true
+		if sa.pending != nil {
+			s.sendPending(sa, out)
+		}
 	}
 }
 
 // addressUpdate is our UPDATE_SA_ADDRESSES.
 type addressUpdate struct{ path path }
 
-// sendMove sends the address update or the return check that is due.
-func (s *Session) sendMove(now time.Time, out *Out) {
-	if s.role == Initiator {
-		*s.move = move{seen: s.move.seen}
-		ps := []ikemsg.Payload{&ikemsg.Notify{Type: ikemsg.NotifyUpdateSAAddresses}}
-		ps = append(ps, s.natPayloads(s.sa.spiI, s.sa.spiR, s.path)...)
-		s.request(now, s.sa, ikemsg.ExchangeInformational, &addressUpdate{s.path}, ps, out)
-		return
-	}
-	s.move = nil
-	ex := &returnCheck{path: s.path, cookie: make([]byte, cookie2Size)}
-	s.cfg.random(ex.cookie)
-	s.request(now, s.sa, ikemsg.ExchangeInformational, ex, []ikemsg.Payload{&ikemsg.Notify{Type: ikemsg.NotifyCookie2, Data: ex.cookie}}, out)
+func (s *Session) sendUpdate(now time.Time, sa *ikeSA, out *Out) {
+	sa.wantUpdate = false
+	ps := []ikemsg.Payload{&ikemsg.Notify{Type: ikemsg.NotifyUpdateSAAddresses}}
+	ps = append(ps, s.natPayloads(sa.spiI, sa.spiR, s.path)...)
+	s.request(now, sa, ikemsg.ExchangeInformational, &addressUpdate{s.path}, ps, out)
 }
 
 // answered moves the Child SAs once the responder agrees.
-func (ex *addressUpdate) answered(s *Session, now time.Time, _ *ikeSA, in *inbound, out *Out) {
+func (ex *addressUpdate) answered(s *Session, now time.Time, sa *ikeSA, in *inbound, out *Out) {
+	if sa != s.sa {
+		return // the current IKE SA tells the same
+	}
 	if n := errorNotify(in.payloads); n != nil {
 		s.close(now, ClosedByPeer, 0, fmt.Errorf("ike: %v: the peer does not accept our new address: %v", s.path.remote, n.Type), out)
 		return
 	}
 	if s.path != ex.path {
-		s.moving().update = true // moved again meanwhile
+		sa.wantUpdate = true // moved again meanwhile
 		return
 	}
-	s.detectNAT(s.sa.spiI, s.sa.spiR, in.payloads, in.path)
+	s.detectNAT(sa.spiI, sa.spiR, in.payloads, in.path)
 	s.noticeMapping(in.payloads)
-	s.moving().update = false
+	sa.wantUpdate = false
 	s.armKeepalive(now)
 	s.moveChildren(s.path, out)
 }
@@ -89,11 +72,10 @@ func (s *Session) noticeMapping(ps []ikemsg.Payload) {
 	if !ok || !s.mobike || s.role != Initiator {
 		return
 	}
-	m := s.moving()
-	if m.seen != nil && !bytes.Equal(m.seen, n.Data) {
-		m.update = true
+	if s.natSeen != nil && !bytes.Equal(s.natSeen, n.Data) {
+		s.sa.wantUpdate = true
 	}
-	m.seen = bytes.Clone(n.Data)
+	s.natSeen = bytes.Clone(n.Data)
 }
 
 // ---- Responder
@@ -110,7 +92,6 @@ func (s *Session) serveAddresses(in *inbound, out *Out) []ikemsg.Payload {
 	}
 	_, update := ikemsg.FindNotify(in.payloads, ikemsg.NotifyUpdateSAAddresses)
 	if !s.mobike || s.phase != phaseUp {
-		s.follow(in.path, out)
 		return ps
 	}
 	if update && s.role == Responder {
@@ -136,7 +117,7 @@ func (s *Session) peerUpdates(in *inbound, out *Out) {
 		s.moveChildren(s.path, out)
 		return
 	}
-	s.moving().check = true
+	s.sa.wantCheck = true
 }
 
 // untranslated compares NO_NATS_ALLOWED (Section 4.2.6) with the path:
@@ -154,6 +135,13 @@ type returnCheck struct {
 	cookie []byte
 }
 
+func (s *Session) sendCheck(now time.Time, out *Out) {
+	s.sa.wantCheck = false
+	ex := &returnCheck{path: s.path, cookie: make([]byte, cookie2Size)}
+	s.cfg.random(ex.cookie)
+	s.request(now, s.sa, ikemsg.ExchangeInformational, ex, []ikemsg.Payload{&ikemsg.Notify{Type: ikemsg.NotifyCookie2, Data: ex.cookie}}, out)
+}
+
 func (ex *returnCheck) answered(s *Session, now time.Time, _ *ikeSA, in *inbound, out *Out) {
 	n, ok := ikemsg.FindNotify(in.payloads, ikemsg.NotifyCookie2)
 	switch {
@@ -161,7 +149,7 @@ func (ex *returnCheck) answered(s *Session, now time.Time, _ *ikeSA, in *inbound
 		// Section 4.2.5: then the IKE SA must be closed.
 		s.close(now, ClosedProtocol, 0, errors.New("ike: the peer did not return COOKIE2"), out)
 	case s.path != ex.path:
-		s.moving().check = true // moved again meanwhile
+		s.sa.wantCheck = true // moved again meanwhile
 	default:
 		s.moveChildren(s.path, out)
 	}

@@ -34,7 +34,7 @@ func (s *Session) record(stage Stage, t ikemsg.NotifyType, reason, fix string) R
 	case s.peerID.Kind != 0:
 		r.PeerID = s.peerID.String()
 	}
-	if s.kind == Windows || r.PeerKind == UnknownPeer && t == ikemsg.NotifyMSError {
+	if s.kind == Windows {
 		r.WindowsError = windowsErrors[t]
 	}
 	return r

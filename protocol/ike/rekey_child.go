@@ -30,9 +30,11 @@ func (s *Session) retryTime(now time.Time, failures uint8) time.Time {
 }
 
 // mayRekey tells whether we lead. A Windows client behind a NAT answers our
-// rekey with error 13863, so it has to.
+// rekey with error 13863, so it has to; and whether it wants PFS is not known
+// before its own first rekey: a wrong guess of ours ends in error 13816.
 func (s *Session) mayRekey(c *child) bool {
-	return !c.policy.LetPeerRekey && !(s.kind.quirks().leadsBehindNAT && s.natRemote && s.role == Responder)
+	peerLeads := s.kind.quirks().leadsRekeys && s.role == Responder && (s.natRemote || !c.pfsKnown)
+	return !c.policy.LetPeerRekey && !peerLeads
 }
 
 // rekeyDue starts the rekey of one Child SA.
@@ -118,6 +120,7 @@ func (ex *childExchange) rekeyed(s *Session, now time.Time, sa *ikeSA, c *chosen
 	if made == nil {
 		return
 	}
+	made.pfsKnown = true
 	if here {
 		old.state, old.want, old.heir = childReplaced, wantDelete, made.spiIn
 	}

@@ -47,13 +47,20 @@ func (s *Session) adopt(now time.Time, next *ikeSA, mine bool) {
 	next.replaced, next.dropAt = false, time.Time{}
 	old.replaced, old.rival, old.wantRekey, old.wantDelete = true, nil, false, mine
 	old.dropAt = now.Add(staleAfter)
-	if old.pending != nil {
-		switch old.pending.exchange.(type) {
-		case *addressUpdate, *returnCheck:
-			s.moving().again = true // start it over on the new SA (trap 22)
-		}
-		old.pending = nil
+	next.wantUpdate, next.wantCheck = old.wantUpdate, old.wantCheck
+	old.wantCheck = false
+	if old.pending == nil {
+		return
 	}
+	// What was under way starts over on the new SA (trap 22).
+	switch old.pending.exchange.(type) {
+	case *addressUpdate:
+		next.wantUpdate = true
+		return // and goes on here: see addressChanged
+	case *returnCheck:
+		next.wantCheck = true
+	}
+	old.pending = nil
 }
 
 // ---- Responder of the exchange

@@ -35,7 +35,7 @@ type Session struct {
 	admission *Admission
 	peerID    ikemsg.ID
 	leased    Leased
-	move      *move // MOBIKE work, nil when there is none
+	natSeen   []byte // MOBIKE initiator: how the responder sees us
 
 	// One job at a time. What arrives meanwhile is held.
 	job      uint64
@@ -71,17 +71,18 @@ const (
 
 // Limits of a session. Each keeps a peer from growing our memory.
 const (
-	maxHeld     = 40                // datagrams held during a job: one long chain in small fragments
-	maxHeldSize = ikemsg.MaxMessage // octets of them
-	maxChildren = 16                // Child SAs; a rekey collision has three for one
-	maxOld      = 4                 // IKE SAs beside the current one; a collision has two
-	maxCreates  = 8                 // CreateChild commands waiting
-	jobPatience = time.Minute       // a job that takes longer is lost: fail closed
-	refusedKept = 10 * time.Second  // how long a refusal is repeated to a peer that lost it
-	closingKept = 15 * time.Second  // how long our DELETE is repeated: four copies, and nothing depends on its answer
-	lingerOld   = 5 * time.Second   // a replaced Child SA still takes late packets
-	staleAfter  = 3 * time.Minute   // a replaced SA whose DELETE never came; over the peer's retransmissions
-	nattPort    = 4500
+	maxHeld       = 40                // datagrams held during a job: one long chain in small fragments
+	maxHeldEarly  = 24 << 10          // the same while anybody can send them: a long chain still fits
+	maxHeldSize   = ikemsg.MaxMessage // octets of them
+	maxChildren   = 16                // Child SAs; a rekey collision has three for one
+	maxOld        = 4                 // IKE SAs beside the current one; a collision has two
+	maxCreates    = 8                 // CreateChild commands waiting
+	closePatience = 10 * time.Second  // how long DELETE is tried; nobody waits for a dead peer
+	jobPatience   = time.Minute       // a job that takes longer is lost: fail closed
+	refusedKept   = 10 * time.Second  // how long a refusal is repeated to a peer that lost it
+	lingerOld     = 5 * time.Second   // a replaced Child SA still takes late packets
+	staleAfter    = 3 * time.Minute   // a replaced SA whose DELETE never came; over the peer's retransmissions
+	nattPort      = 4500
 )
 
 func newSession(cfg *Config, role Role, p path) *Session {
@@ -120,7 +121,11 @@ func (s *Session) Receive(now time.Time, d Datagram, out *Out) {
 
 // hold keeps d until the outstanding job is done.
 func (s *Session) hold(d Datagram) {
-	if len(s.held) == maxHeld || s.heldSize+len(d.Data) > maxHeldSize {
+	room := maxHeldSize
+	if s.phase == phaseInit || s.phase == phaseAuth {
+		room = maxHeldEarly
+	}
+	if len(s.held) == maxHeld || s.heldSize+len(d.Data) > room {
 		return // the peer retransmits
 	}
 	d.Data = slices.Clone(d.Data)
@@ -178,6 +183,7 @@ func (s *Session) find(h ikemsg.Header) *ikeSA {
 
 // receiveRequest dispatches an authentic request of the peer.
 func (s *Session) receiveRequest(now time.Time, sa *ikeSA, in *inbound, out *Out) {
+	s.follow(in.path, out)
 	if in.bad != nil {
 		s.refuseSyntax(now, sa, in, in.bad, out)
 		return
@@ -225,6 +231,7 @@ func (s *Session) receiveResponse(now time.Time, sa *ikeSA, in *inbound, out *Ou
 		s.end(now, ClosedProtocol, fmt.Errorf("ike: %v: %s response: %w", in.path.remote, in.header.Exchange, in.bad), out)
 		return
 	}
+	s.follow(in.path, out)
 	ex := sa.pending.exchange
 	sa.pending = nil
 	sa.nextOut++
@@ -299,19 +306,22 @@ func (s *Session) Do(now time.Time, c Command, out *Out) {
 	case LocalAddressChanged:
 		s.addressChanged(now, c, out)
 	}
-	if s.then == nil {
-		s.advance(now, out)
-	}
+	s.advance(now, out)
 }
 
 // advance starts the most urgent thing that is due in each free window.
 func (s *Session) advance(now time.Time, out *Out) {
+	s.noteChildless(now)
 	if s.then != nil || (s.phase != phaseUp && s.phase != phaseClosing) {
 		return
 	}
 	for _, sa := range slices.Clone(s.old) {
-		if sa.wantDelete && sa.pending == nil {
+		switch {
+		case sa.pending != nil:
+		case sa.wantDelete:
 			s.sendDeleteIKE(now, sa, 0, out)
+		case sa.wantUpdate:
+			s.sendUpdate(now, sa, out)
 		}
 	}
 	if s.phase == phaseDead || s.sa.pending != nil {
@@ -320,8 +330,10 @@ func (s *Session) advance(now time.Time, out *Out) {
 	switch {
 	case s.phase == phaseClosing:
 		s.sendDeleteIKE(now, s.sa, s.closeNotify, out)
-	case s.move != nil && s.move.due():
-		s.sendMove(now, out)
+	case s.sa.wantUpdate:
+		s.sendUpdate(now, s.sa, out)
+	case s.sa.wantCheck:
+		s.sendCheck(now, out)
 	case s.deleteDue(now, out):
 	case s.sa.wantRekey && !now.Before(s.sa.retryAt):
 		s.startRekeyIKE(now, out)
@@ -339,8 +351,7 @@ func (s *Session) advance(now time.Time, out *Out) {
 func (s *Session) close(now time.Time, why CloseReason, notify ikemsg.NotifyType, err error, out *Out) {
 	switch s.phase {
 	case phaseUp:
-		s.phase, s.closing, s.closeNotify, s.closeErr = phaseClosing, why, notify, err
-		s.limit = now.Add(closingKept)
+		s.phase, s.closing, s.closeNotify, s.closeErr, s.limit = phaseClosing, why, notify, err, now.Add(closePatience)
 		s.dropChildren("session closes", out)
 	case phaseClosing, phaseDead:
 	default:
@@ -355,15 +366,13 @@ func (s *Session) end(_ time.Time, why CloseReason, err error, out *Out) {
 	}
 	s.phase = phaseDead
 	s.dropChildren("session ended", out)
-	for _, sa := range append(s.old, s.sa) {
-		if sa != nil {
-			s.dropSA(sa, out)
-		}
+	for _, sa := range append(slices.Clone(s.old), s.sa) {
+		s.dropSA(sa, out)
 	}
 	if s.hs != nil {
 		s.hs.clear()
 	}
-	s.sa, s.old, s.hs, s.then, s.held, s.creates, s.move = &ikeSA{}, nil, nil, nil, nil, nil, nil
+	s.sa, s.old, s.hs, s.then, s.held, s.creates = &ikeSA{}, nil, nil, nil, nil, nil
 	out.Events = append(out.Events, Closed{Reason: why, Err: err})
 }
 

@@ -33,6 +33,8 @@ type ikeSA struct {
 	failures          uint8     // refused rekeys in a row
 	wantRekey         bool
 	wantDelete        bool
+	wantUpdate        bool // MOBIKE initiator: tell the new path
+	wantCheck         bool // MOBIKE responder: see whether the peer is where it says
 
 	replaced bool        // another IKE SA has taken its place
 	dropAt   time.Time   // replaced or redundant: gone then, DELETE or not

@@ -407,6 +407,12 @@ func (p *peer) deliver(d Datagram) {
 	if len(d.Data) == 1 {
 		return // a NAT keepalive
 	}
+	if string(d.Data) == espPacket {
+		for _, c := range p.live() {
+			p.do(PlaneEvent{Kind: PeerMoved, SPIIn: c.spiIn, Remote: d.Remote})
+		}
+		return
+	}
 	if p.session != nil && !p.session.Dead() {
 		p.session.Receive(p.w.now(), d, &p.out)
 		p.drain(p.session)
@@ -431,6 +437,19 @@ func (p *peer) deliver(d Datagram) {
 func (p *peer) do(c Command) {
 	p.session.Do(p.w.now(), c, &p.out)
 	p.drain(p.session)
+}
+
+// espPacket stands for an authentic ESP packet on the link.
+const espPacket = "ESP"
+
+// traffic sends ESP packets for a while.
+func (p *peer) traffic(n int) {
+	for i := range n {
+		p.w.net.At(p.w.now().Add(time.Duration(i)*time.Second), func() {
+			local, remote := p.session.Path()
+			p.host.Send(simnet.Datagram{Local: local, Remote: remote, Data: []byte(espPacket)})
+		})
+	}
 }
 
 // live are the Child SAs in force by state.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,9 +45,11 @@ func filled(t testing.TB, n int) string {
 	t.Helper()
 	path := newPath(t)
 	s := mustOpen(t, path, Options{})
+	var wg sync.WaitGroup // writes at once share an fsync
 	for i := range n {
-		put(t, s, fmt.Sprintf("/key/%04d", i), strings.Repeat("v", i%900))
+		wg.Go(func() { put(t, s, fmt.Sprintf("/key/%04d", i), strings.Repeat("v", i%900)) })
 	}
+	wg.Wait()
 	var used int64
 	s.db.View(func(b *bbolt.Tx) error { used = b.Size(); return nil })
 	if err := errors.Join(s.Close(), os.Truncate(path, used)); err != nil { // without room to grow

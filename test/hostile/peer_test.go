@@ -337,18 +337,24 @@ func (p *peer) request(x ikemsg.ExchangeType, ps ...ikemsg.Payload) ([]ikemsg.Pa
 // window; without one the message ID stays.
 func (p *peer) requestBody(x ikemsg.ExchangeType, first ikemsg.PayloadType, plain []byte) ([]ikemsg.Payload, error) {
 	sa := p.sa
-	data, err := p.exchange(sa.seal(sa.header(x, sa.nextOut, false), first, plain), sa.nextOut)
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w", x, err)
+	request := sa.seal(sa.header(x, sa.nextOut, false), first, plain)
+	for range 8 {
+		p.send(request)
+		for {
+			data, err := p.answerTo(sa.nextOut, 400*time.Millisecond)
+			if err != nil {
+				break
+			}
+			p.mu.Lock()
+			answer, err := sa.open(data)
+			p.mu.Unlock()
+			if err == nil { // what is not protected says nothing
+				sa.nextOut++
+				return answer, nil
+			}
+		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	answer, err := sa.open(data)
-	if err != nil {
-		return nil, fmt.Errorf("%v: answer: %w", x, err)
-	}
-	sa.nextOut++
-	return answer, nil
+	return nil, fmt.Errorf("%v: %w", x, errSilence)
 }
 
 // notified is the first error notify of an answer, 0 without one.

@@ -3,12 +3,7 @@ package matrix
 import (
 	"context"
 	"flag"
-	"fmt"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,11 +22,15 @@ var (
 )
 
 // caseTime bounds one case; the slowest waits for a dead peer to be noticed.
-const caseTime = 60 * time.Second
+const caseTime = 3 * time.Minute
 
 // TestMatrix runs the lanes side by side and the cases of a lane one after the
 // other, on one network with the same two processes.
 func TestMatrix(t *testing.T) {
+	program := ""
+	if !*control {
+		program = labtest.Sallyport(t)
+	}
 	lanes := map[string][]testCase{}
 	var order []string
 	for _, c := range mustParseCases(t) {
@@ -47,13 +46,17 @@ func TestMatrix(t *testing.T) {
 	for _, lane := range order {
 		t.Run(lane, func(t *testing.T) {
 			t.Parallel()
-			runLane(t, lanes[lane])
+			runLane(t, lanes[lane], program)
 		})
 	}
 }
 
-func runLane(t *testing.T, cases []testCase) {
-	w := newWorld(t, cases[0].client, cases[0].gateway)
+func runLane(t *testing.T, cases []testCase, program string) {
+	client, gateway := cases[0].client, cases[0].gateway
+	if *control {
+		client, gateway = swan, swan
+	}
+	w := newWorld(t, client, gateway, program)
 	for _, c := range cases {
 		t.Run(c.name(), func(t *testing.T) {
 			if c.cannot != "" {
@@ -72,64 +75,33 @@ type world struct {
 	people  *people
 }
 
-func newWorld(t *testing.T, client, gateway kind) *world {
+func newWorld(t *testing.T, client, gateway kind, program string) *world {
 	t.Helper()
 	w := &world{lab: labtest.Open(t, lab.RoadWarrior, "nft", "charon-systemd", "swanctl"), people: newPeople(t)}
 	var err error
-	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway); err != nil {
+	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway, program); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.gateway.close)
-	if w.client, err = startClient(t, w.lab.At("client"), client); err != nil {
+	if w.client, err = startClient(t, w.lab.At("client"), client, program); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.client.close)
 	return w
 }
 
-func startGateway(t *testing.T, h *lab.Host, k kind) (gatewayEnd, error) {
-	if k == ours && !*control {
-		return &ourGateway{host: h, program: program(t)}, nil
+func startGateway(t *testing.T, h *lab.Host, k kind, program string) (gatewayEnd, error) {
+	if k == ours {
+		return &ourGateway{host: h, program: program}, nil
 	}
 	return startSwan(t.Context(), h)
 }
 
-func startClient(t *testing.T, h *lab.Host, k kind) (clientEnd, error) {
-	if k == ours && !*control {
-		return &ourClient{host: h, program: program(t)}, nil
+func startClient(t *testing.T, h *lab.Host, k kind, program string) (clientEnd, error) {
+	if k == ours {
+		return &ourClient{host: h, program: program}, nil
 	}
 	return startSwan(t.Context(), h)
-}
-
-// program builds sallyport, once.
-func program(t *testing.T) string {
-	t.Helper()
-	build.once.Do(func() {
-		if build.dir, build.err = os.MkdirTemp("", "sallyport-matrix"); build.err != nil {
-			return
-		}
-		c := exec.Command("go", "build", "-trimpath", "-o", build.dir, "sallyport/cmd/sallyport")
-		c.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := c.CombinedOutput(); err != nil {
-			build.err = fmt.Errorf("%w\n%s", err, out)
-		}
-	})
-	if build.err != nil {
-		t.Fatal("build sallyport:", build.err)
-	}
-	return filepath.Join(build.dir, "sallyport")
-}
-
-var build struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	os.RemoveAll(build.dir)
-	os.Exit(code)
 }
 
 func (w *world) run(t *testing.T, c testCase) {

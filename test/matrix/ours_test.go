@@ -104,11 +104,12 @@ func (e *ourGateway) sallyport(ctx context.Context, args ...string) (string, err
 
 // ask runs a verb with --json and reads its report.
 func (e *ourGateway) ask(ctx context.Context, into any, args ...string) error {
-	out, err := e.sallyport(ctx, append(args, "--json")...)
-	if err != nil {
+	var out bytes.Buffer // stdout alone: warnings go to stderr
+	args = append(args, "--json", "--config", oursConfig)
+	if _, err := e.host.RunCommand(ctx, lab.Command{Program: e.program, Args: args, Stdout: &out}); err != nil {
 		return err
 	}
-	return json.Unmarshal([]byte(out), &struct {
+	return json.Unmarshal(out.Bytes(), &struct {
 		Data any `json:"data"`
 	}{into})
 }
@@ -251,12 +252,22 @@ ipv4: true
 ipv6: true
 mobike: true
 force_encapsulation: true
-`, s.gatewayAddr, s.client.id, s.gatewayName, oursCA, oursCert, oursKey, s.ike, s.esp)
+dpd: %s
+crl: %s
+`, s.gatewayAddr, s.client.id, s.gatewayName, oursCA, oursCert, oursKey, s.ike, s.esp, clientDPD(s.clientDPD), oursCRL)
 	return errors.Join(
 		e.host.WriteFile(oursProfile, []byte(profile), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.client.chain...), 0o644),
 		e.host.WriteFile(oursKey, labtest.KeyPEM(s.client.key), 0o600),
-		e.host.WriteFile(oursCA, labtest.CertPEM(s.clientTrusts.Cert), 0o644))
+		e.host.WriteFile(oursCA, labtest.CertPEM(s.clientTrusts.Cert), 0o644),
+		e.host.WriteFile(oursCRL, s.crl, 0o644))
+}
+
+func clientDPD(quick bool) string {
+	if quick {
+		return "2s"
+	}
+	return "10m"
 }
 
 func (e *ourClient) disconnect(context.Context) error {

@@ -48,8 +48,12 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 	gateway := leafOf(c.auth, "gateway", gatewayName)
 	clientCA, gatewayCA := p.ca, p.ca
 	switch c.scenario {
-	case "weak-ike-proposal", "weak-esp-proposal":
+	case "client-proposes-weak-ike", "client-proposes-weak-esp":
 		s.gatewayIKE, s.gatewayESP = strongIKE, strongESP
+	case "gateway-accepts-only-weak-ike":
+		s.gatewayIKE = "aes128-sha1-modp1024"
+	case "gateway-accepts-only-weak-esp":
+		s.gatewayESP = "aes128-sha1"
 	case "client-asks-for-other-name":
 		s.gatewayName = "other.example.org"
 	case "client-expired":

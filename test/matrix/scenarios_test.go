@@ -39,8 +39,10 @@ func init() { // in init, because the scenarios refer to the table through play
 		"gateway-expired":                  {play: func(p *play) { p.refusedByClient("expired|invalid") }},
 		"gateway-of-wrong-ca":              {play: func(p *play) { p.refusedByClient("no issuer|no trusted|unknown authority") }},
 		"gateway-of-wrong-name":            {play: func(p *play) { p.refusedByClient("other.example.org|AUTHENTICATION_FAILED") }},
-		"weak-ike-proposal":                {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
-		"weak-esp-proposal":                {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
+		"client-proposes-weak-ike":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
+		"client-proposes-weak-esp":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
+		"gateway-accepts-only-weak-ike":    {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
+		"gateway-accepts-only-weak-esp":    {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
 	}
 }
 
@@ -261,6 +263,10 @@ func (p *play) largeChain() {
 	p.ping()
 }
 
+// vanishTime is our own silence of 10 s before a DPD exchange, and then the
+// seven transmissions of it over 127 s.
+const vanishTime = 150 * time.Second
+
 // vanish: the road is cut, and the end that remains notices.
 func (p *play) vanish(survivor end) {
 	p.connect()
@@ -269,7 +275,7 @@ func (p *play) vanish(survivor end) {
 		p.Fatal(err)
 	}
 	cut := time.Now()
-	p.await(survivor, 45*time.Second, "the tunnel to a vanished peer ends", func(t tunnel) bool { return !t.up })
+	p.await(survivor, vanishTime, "the tunnel to a vanished peer ends", func(t tunnel) bool { return !t.up })
 	p.Logf("noticed after %v", time.Since(cut).Round(time.Second))
 }
 

@@ -1,37 +1,37 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"sallyport/internal/lab"
 )
 
-// contestant is one kind of tunnel. Its ends are processes of this program
-// ("throughput end KIND SIDE"), started inside each namespace; they print
-// "ready" once traffic to the inner address can flow. Another product joins
-// with a line here and its own command.
+// contestant is one kind of tunnel between hosts a and b. start returns once
+// traffic to the target can flow; another product joins with a line here.
 type contestant struct {
 	name   string
-	target string                         // the address of side b that iperf3 connects to
-	end    func(side, ns string) []string // arguments of the end's process, nil for none
+	target string // the address of b that iperf3 connects to
+	needs  []string
+	start  func(ctx context.Context, r *running, o options) error
 }
 
 var contestants = []contestant{
-	{"bare-veth", outerB, nil},
-	{"wireguard-go", innerB, func(side, _ string) []string { return []string{"end", "wireguard", side} }},
-	{"sallyport", innerB, func(side, _ string) []string { return []string{"end", "sallyport", side} }},
+	{"bare-veth", outerB, nil, func(context.Context, *running, options) error { return nil }},
+	{"wireguard-go", innerB, nil, func(ctx context.Context, r *running, o options) error { return r.startEnds(ctx, "wireguard", o) }},
+	{"strongswan", innerB, []string{"charon-systemd", "swanctl"}, startStrongSwan},
+	{"sallyport", innerB, nil, func(ctx context.Context, r *running, o options) error { return r.startEnds(ctx, "sallyport", o) }},
 }
 
-// Addresses of every contestant's pair of namespaces.
+// Addresses of every contestant's pair of hosts.
 const (
 	outerA = "192.0.2.1"
 	outerB = "192.0.2.2"
@@ -39,71 +39,80 @@ const (
 	innerB = "10.2.0.1"
 )
 
-// running is a contestant with its namespaces and processes.
+// startLimit bounds the set-up of one contestant, an IKE exchange included.
+const startLimit = 30 * time.Second
+
+// running is a contestant with its hosts and processes.
 type running struct {
 	contestant
-	nsA, nsB string
-	ends     []*exec.Cmd
-	server   *exec.Cmd
-	cpu0     float64
+	lab  *lab.Lab
+	a, b *lab.Host
+	ends []*lab.Process // whose CPU time is counted
+	cpu0 float64
 }
 
 func start(ctx context.Context, c contestant, o options) (*running, error) {
-	r := &running{contestant: c}
-	id := fmt.Sprintf("spb%d%s", os.Getpid(), c.name[:2])
-	r.nsA, r.nsB = id+"a", id+"b"
-	for _, line := range []string{
-		"netns add " + r.nsA, "netns add " + r.nsB,
-		"-n " + r.nsA + " link set lo up", "-n " + r.nsB + " link set lo up",
-		"-n " + r.nsA + " link add out type veth peer name out netns " + r.nsB,
-		"-n " + r.nsA + " addr add " + outerA + "/24 dev out", "-n " + r.nsB + " addr add " + outerB + "/24 dev out",
-		"-n " + r.nsA + " link set out up", "-n " + r.nsB + " link set out up",
-	} {
-		if err := ip(ctx, line); err != nil {
-			return r, err
-		}
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	l, err := lab.Open()
+	if err != nil {
+		return nil, err
 	}
-	for side, ns := range map[string]string{"a": r.nsA, "b": r.nsB} {
-		if c.end == nil {
-			continue
-		}
-		if err := r.startEnd(ctx, c.end(side, ns), side, ns, o); err != nil {
-			return r, err
-		}
-	}
-	r.server = inNamespace(ctx, r.nsB, "iperf3", "-s", "-B", c.target)
-	if err := r.server.Start(); err != nil {
+	r := &running{contestant: c, lab: l}
+	if err := l.Draw("a " + outerA + "/24 -- " + outerB + "/24 b"); err != nil {
 		return r, err
 	}
-	time.Sleep(300 * time.Millisecond) // iperf3 does not say when it listens
+	r.a, r.b = l.At("a"), l.At("b")
+	if err := c.start(ctx, r, o); err != nil {
+		return r, err
+	}
+	server, err := r.b.Start(lab.Command{Program: "iperf3", Args: []string{"--server", "--forceflush"}})
+	if err != nil {
+		return r, err
+	}
+	if err := await(ctx, server, "Server listening"); err != nil {
+		return r, err
+	}
 	r.cpu0 = r.cpuTotal()
 	return r, nil
 }
 
-func (r *running) startEnd(ctx context.Context, args []string, side, ns string, o options) error {
+// await waits until a program has written the text.
+func await(ctx context.Context, p *lab.Process, text string) error {
+	for !strings.Contains(p.Output(), text) {
+		select {
+		case <-p.Done():
+			return fmt.Errorf("%s ended: %s", p.Name, p.Output())
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not say %q: %w: %s", p.Name, text, ctx.Err(), p.Output())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// startEnds runs this program as each end of the tunnel.
+func (r *running) startEnds(ctx context.Context, kind string, o options) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	if o.Profile != "" && args[1] == "sallyport" {
-		args = append(args, "-profile", filepath.Join(o.Profile, "cpu-"+side+".pprof"))
-	}
-	if o.NoGSO && args[1] == "sallyport" {
-		args = append(args, "-no-offload")
-	}
-	cmd := inNamespace(ctx, ns, self, args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	r.ends = append(r.ends, cmd)
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if strings.TrimSpace(line) != "ready" {
-		return fmt.Errorf("end %s did not start: %q %v", side, line, err)
+	for side, host := range map[string]*lab.Host{"a": r.a, "b": r.b} {
+		args := []string{"end", kind, side}
+		if o.Profile != "" && kind == "sallyport" {
+			args = append(args, "-profile", filepath.Join(o.Profile, "cpu-"+side+".pprof"))
+		}
+		if o.NoGSO && kind == "sallyport" {
+			args = append(args, "-no-offload")
+		}
+		end, err := host.Start(lab.Command{Program: self, Args: args})
+		if err != nil {
+			return err
+		}
+		r.ends = append(r.ends, end)
+		if err := await(ctx, end, "ready"); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -116,7 +125,7 @@ func (r *running) measure(ctx context.Context, o options) (float64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.Seconds+15)*time.Second)
 	defer cancel()
-	out, err := inNamespace(ctx, r.nsA, "iperf3", args...).Output()
+	out, err := r.a.Run(ctx, "iperf3", args...)
 	var reply struct {
 		Error string
 		End   struct {
@@ -125,32 +134,19 @@ func (r *running) measure(ctx context.Context, o options) (float64, error) {
 			} `json:"sum_received"`
 		}
 	}
-	if jsonErr := json.Unmarshal(out, &reply); jsonErr != nil || reply.Error != "" || err != nil {
+	if jsonErr := json.Unmarshal([]byte(out), &reply); jsonErr != nil || reply.Error != "" || err != nil {
 		return 0, fmt.Errorf("iperf3: %w %s", errors.Join(err, jsonErr), reply.Error)
 	}
 	return reply.End.Received.BitsPerSecond / 1e9, nil
 }
 
-func (r *running) stop() {
-	for _, c := range append(r.ends, r.server) {
-		if c != nil && c.Process != nil {
-			c.Process.Signal(os.Interrupt)
-			waitOrKill(c)
+// stop ends everything; our ends say what they counted.
+func (r *running) stop(verbose bool) {
+	r.lab.Close()
+	for _, end := range r.ends {
+		if verbose {
+			fmt.Fprintf(os.Stderr, "%s: %s", r.name, end.Output())
 		}
-	}
-	for _, ns := range []string{r.nsA, r.nsB} {
-		ip(context.Background(), "netns del "+ns)
-	}
-}
-
-func waitOrKill(c *exec.Cmd) {
-	done := make(chan struct{})
-	go func() { c.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(3 * time.Second):
-		c.Process.Kill()
-		<-done
 	}
 }
 
@@ -158,8 +154,8 @@ func waitOrKill(c *exec.Cmd) {
 func (r *running) cpuSeconds() float64 { return r.cpuTotal() - r.cpu0 }
 
 func (r *running) cpuTotal() (seconds float64) {
-	for _, c := range r.ends {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid))
+	for _, end := range r.ends {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", end.PID()))
 		if err != nil {
 			continue
 		}
@@ -169,16 +165,4 @@ func (r *running) cpuTotal() (seconds float64) {
 		seconds += (user + system) / 100 // USER_HZ
 	}
 	return seconds
-}
-
-func inNamespace(ctx context.Context, ns, name string, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", ns, name}, args...)...)
-}
-
-func ip(ctx context.Context, line string) error {
-	out, err := exec.CommandContext(ctx, "ip", strings.Fields(line)...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("ip %s: %w: %s", line, err, out)
-	}
-	return nil
 }

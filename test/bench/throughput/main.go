@@ -1,10 +1,10 @@
 // Throughput compares the TCP throughput of tunnels between two network
-// namespaces on this machine: ours, wireguard-go, and the bare link.
+// namespaces on this machine: ours, wireguard-go, strongSwan's user-space ESP, and the bare link.
 //
 // Every contestant has its own pair of namespaces joined by a veth pair, and a
 // process for each end, as on two machines. The rounds alternate between the
 // contestants, so that a slow minute of the host hits all of them; medians and
-// ratios are printed. It needs root, iproute2 and iperf3.
+// ratios are printed. It needs root, iperf3 and strongSwan.
 package main
 
 import (
@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"sallyport/internal/lab"
 )
 
 // options of a run.
@@ -30,6 +32,7 @@ type options struct {
 	Profile string
 	JSON    bool
 	NoGSO   bool
+	Verbose bool
 }
 
 func main() {
@@ -46,6 +49,7 @@ func main() {
 	flag.StringVar(&o.Profile, "profile", "", "directory for CPU profiles of our ends")
 	flag.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	flag.BoolVar(&o.NoGSO, "no-offload", false, "our planes without segmentation offloads")
+	flag.BoolVar(&o.Verbose, "v", false, "print what our ends counted")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -74,11 +78,15 @@ func bench(ctx context.Context, o options) error {
 	var running []*running
 	defer func() {
 		for _, r := range running {
-			r.stop()
+			r.stop(o.Verbose)
 		}
 	}()
 	for _, c := range contestants {
 		if o.Only != "" && !slices.Contains(strings.Split(o.Only, ","), c.name) {
+			continue
+		}
+		if err := lab.Missing(c.needs...); err != nil {
+			fmt.Fprintf(os.Stderr, "%s is left out: %v\n", c.name, err)
 			continue
 		}
 		r, err := start(ctx, c, o)
@@ -88,6 +96,9 @@ func bench(ctx context.Context, o options) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
+	}
+	if len(running) == 0 {
+		return fmt.Errorf("no contestant is called %q", o.Only)
 	}
 	outcomes := make([]outcome, len(running))
 	for round := range o.Rounds {
@@ -128,16 +139,19 @@ func report(outcomes []outcome, o options) error {
 		return e.Encode(outcomes)
 	}
 	fmt.Printf("TCP throughput, %d stream(s), %d rounds of %d s, %d CPUs, medians\n", o.Streams, o.Rounds, o.Seconds, runtime.NumCPU())
-	base := 0.0
+	base := map[string]float64{}
 	for _, c := range outcomes {
-		if c.Name == "wireguard-go" {
-			base = c.Median
-		}
+		base[c.Name] = c.Median
 	}
 	for _, c := range outcomes {
-		fmt.Printf("%-14s %6.2f Gbit/s  %6.3f CPU s/Gbit", c.Name, c.Median, c.CPUPerGbit)
-		if base > 0 {
-			fmt.Printf("  %5.2f x wireguard-go", c.Median/base)
+		fmt.Printf("%-14s %6.2f Gbit/s", c.Name, c.Median)
+		if c.CPUPerGbit > 0 {
+			fmt.Printf("  %6.3f CPU s/Gbit", c.CPUPerGbit)
+		}
+		for _, other := range []string{"wireguard-go", "strongswan"} {
+			if c.Name == "sallyport" && base[other] > 0 {
+				fmt.Printf("  %5.2f x %s", c.Median/base[other], other)
+			}
 		}
 		fmt.Println()
 	}
