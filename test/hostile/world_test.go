@@ -224,9 +224,14 @@ func (w *world) enrol(user, name string) device {
 	type added struct{ Device gateway.Device }
 	a, err := ask[added](w, "device", "add", name, "--user", user, "--out", deviceDir)
 	w.must(err)
-	d := device{name: name, user: user, identity: a.Device.Identity, serial: a.Device.Serial}
-	d.chain = pemBlocks(w.read(deviceDir + "/" + name + ".crt"))
-	key, err := x509.ParsePKCS8PrivateKey(pemBlocks(w.read(deviceDir + "/" + name + ".key"))[0])
+	return w.keyOf(device{name: name, user: user, identity: a.Device.Identity, serial: a.Device.Serial})
+}
+
+// keyOf reads the files that "device add" wrote.
+func (w *world) keyOf(d device) device {
+	w.Helper()
+	d.chain = pemBlocks(w.read(deviceDir + "/" + d.name + ".crt"))
+	key, err := x509.ParsePKCS8PrivateKey(pemBlocks(w.read(deviceDir + "/" + d.name + ".key"))[0])
 	w.must(err)
 	d.key = key.(crypto.Signer)
 	return d
