@@ -70,6 +70,12 @@ type world struct {
 // newWorld starts a gateway with one zone and the options given to the file.
 func newWorld(t *testing.T, zone string) *world {
 	t.Helper()
+	return newWorldIn(t, zone, func(*world) {})
+}
+
+// newWorldIn lets prepare change the gateway's host before anything runs there.
+func newWorldIn(t *testing.T, zone string, prepare func(*world)) *world {
+	t.Helper()
 	w := &world{T: t, lab: labtest.Open(t, internet), program: program(t), talk: &lines{}, peers: new(atomic.Uint32)}
 	for n := range byte(malloryAddrs) {
 		a := malloryOthers.Addr().As4()
@@ -77,6 +83,7 @@ func newWorld(t *testing.T, zone string) *world {
 		w.must(w.lab.At("mallory").AddAddr("router", netip.PrefixFrom(netip.AddrFrom4(a), malloryOthers.Bits())))
 	}
 	w.must(w.lab.At("router").Route(spoofable, mallory4))
+	prepare(w)
 	w.writeConfig(zone)
 	w.sallyport("init")
 	w.serve()
