@@ -14,6 +14,7 @@ import (
 type scenario struct {
 	play func(*play)
 	slow bool // waits for timers, so it runs in a lane of its own
+	ours bool // a rule of ours that strongSwan does not have
 }
 
 var scenarios map[string]scenario
@@ -39,6 +40,7 @@ func init() { // in init, because the scenarios refer to the table through play
 		"gateway-expired":                  {play: func(p *play) { p.refusedByClient("expired|invalid") }},
 		"gateway-of-wrong-ca":              {play: func(p *play) { p.refusedByClient("no issuer|no trusted|unknown authority") }},
 		"gateway-of-wrong-name":            {play: func(p *play) { p.refusedByClient("other.example.org|AUTHENTICATION_FAILED") }},
+		"only-sha1-signatures":             {play: (*play).onlySHA1, ours: true},
 		"client-proposes-weak-ike":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
 		"client-proposes-weak-esp":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
 		"gateway-accepts-only-weak-ike":    {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
@@ -69,9 +71,30 @@ func (p *play) connect() {
 		if tun.ikeSuite != p.c.ike {
 			p.Errorf("the %s negotiated %s for IKE, want %s", name, tun.ikeSuite, p.c.ike)
 		}
+		p.signatures(e)
 		if cipher := withoutGroup(p.c.esp); tun.espSuite != cipher {
 			p.Errorf("the %s negotiated %s for ESP, want %s", name, tun.espSuite, cipher)
 		}
+	}
+}
+
+// signatures holds both AUTH payloads against the case, in strongSwan's words.
+func (p *play) signatures(e end) {
+	p.Helper()
+	if _, ok := e.(*swanEnd); !ok {
+		return
+	}
+	var seen int
+	for line := range strings.Lines(e.account()) {
+		if _, how, ok := strings.Cut(line, "authentication of '"); ok && strings.Contains(how, "' (myself) with ") || strings.Contains(how, "' with ") {
+			seen++
+			if want := authKinds[p.c.auth].signature; !strings.Contains(how, want) {
+				p.Errorf("an AUTH payload is not made with %s: %s", want, strings.TrimSpace(how))
+			}
+		}
+	}
+	if seen != 2 {
+		p.Errorf("strongSwan speaks of %d AUTH payloads, want 2", seen)
 	}
 }
 
@@ -287,6 +310,14 @@ func (p *play) refusedByGateway(notify, reasons string) {
 		p.Errorf("the client did not get %s: %v", notify, err)
 	}
 	p.mentions("gateway", p.gateway.account(), reasons)
+}
+
+// onlySHA1: without a waiver neither end of ours signs with SHA-1 or believes
+// such a signature, and says so.
+func (p *play) onlySHA1() {
+	err := p.client.connect(p.ctx, p.s)
+	p.noTunnel(err)
+	p.mentions("one of ours", p.client.account()+p.gateway.account(), "SHA-1")
 }
 
 // refusedByClient: the gateway is not the one the client wants.
