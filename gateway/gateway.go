@@ -165,11 +165,8 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 	if len(addrs) == 0 || g.link == nil {
 		return nil
 	}
-	upstreams, err := upstreamsOf(resolvConf, addrs)
-	if err != nil {
-		return err
-	}
-	g.dns, err = forward(addrs, upstreams, g.log)
+	var err error
+	g.dns, err = forward(addrs, resolvConf, g.log)
 	return err
 }
 
@@ -238,12 +235,14 @@ func (g *Gateway) Close(ctx context.Context) error {
 	if g.dns != nil {
 		g.dns.close()
 	}
-	if g.plane != nil {
+	if g.engine != nil {
 		ctx, cancel := context.WithTimeout(ctx, farewell)
 		defer cancel()
 		if err := g.engine.Close(ctx); err != nil {
 			g.log.Info("some peers did not answer the DELETE", "err", err)
 		}
+	}
+	if g.plane != nil {
 		errs = append(errs, g.plane.Close())
 	}
 	return errors.Join(append(errs, g.State.Close())...)
