@@ -63,9 +63,20 @@ func (s *Session) peerDeletes(now time.Time, ps []ikemsg.Payload, out *Out) []ui
 				s.switchOutbound(heir, out)
 			}
 			s.childGone(now, c, "deleted by the peer", out)
+			s.reinstate(c.spiIn)
 		}
 	}
 	return answer
+}
+
+// reinstate puts a Child SA back in force whose successor the peer deleted in
+// its place: the rekey failed on its side.
+func (s *Session) reinstate(heir uint32) {
+	for _, c := range s.children {
+		if c.heir == heir && c.state == childReplaced && c.want == wantNothing {
+			c.state, c.heir, c.dropAt = childLive, 0, time.Time{}
+		}
+	}
 }
 
 func (s *Session) deletingChild(c *child) bool {

@@ -327,3 +327,22 @@ func TestTrap08_BothDeleteTheIKESA(t *testing.T) {
 		}
 	}
 }
+
+func TestBrokenAnswerToARekeyLeavesNothingBehind(t *testing.T) {
+	w := newWorld(t, 1)
+	w.up()
+	n := 0
+	w.intercept(w.r, ikemsg.ExchangeCreateChildSA, true, func(ps []ikemsg.Payload) []ikemsg.Payload {
+		if n++; n > 1 {
+			return ps
+		}
+		return slices.DeleteFunc(ps, func(p ikemsg.Payload) bool { _, ok := p.(*ikemsg.Nonce); return ok })
+	})
+	w.i.do(RekeyChild{w.i.onlyChild()})
+	w.run(2 * time.Minute)
+	if n < 2 || len(w.i.records) != 1 {
+		t.Errorf("%d answers, records %+v", n, w.i.records)
+	}
+	w.run(5 * time.Minute)
+	w.settled(1)
+}
