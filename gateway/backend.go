@@ -34,8 +34,8 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !z.takes(authCertificate) {
-		return nil, refusal("configure the client for EAP-TLS, or add certificate to the zone's auth", "zone %q does not take certificates but inside EAP-TLS", z.config.Name)
+	if err := g.mayEnter(who, z, authCertificate); err != nil {
+		return nil, err
 	}
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, who.identity, time.Now())}
 	if signature.Hash == crypto.SHA1 && !allow.SHA1 { // the waiver that let it be verified is another zone's
@@ -47,6 +47,20 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 			"no identity of the gateway can sign in a way the client understands")
 	}
 	return z.admission(who, local), nil
+}
+
+// mayEnter tells whether a zone takes a known peer now, by the way it came.
+func (g *Gateway) mayEnter(who peer, z *zone, auth string) error {
+	switch {
+	case !z.takes(auth) && auth == authCertificate:
+		return refusal("configure the client for EAP-TLS, or add certificate to the zone's auth", "zone %q does not take certificates but inside EAP-TLS", z.config.Name)
+	case !z.takes(auth):
+		return refusal("add "+auth+" to the zone's auth, or configure the client for certificate authentication", "zone %q does not take %s", z.config.Name, auth)
+	case g.table.crowded(who.device, z.config.Sessions):
+		return refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate",
+			"device %q makes new sessions faster than its old ones end", who.device)
+	}
+	return nil
 }
 
 // admission lets a peer into its zone.

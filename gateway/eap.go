@@ -91,9 +91,8 @@ func (g *Gateway) verifyEAP(r *realm, t *ike.EAP, local *ike.Identity, chain [][
 	if err != nil {
 		return eap.Verified{}, eapRefusal(err)
 	}
-	if !z.takes(authEAPTLS) {
-		return eap.Verified{}, eapRefusal(refusal("add eap-tls to the zone's auth, or configure the client for certificate authentication",
-			"zone %q does not take EAP-TLS", z.config.Name))
+	if err := g.mayEnter(who, z, authEAPTLS); err != nil {
+		return eap.Verified{}, eapRefusal(err)
 	}
 	return eap.Verified{Identity: who.identity, Value: z.admission(who, local)}, nil
 }

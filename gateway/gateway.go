@@ -356,6 +356,7 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 	st.Sessions, _ = g.table.count()
 	stats := g.engine.Stats()
 	st.Engine = &stats
+	st.Plane = planeCounts(g.plane)
 	st.Refusals = last(g.refusals.list(), shownRefusals)
 	r := g.realm.Load()
 	for i := range st.Zones {
@@ -364,6 +365,21 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	return st, nil
+}
+
+// planeCounts are the totals of a plane that keeps them.
+func planeCounts(p dataplane.Plane) map[string]uint64 {
+	counting, ok := p.(interface{ Counters() []userspace.Counter })
+	if !ok {
+		return nil
+	}
+	counts := map[string]uint64{}
+	for _, c := range counting.Counters() {
+		if c.Value > 0 {
+			counts[c.Name] = c.Value
+		}
+	}
+	return counts
 }
 
 // shownRefusals is how many refusals a status shows: the recent trouble.

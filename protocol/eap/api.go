@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sallyport/internal/secret"
 )
@@ -211,6 +215,19 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return "eap: " + r.Text }
 
+// maxText is how much of a foreign text stands in a record, in octets.
+const maxText = 300
+
+// safe makes a text that may contain the other end's words fit for a record: it
+// is cut, and quoted if anything in it does not print.
+func safe(text string) string {
+	text = text[:min(len(text), maxText)]
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
 func (r *Refusal) failure() *Failure {
 	return &Failure{Reason: r.Reason, Text: r.Text, Hint: r.Hint}
 }
@@ -292,6 +309,17 @@ func (t *TLS) check() error {
 		return errNoVerify
 	case t.MaxVersion != 0 && t.MaxVersion < tls.VersionTLS12:
 		return fmt.Errorf("eap: TLS.MaxVersion %s is under TLS 1.2", tls.VersionName(t.MaxVersion))
+	}
+	return nil
+}
+
+// checkOnce finds a method that is offered twice: its inner methods belong into
+// one Offer.
+func checkOnce(offers []Offer) error {
+	for i, o := range offers {
+		if slices.ContainsFunc(offers[:i], func(p Offer) bool { return p.Method == o.Method }) {
+			return fmt.Errorf("eap: %s is offered twice: name all inner methods in one offer", o.Method)
+		}
 	}
 	return nil
 }

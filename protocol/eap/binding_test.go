@@ -153,3 +153,21 @@ func TestTTLSResponseToAnotherChallengeIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// The success indication of EAP-TLS over TLS 1.3 is one octet 0, and nothing
+// else (RFC 9190, Section 2.5).
+func TestOnlyTheIndicationIsTakenForSuccess(t *testing.T) {
+	_, peer := tunnels()
+	m := &tlsPeer{tlsEnd: *peer, phase: phaseTunnel}
+	for _, plain := range [][]byte{{1}, {0, 0}, []byte("success")} {
+		if st := m.indicated(plain); st.success != nil || st.failure == nil {
+			t.Errorf("% x: %+v", plain, st)
+		}
+	}
+	if st := m.indicated(nil); st.success != nil || st.failure != nil || st.send == nil {
+		t.Errorf("nothing: %+v", st)
+	}
+	if st := m.indicated([]byte{0}); st.success == nil {
+		t.Errorf("the indication: %+v", st)
+	}
+}

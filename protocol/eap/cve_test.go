@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -434,5 +435,19 @@ func TestCVE_2023_28771_PeerTextIsQuoted(t *testing.T) {
 	f, _ := outcome[Failure](l.serverEvents)
 	if strings.ContainsAny(f.Text, "\n\x1b") || !strings.Contains(f.Text, fmt.Sprintf("%q", evil)) {
 		t.Errorf("the record says %q", f.Text)
+	}
+}
+
+func TestCVE_2023_28771_ErrorsOfCertificatesAreQuoted(t *testing.T) {
+	evil := "name\n$(reboot)\x1b[2J" + strings.Repeat("x", 10_000)
+	sc, pc := combination{method: TypeTLS}.configs()
+	own := *sc.TLS
+	own.Verify = func([][]byte) (Verified, error) { return Verified{}, errors.New(evil) }
+	sc.TLS = &own
+	l := newLink(t, sc, pc)
+	l.run()
+	l.wantFailure(ReasonCertificate, ReasonTLSAlert)
+	if f, _ := outcome[Failure](l.serverEvents); strings.ContainsAny(f.Text, "\n\x1b") || len(f.Text) > 2*maxText {
+		t.Errorf("the record says %.400q", f.Text)
 	}
 }

@@ -15,6 +15,12 @@
 // signature and the judgement of certificates in it), and questions about
 // passwords. One job is outstanding at most.
 //
+// A carrier makes a machine, calls Start, hands each EAP packet to Receive and
+// each finished job to Done, and after every call sends, runs and reads what
+// the Out holds. Success carries the keys. Failure comes as soon as the reason
+// is known; whoever wants the other end to learn of it goes on until Over.
+// Timeout is due at Deadline, and Close releases a conversation at any time.
+//
 // What is claimed and what is proven stay apart: the EAP-Identity is a claim
 // that may route a request, and Success.Identity comes from the certificate or
 // from the account whose password was proven. A Peer proves a password only

@@ -125,7 +125,7 @@ func failureText(text []byte) (Reason, string) {
 	case known:
 		return ReasonAccountDisabled, "the server says that " + meaning
 	}
-	return ReasonRefused, fmt.Sprintf("the server refused the password with %q", text)
+	return ReasonRefused, fmt.Sprintf("the server refused the password with %q", text[:min(len(text), maxText)])
 }
 
 // judgeAccount turns the answer to LookupPassword into an account and whether

@@ -278,6 +278,7 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 		"PEAP with nothing":       {Offers: []Offer{{Method: TypePEAP}}, TLS: p.serverTLS(0)},
 		"PEAP with PAP":           {Offers: []Offer{{TypePEAP, []Inner{InnerPAP}}}, TLS: p.serverTLS(0)},
 		"TLS with something":      {Offers: []Offer{{TypeTLS, []Inner{InnerPAP}}}, TLS: p.serverTLS(0)},
+		"PEAP twice":              {Offers: []Offer{{TypePEAP, []Inner{InnerEAPTLS}}, {TypePEAP, []Inner{InnerEAPMSCHAPv2}}}, TLS: p.serverTLS(0)},
 		"EAP-MD5":                 {Offers: []Offer{{Method: TypeMD5}}, TLS: p.serverTLS(0)},
 		"TLS 1.1":                 {Offers: everything(TypeTLS), TLS: &TLS{Certificates: noVerify.Certificates, Verify: p.verifyClient(), MaxVersion: tls.VersionTLS11}},
 		"MTU too small":           {Offers: everything(TypeTLS), TLS: p.serverTLS(0), MTU: MinMTU - 1},

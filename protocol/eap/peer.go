@@ -44,6 +44,9 @@ func (c *PeerConfig) check() (mtu int, err error) {
 	case len(c.Identity) > MaxIdentity || len(c.User) > MaxIdentity:
 		return 0, fmt.Errorf("eap: an identity is over %d octets", MaxIdentity)
 	}
+	if err := checkOnce(c.Offers); err != nil {
+		return 0, err
+	}
 	for _, o := range c.Offers {
 		if err := c.checkOffer(o); err != nil {
 			return 0, err

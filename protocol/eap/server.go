@@ -45,6 +45,9 @@ func (c *ServerConfig) check() (mtu int, err error) {
 	if len(c.Offers) == 0 {
 		return 0, errors.New("eap: a server needs at least one method to offer")
 	}
+	if err := checkOnce(c.Offers); err != nil {
+		return 0, err
+	}
 	for _, o := range c.Offers {
 		if err := checkOffer(o, c.BareMSCHAPv2); err != nil {
 			return 0, err
@@ -123,6 +126,9 @@ const (
 // maxResends is the number of retransmissions of a request (RFC 3748, Section
 // 4.3 suggests 3 to 5).
 const maxResends = 4
+
+// maxNamed is how many of the types in a Nak a record names.
+const maxNamed = 8
 
 // NewServer prepares a conversation; the error is a fault of the configuration.
 func NewServer(cfg *ServerConfig) (*Server, error) {
@@ -276,7 +282,7 @@ func (s *Server) nak(now time.Time, p Packet, out *Out) {
 			return
 		}
 	}
-	f := fail(ReasonNoCommonMethod, "the peer refused %v and wants %v", s.refused, wanted)
+	f := fail(ReasonNoCommonMethod, "the peer refused %v and wants %v", s.refused, wanted[:min(len(wanted), maxNamed)])
 	f.failure.Hint = "allow one of the peer's methods, or set the peer to one of ours"
 	s.end(f, out)
 }

@@ -82,7 +82,7 @@ func asRefusal(err error, reason Reason) *Refusal {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r
 	}
-	return &Refusal{Reason: reason, Text: err.Error()}
+	return &Refusal{Reason: reason, Text: safe(err.Error())}
 }
 
 // config is common to all our handshakes. Tickets are off: resumption would
@@ -207,7 +207,7 @@ func tlsFailure(err error) *Failure {
 	if alert, ok := tlspump.RemoteAlert(err); ok {
 		return alertFailure(alert)
 	}
-	return &Failure{Reason: ReasonTLS, Text: "TLS: " + err.Error()}
+	return &Failure{Reason: ReasonTLS, Text: "TLS: " + safe(err.Error())}
 }
 
 func alertFailure(alert string) *Failure {
