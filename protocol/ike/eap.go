@@ -223,6 +223,7 @@ func (s *Session) refuseEAP(now time.Time, in *inbound, step EAPStep, out *Out) 
 func (s *Session) lastWords(now time.Time, in *inbound, out *Out) {
 	p, ok := ikemsg.Find[*ikemsg.EAP](in.payloads)
 	if !ok || in.header.Exchange != ikemsg.ExchangeIKEAuth {
+		s.respond(now, s.sa, in, nil, out) // strongSwan ends with an INFORMATIONAL
 		return
 	}
 	s.await(now, s.eapTask(p.Packet), out, func(now time.Time, r Result, out *Out) {
