@@ -72,7 +72,7 @@ func narrowed(p suite.Proposal, can words, group suite.Transform) ([]suite.Trans
 	var ts []suite.Transform
 	for _, typ := range []suite.TransformType{suite.Encr, suite.Integ, suite.PRF, suite.KE} {
 		mine := p.Of(typ)
-		if typ == suite.KE && slices.Contains(mine, group) {
+		if typ == suite.KE && slices.Contains(mine, group) && can[group.String()] != "" {
 			mine = []suite.Transform{group}
 		}
 		if typ == suite.PRF && of(ts, suite.Integ).ID != 0 {

@@ -43,7 +43,6 @@ func windowsProfile(in *Input) (Profile, error) {
 		{"Suites", "@(\n" + strings.Join(suites, ",\n") + "\n)"},
 		{"SplitTunneling", powerShellBool(!in.full(ipv4))},
 		{"Routes", powerShellList(in.windowsRoutes())},
-		{"FullIPv6", powerShellBool(in.full(ipv6) && in.Zone.Pool.IPv6.IsValid())},
 		{"DnsServers", powerShellList(in.resolvers())},
 		{"DnsDomains", powerShellList(in.Zone.DNS.Split)},
 		{"DnsSuffix", powerShell(first(in.Zone.DNS.Search))},
@@ -72,7 +71,9 @@ func windowsSuites(in *Input) ([]string, error) {
 	}{{windows11, windows11Build}, {windows10, 0}} {
 		c, err := w.say.choose(in.Zone.Policy)
 		if err != nil {
-			refusal = err
+			if refusal == nil {
+				refusal = err // that of the newest Windows, which can most
+			}
 			continue
 		}
 		out = append(out, fmt.Sprintf(

@@ -84,6 +84,9 @@ func windowsXMLProfile(in *Input) (Profile, error) {
 		"a change is a removal and a new profile: Windows updates none in place",
 	}
 	p.Notes = append(in.windowsNotes(), "a device tunnel needs Windows Enterprise or Education, joined to a domain; others take --for windows")
+	if c.ikeWord(suite.Integ) == "" {
+		p.Notes = append(p.Notes, "AES-GCM for IKE needs Windows 11")
+	}
 	if in.full(ipv4) {
 		p.Notes = append(p.Notes, "a device tunnel is no kill switch: while it is down, traffic goes past it")
 	}
