@@ -80,7 +80,7 @@ func routerOSID(id string) string {
 	case strings.Contains(id, "@"):
 		return "user-fqdn:" + id
 	case isAddress(id):
-		return "address:" + id
+		return "auto" // the peer's address; remote-id knows no other
 	}
 	return "fqdn:" + id
 }

@@ -33,6 +33,6 @@
   /ip ipsec policy group add name=$spName
   /ip ipsec policy add template=yes group=$spName proposal=$spName src-address=0.0.0.0/0 dst-address=0.0.0.0/0 comment=$spComment
   /ip ipsec peer add name=$spName address=$spGateway exchange-mode=ike2 profile=$spName comment=$spComment
-  /ip ipsec identity add peer=$spName auth-method=digital-signature certificate=$spName my-id=$spLocalID remote-id=$spRemoteID generate-policy=port-strict mode-config=$spName policy-template-group=$spName match-by=remote-id comment=$spComment
+  /ip ipsec identity add peer=$spName auth-method=digital-signature certificate=$spName my-id=$spLocalID remote-id=$spRemoteID generate-policy=port-strict mode-config=$spName policy-template-group=$spName comment=$spComment
   :put ($spName . ": set up; see /ip ipsec active-peers print")
 }
