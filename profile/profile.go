@@ -216,12 +216,16 @@ func parseLeaf(text string) (*x509.Certificate, error) {
 // fileBase names the files of a device: letters that no file system and no
 // shell minds.
 func (in *Input) fileBase() string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' {
+	base := strings.Trim(strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '-'
-	}, in.Device.Name)
+	}, in.Device.Name), "-")
+	if base == "" {
+		return "device"
+	}
+	return base
 }
 
 // keyName, certName and p12Name are the files of "device add", which lie
@@ -230,7 +234,7 @@ func (in *Input) keyName() string    { return in.fileBase() + ".key" }
 func (in *Input) certName() string   { return in.fileBase() + ".crt" }
 func (in *Input) p12Name() string    { return in.fileBase() + ".p12" }
 func (in *Input) connection() string { return "sallyport-" + in.fileBase() }
-func (in *Input) title() string      { return "Sallyport " + in.Device.Name }
+func (in *Input) title() string      { return "Sallyport " + in.fileBase() } // people type it into shells
 
 const caName = "sallyport-ca.crt"
 

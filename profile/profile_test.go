@@ -201,7 +201,7 @@ func TestFileNamesAreSafe(t *testing.T) {
 			in := testInput(t, testZone(t, "compatible", ""), keyFor(k.Name))
 			in.Device.Name = name
 			for _, f := range mustMake(t, k.Name, in).Files {
-				if strings.Trim(f.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") != "" || strings.Contains(f.Name, "..") {
+				if strings.Trim(f.Name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") != "" || strings.Contains(f.Name, "..") || f.Name[0] == '-' {
 					t.Errorf("%s: %q makes the file %q", k.Name, name, f.Name)
 				}
 			}
