@@ -6,5 +6,5 @@ import (
 	"sallyport/config"
 )
 
-// ExampleInput is testInput for the tests outside the package.
-func ExampleInput(t testing.TB, zone *config.Zone) Input { return testInput(t, zone, "ecdsa") }
+// Laptop is testInput for the tests outside the package.
+func Laptop(t testing.TB, zone *config.Zone) Input { return testInput(t, zone, "ecdsa") }

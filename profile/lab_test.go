@@ -15,9 +15,12 @@ import (
 // TestSwanctlLoadsTheProfile gives the profile of every policy to a real
 // strongSwan, and asks it back what it has understood.
 func TestSwanctlLoadsTheProfile(t *testing.T) {
-	l := labtest.Open(t, "laptop", "charon-systemd", "swanctl")
+	l := labtest.Open(t, "laptop 192.0.2.2/24 -- 192.0.2.1/24 gateway", "charon-systemd", "swanctl")
 	ctx := t.Context()
-	laptop := l.Host("laptop")
+	laptop, err := l.Host("laptop")
+	if err != nil {
+		t.Fatal(err)
+	}
 	swan, err := laptop.StartStrongSwan(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +31,7 @@ func TestSwanctlLoadsTheProfile(t *testing.T) {
 		if err := diags.Err(); err != nil {
 			t.Fatal(err)
 		}
-		in := profile.ExampleInput(t, &cfg.Zones[0])
+		in := profile.Laptop(t, &cfg.Zones[0])
 		in.Device.Identity = `lap\top" } # {@alice`
 		p, err := profile.Make("swanctl", in)
 		if err != nil {
