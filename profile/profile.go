@@ -94,22 +94,23 @@ const (
 type Kind struct {
 	Name, Title string
 	Key         KeyPlace
+	Signed      bool // uses Input.Signer
 	write       func(*Input) (Profile, error)
 	options     Options // those it can meet
 }
 
 // kinds are all clients, in the order in which help shows them.
 var kinds = []Kind{
-	{"windows", "Windows 10 and 11, built in: a PowerShell script", KeyFile, windowsProfile, Options{}},
-	{"windows-xml", "Windows 10 and 11 under management: VPNv2 ProfileXML of a device tunnel", KeyFile, windowsXMLProfile, Options{}},
-	{"macos", "macOS, built in: a configuration profile", KeyInside, macOSProfile, Options{OnDemand: true, KillSwitch: true}},
-	{"ios", "iOS and iPadOS, built in: a configuration profile", KeyInside, iOSProfile, Options{OnDemand: true, AlwaysOn: true, KillSwitch: true}},
-	{"android", "Android 11 and later, built in: a card of settings", KeyBeside, androidProfile, Options{}},
-	{"strongswan-android", "the strongSwan app on Android", KeyInside, strongSwanAppProfile, Options{}},
-	{"networkmanager", "NetworkManager with its strongSwan plugin", KeyFile, networkManagerProfile, Options{}},
-	{"swanctl", "strongSwan", KeyFile, swanctlProfile, Options{}},
-	{"mikrotik", "MikroTik RouterOS 7: a script", KeyFile, mikrotikProfile, Options{}},
-	{"sallyport", "the Linux client of this program", KeyFile, sallyportProfile, Options{}},
+	{"windows", "Windows 10 and 11, built in: a PowerShell script", KeyFile, false, windowsProfile, Options{}},
+	{"windows-xml", "Windows 10 and 11 under management: VPNv2 ProfileXML of a device tunnel", KeyFile, false, windowsXMLProfile, Options{}},
+	{"macos", "macOS, built in: a configuration profile", KeyInside, true, macOSProfile, Options{OnDemand: true, KillSwitch: true}},
+	{"ios", "iOS and iPadOS, built in: a configuration profile", KeyInside, true, iOSProfile, Options{OnDemand: true, AlwaysOn: true, KillSwitch: true}},
+	{"android", "Android 11 and later, built in: a card of settings", KeyBeside, false, androidProfile, Options{}},
+	{"strongswan-android", "the strongSwan app on Android", KeyInside, false, strongSwanAppProfile, Options{}},
+	{"networkmanager", "NetworkManager with its strongSwan plugin", KeyFile, false, networkManagerProfile, Options{}},
+	{"swanctl", "strongSwan", KeyFile, false, swanctlProfile, Options{}},
+	{"mikrotik", "MikroTik RouterOS 7: a script", KeyFile, false, mikrotikProfile, Options{}},
+	{"sallyport", "the Linux client of this program", KeyFile, false, sallyportProfile, Options{}},
 }
 
 // Kinds are the clients that profiles are written for.
