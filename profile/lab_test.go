@@ -1,6 +1,8 @@
 package profile_test
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"strings"
 	"testing"
 	"time"
@@ -8,7 +10,9 @@ import (
 	"sallyport/config"
 	"sallyport/internal/lab"
 	"sallyport/internal/lab/labtest"
+	"sallyport/pki"
 	"sallyport/profile"
+	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
 )
 
@@ -47,6 +51,27 @@ func TestSwanctlLoadsTheProfile(t *testing.T) {
 			if err != nil || !strings.Contains(out, want) {
 				t.Errorf("%s: swanctl does not show %q (%v) in\n%s", policy, want, err, out)
 			}
+		}
+	}
+}
+
+// TestTheCertificateProvesWhatEachClientSays: each platform sends the identity
+// of its profile as another type.
+func TestTheCertificateProvesWhatEachClientSays(t *testing.T) {
+	cfg, _ := config.Parse("test.yaml", []byte("gateway: {name: vpn.example.org}\n"), time.Now())
+	in := profile.Laptop(t, &cfg.Zones[0])
+	block, _ := pem.Decode([]byte(in.Certificate))
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for client, id := range map[string]ikemsg.ID{
+		"Apple, any text as ID_FQDN":     {Kind: ikemsg.IDFQDN, Data: []byte(in.Device.Identity)},
+		"strongSwan, Android, RouterOS":  {Kind: ikemsg.IDRFC822Addr, Data: []byte(in.Device.Identity)},
+		"Windows, the machine's subject": {Kind: ikemsg.IDDERASN1DN, Data: cert.RawSubject},
+	} {
+		if err := pki.MatchID(cert, &id); err != nil {
+			t.Errorf("%s: %v", client, err)
 		}
 	}
 }

@@ -40,14 +40,17 @@ $ErrorActionPreference = 'Stop'
 #:values
 
 $here = if ($PSScriptRoot) { $PSScriptRoot } else { (Get-Location).Path }
-$ca = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2(, [Convert]::FromBase64String($CaBase64))
-$device = New-Object System.Security.Cryptography.X509Certificates.X509Certificate2(, [Convert]::FromBase64String($DeviceBase64))
+$ca = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($CaBase64))
+$device = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($DeviceBase64))
 
 function Write-Done([string]$text) { Write-Host ('  ok    ' + $text) }
 function Write-Same([string]$text) { Write-Host ('  same  ' + $text) }
 function Write-Note([string]$text) { Write-Host ('  note  ' + $text) -ForegroundColor Yellow }
 
 function Get-Connection { Get-VpnConnection -Name $Name -AllUserConnection -ErrorAction SilentlyContinue }
+
+# Under strict mode a property of nothing is an error: hence the filter.
+function Get-Prefixes { @((Get-Connection).Routes | Where-Object { $_ } | ForEach-Object { $_.DestinationPrefix }) }
 
 function Get-OwnRules { @(Get-DnsClientNrptRule | Where-Object { $_.Comment -eq $Comment }) }
 
@@ -149,7 +152,7 @@ function Install-Connection($suite) {
 }
 
 function Install-Routes {
-    $have = @((Get-Connection).Routes | ForEach-Object { $_.DestinationPrefix })
+    $have = @(Get-Prefixes)
     foreach ($prefix in $have) {
         if ($Routes -notcontains $prefix) {
             Remove-VpnConnectionRoute -ConnectionName $Name -DestinationPrefix $prefix -AllUserConnection
@@ -187,8 +190,9 @@ function Assert-Result {
     if ($now.ServerAddress -ne $Server -or $now.TunnelType -ne 'Ikev2' -or $now.SplitTunneling -ne $SplitTunneling) {
         throw 'the connection is not as it was set'
     }
+    $have = @(Get-Prefixes)
     foreach ($prefix in $Routes) {
-        if (@($now.Routes | ForEach-Object { $_.DestinationPrefix }) -notcontains $prefix) { throw ('the route ' + $prefix + ' is missing') }
+        if ($have -notcontains $prefix) { throw ('the route ' + $prefix + ' is missing') }
     }
     if (-not (Test-Stored 'Root' $ca.Thumbprint) -or -not (Test-Stored 'My' $device.Thumbprint)) { throw 'a certificate is missing' }
     Write-Done ('checked; connect with  rasdial "' + $Name + '"')
@@ -216,8 +220,13 @@ function Remove-All {
     }
     Remove-Stored 'My' $device.Thumbprint -WithKey
     $others = @(Get-ChildItem -Path 'Cert:\LocalMachine\My' | Where-Object { $_.Issuer -eq $ca.Subject })
-    if ($others.Count -eq 0) { Remove-Stored 'Root' $ca.Thumbprint } else { Write-Note 'the CA stays: other certificates come from it' }
-    if ((Get-Connection) -or (Get-OwnRules).Count -gt 0) { throw 'something is left' }
+    if ($others.Count -eq 0) {
+        Remove-Stored 'Root' $ca.Thumbprint
+        Remove-Stored 'CA' $ca.Thumbprint # where the import of a PKCS#12 may put it
+    } else {
+        Write-Note 'the CA stays: other certificates come from it'
+    }
+    if ((Get-Connection) -or @(Get-OwnRules).Count -gt 0) { throw 'something is left' }
     Write-Done 'checked: nothing is left'
 }
 
