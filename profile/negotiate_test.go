@@ -297,6 +297,9 @@ func TestEveryProfileIsWhatItsZoneWants(t *testing.T) {
 				if !ok || (rekey.Of(suite.KE).ID != 0) != o.pfs || rekey.Of(suite.KE).ID != groupOf(o.esp) {
 					t.Errorf("%s: child rekey: chosen is %v, the client's PFS is %v with group %d", what, rekey.ESP(), o.pfs, groupOf(o.esp))
 				}
+				if o.pfs && rekey.Of(suite.KE) != c.Of(suite.KE) {
+					t.Errorf("%s: the child is rekeyed with %v, the IKE SA has %v", what, rekey.Of(suite.KE), c.Of(suite.KE))
+				}
 				if rekey.Of(suite.Encr) != first.Of(suite.Encr) || rekey.Of(suite.Integ) != first.Of(suite.Integ) {
 					t.Errorf("%s: the rekey makes %v of %v", what, rekey.ESP(), first.ESP())
 				}
