@@ -166,7 +166,7 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 		return nil
 	}
 	var err error
-	g.dns, err = forward(addrs, resolvConf, g.log)
+	g.dns, err = forward(addrs, g.link.name, resolvConf, g.log)
 	return err
 }
 
