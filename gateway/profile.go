@@ -130,8 +130,12 @@ connections {
 // collide (RFC 7296, Section 2.8.1), and some clients cannot follow a server.
 func clientShare(seconds float64) float64 { return seconds * 8 / 10 }
 
+// usualPorts are those that clients take by themselves. With any other, a client
+// must begin on the port of UDP encapsulation: it would look for that at 4500.
+var usualPorts = config.Ports{IKE: 500, NATT: 4500}
+
 func swanctlPort(p config.Ports) string {
-	if p.IKE == 500 {
+	if p == usualPorts {
 		return ""
 	}
 	return fmt.Sprintf("        remote_port = %d\n", p.NATT)
@@ -150,7 +154,7 @@ autoconnect=false
 [vpn]
 service-type=org.freedesktop.NetworkManager.strongswan
 address=%[3]s
-certificate=%[4]s
+%[14]scertificate=%[4]s
 method=key
 usercert=%[5]s
 userkey=%[6]s
@@ -172,7 +176,7 @@ method=auto
 %[13]s`, in.device.Name, in.zone.Name, in.gateway, at(caName), at(in.certName()), at(in.keyName()),
 		in.device.Identity, in.identity, yesNo(in.zone.Encap == "forced"),
 		strings.Join(in.zone.Policy.IKE, ";"), strings.Join(in.zone.Policy.ESP, ";"), joinPrefixes(in.zone.Routes, ";"),
-		dnsLines(in.zone))
+		dnsLines(in.zone), networkManagerPort(in.ports))
 	p := Profile{Files: append([]File{{Name: name + ".nmconnection", Content: conf, Secret: true, Where: "/etc/NetworkManager/system-connections/"}}, in.certFiles()...)}
 	p.Steps = []string{
 		fmt.Sprintf("install -m 600 %s.nmconnection /etc/NetworkManager/system-connections/", name),
@@ -181,6 +185,13 @@ method=auto
 		fmt.Sprintf("nmcli connection up %q", "Sallyport "+in.device.Name),
 	}
 	return p, nil
+}
+
+func networkManagerPort(p config.Ports) string {
+	if p == usualPorts {
+		return ""
+	}
+	return fmt.Sprintf("server-port=%d\n", p.NATT)
 }
 
 // dnsLines names the domains of a split tunnel and makes the tunnel's resolver the only one of a full tunnel: a
