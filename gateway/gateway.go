@@ -291,6 +291,7 @@ func keepRestarts(cfg, old *config.Config) *config.Config {
 	limits := cfg.Gateway.Limits
 	kept.Gateway = old.Gateway
 	kept.Gateway.Names, kept.Gateway.Limits = names, limits
+	kept.Logging.Format = old.Logging.Format
 	return &kept
 }
 
