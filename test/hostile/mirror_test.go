@@ -392,10 +392,13 @@ func malformedRequests(t *testing.T, r *rogue) {
 	}
 	c := r.meets(plan{}) // what is only odd leaves the session alone
 	r.mustConnect(c)
+	r.mu.Lock()
+	own := r.child.spiIn
+	r.mu.Unlock()
 	for _, ps := range [][]ikemsg.Payload{
 		nil,
 		{&ikemsg.Delete{Protocol: ikemsg.ProtoESP, SPIs: []uint32{1, 2, 3, 0xffffffff}}},
-		{&ikemsg.Delete{Protocol: ikemsg.ProtoAH, SPIs: []uint32{r.child.spiIn}}},
+		{&ikemsg.Delete{Protocol: ikemsg.ProtoAH, SPIs: []uint32{own}}},
 		{&ikemsg.Notify{Type: ikemsg.NotifyUpdateSAAddresses}, &ikemsg.Notify{Type: ikemsg.NotifyNATDetectionSourceIP, Data: octets(20)}},
 		{&ikemsg.Notify{Type: ikemsg.NotifyCookie2, Data: octets(2000)}},
 		{&ikemsg.Notify{Type: ikemsg.NotifyAuthLifetime, Data: octets(3)}},
