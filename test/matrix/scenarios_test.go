@@ -163,6 +163,7 @@ func (p *play) under(dst netip.Addr, event func()) lab.FlowReport {
 	if err != nil {
 		p.Fatal(err)
 	}
+	defer flow.Stop(0) // when the event ends the test
 	time.Sleep(200 * time.Millisecond)
 	event()
 	time.Sleep(time.Second)
@@ -173,31 +174,66 @@ func (p *play) under(dst netip.Addr, event func()) lab.FlowReport {
 func (p *play) rekey(what string, start func(context.Context) error) {
 	p.connect()
 	p.ping()
+	for range rekeyTries {
+		before := p.overflows()
+		report := p.rekeyOnce(what, start)
+		p.Log(report)
+		if report.Sent < minFlow {
+			p.Fatalf("too few datagrams to tell anything: %v", report)
+		}
+		if report.Lost() == 0 {
+			return
+		}
+		if dropped := p.overflows() - before; dropped < report.Lost() {
+			p.Fatalf("a rekeying must lose nothing: %v, and only %d of them overflowed a queue", report, dropped)
+		}
+		p.Log("the machine was too busy to read all datagrams in time; once more")
+	}
+	p.Fatalf("after %d tries the machine is still too busy to tell", rekeyTries)
+}
+
+const (
+	rekeyTries = 3
+	minFlow    = 100
+)
+
+// overflows counts what the kernel dropped on both ends because a program was
+// not given the processor in time.
+func (p *play) overflows() (sum uint64) {
+	p.Helper()
+	for _, name := range []string{"client", "gateway", "inside"} {
+		n, err := p.lab.At(name).Overflows()
+		if err != nil {
+			p.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
+}
+
+// rekeyOnce rekeys while datagrams flow and waits until both ends have the new
+// SA.
+func (p *play) rekeyOnce(what string, start func(context.Context) error) lab.FlowReport {
+	p.Helper()
 	name := func(t tunnel) string {
 		if what == "IKE" {
 			return t.ike
 		}
 		return t.child
 	}
+	before := map[end]string{p.client: name(p.tunnelOf(p.client)), p.gateway: name(p.tunnelOf(p.gateway))}
 	report := p.under(inside4, func() {
-		for _, e := range []end{p.client, p.gateway} {
-			defer func(before string) {
-				p.await(e, 5*time.Second, "a new "+what+" SA at both ends", func(t tunnel) bool { return t.up && name(t) != before })
-			}(name(p.tunnelOf(e)))
-		}
 		if err := start(p.ctx); err != nil {
-			p.Error("start the rekeying:", err)
+			p.Fatal("start the rekeying:", err)
+		}
+		for e, old := range before {
+			tun := p.await(e, 10*time.Second, "a new "+what+" SA at both ends", func(t tunnel) bool { return t.up && name(t) != old })
+			if what == "child" && tun.espSuite != p.c.esp {
+				p.Errorf("the new child has %s, want %s, with a key exchange of its own", tun.espSuite, p.c.esp)
+			}
 		}
 	})
-	p.Log(report)
-	if report.Lost() != 0 || report.Sent < flowRate {
-		p.Errorf("a rekeying must lose nothing: %v", report)
-	}
-	if what == "child" {
-		if tun := p.tunnelOf(p.client); tun.espSuite != p.c.esp {
-			p.Errorf("the new child has %s, want %s, with a key exchange of its own", tun.espSuite, p.c.esp)
-		}
-	}
+	return report
 }
 
 // clientMoves: the client gets another address and keeps its tunnel (RFC 4555).
