@@ -171,7 +171,7 @@ var keys = []Key{
 	{Path: "logging", Meaning: "What is logged and how."},
 	{Path: "logging.level", Default: "info", Example: "info", Values: []string{"debug", "info", "warn", "error"},
 		Meaning: "The least important level that is logged."},
-	{Path: "logging.format", Default: "text", Example: "json", Values: []string{"text", "json"},
+	{Path: "logging.format", Default: "text", Example: "json", Values: []string{"text", "json"}, Effect: Restart,
 		Meaning: "text for people, json for machines."},
 }
 

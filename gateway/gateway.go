@@ -166,7 +166,7 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 		return nil
 	}
 	var err error
-	g.dns, err = forward(addrs, resolvConf, g.log)
+	g.dns, err = forward(addrs, g.link.name, resolvConf, g.log)
 	return err
 }
 
@@ -291,6 +291,7 @@ func keepRestarts(cfg, old *config.Config) *config.Config {
 	limits := cfg.Gateway.Limits
 	kept.Gateway = old.Gateway
 	kept.Gateway.Names, kept.Gateway.Limits = names, limits
+	kept.Logging.Format = old.Logging.Format
 	return &kept
 }
 

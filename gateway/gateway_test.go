@@ -241,6 +241,21 @@ func TestZonesHaveTheirOwnPoolsAndSuites(t *testing.T) {
 	}
 }
 
+// TestWhatAllZonesShareServesEachOfThem: a peer is met before its zone is known.
+func TestWhatAllZonesShareServesEachOfThem(t *testing.T) {
+	g := newGateway(t, `zones:
+  office: {pool: {ipv4: 10.61.0.0/24}, fragment: 1400, dpd: 2m}
+  mobile: {pool: {ipv4: 10.62.0.0/24}, fragment: 576, dpd: 20s}
+`)
+	p := g.realm.Load().policy()
+	if p.FragmentSize != 576-fragmentOverhead {
+		t.Errorf("fragments of %d octets do not pass the path of the second zone", p.FragmentSize)
+	}
+	if p.DPD != 20*time.Second {
+		t.Errorf("DPD after %v, want the shortest of the zones", p.DPD)
+	}
+}
+
 // TestUnknownIDrIsRefused: trap 29.
 func TestUnknownIDrIsRefused(t *testing.T) {
 	g := newGateway(t, "")

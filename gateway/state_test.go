@@ -313,6 +313,9 @@ func TestProfilesComeFromTheZonesPolicy(t *testing.T) {
 		if len(p.Steps) == 0 {
 			t.Errorf("%s: no steps", kind)
 		}
+		if natt := fmt.Sprint(s.Config().Gateway.Ports.NATT); !strings.Contains(text, natt) {
+			t.Errorf("%s does not say that the gateway is at port %s:\n%s", kind, natt, text)
+		}
 	}
 }
 

@@ -275,13 +275,14 @@ func (r *realm) policy() *ike.Policy {
 				p.IKE = append(p.IKE, proposal)
 			}
 		}
+		p.FragmentSize = min(p.FragmentSize, max(z.config.Fragment-fragmentOverhead, 0))
 		p.DPD = min(p.DPD, z.config.DPD)
 		p.Lifetime.Soft = min(p.Lifetime.Soft, z.config.Rekey.IKE-z.config.Rekey.Margin)
 		p.Lifetime.Hard = min(p.Lifetime.Hard, z.config.Rekey.IKE)
 		p.NoMOBIKE = p.NoMOBIKE && !z.config.MOBIKE
 		p.NoFragmentation = p.NoFragmentation || z.config.Fragment == 0
 		p.ForceEncap = p.ForceEncap || z.config.Encap != "auto"
-		p.AllowSHA1 = p.AllowSHA1 || z.config.Waived(ruleSHA1, "", now)
+		p.AllowSHA1 = p.AllowSHA1 || z.config.WaivedForAnyone(ruleSHA1, now)
 	}
 	return p
 }

@@ -100,7 +100,7 @@ func strongSwanAppProfile(in *Input) (Profile, error) {
 		IKE:    first(in.Zone.Policy.IKE), ESP: first(in.Zone.Policy.ESP),
 		Split: in.sswanRoutes(),
 	}
-	if in.Ports.IKE != 500 {
+	if in.Ports != usualPorts {
 		s.Remote.Port = int(in.Ports.NATT)
 	}
 	text, err := json.MarshalIndent(s, "", "  ")

@@ -53,7 +53,7 @@ method=auto
 }
 
 func (in *Input) networkManagerPort() string {
-	if in.Ports.IKE == 500 {
+	if in.Ports == usualPorts {
 		return ""
 	}
 	return fmt.Sprintf("server-port=%d\n", in.Ports.NATT)

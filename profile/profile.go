@@ -269,9 +269,13 @@ func (in *Input) needKey(kind string, can ...string) error {
 	return refused(kind, "enrol the device anew with a key it can use: device add --key rsa-3072", "this client cannot use the device's %s key; it takes %s", in.keyKind(), or(can))
 }
 
+// usualPorts are those that clients take by themselves. With any other, a client
+// must begin on the port of UDP encapsulation: it would look for that at 4500.
+var usualPorts = config.Ports{IKE: 500, NATT: 4500}
+
 // needPorts refuses ports that a client has no setting for.
 func (in *Input) needPorts(kind string) error {
-	if in.Ports.IKE == 500 && in.Ports.NATT == 4500 {
+	if in.Ports == usualPorts {
 		return nil
 	}
 	return refused(kind, "let the gateway listen on 500 and 4500, or use strongSwan's or Sallyport's client", "this client knows only the UDP ports 500 and 4500, the gateway uses %d and %d", in.Ports.IKE, in.Ports.NATT)

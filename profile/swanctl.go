@@ -69,7 +69,7 @@ func (in *Input) vips() (vips []string) {
 }
 
 func (in *Input) swanctlPort() string {
-	if in.Ports.IKE == 500 {
+	if in.Ports == usualPorts {
 		return ""
 	}
 	return fmt.Sprintf("        remote_port = %d\n", in.Ports.NATT)
