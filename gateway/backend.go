@@ -92,8 +92,7 @@ func (g *Gateway) identify(r *realm, chain [][]byte, outsider func(*x509.Certifi
 		}
 		cert, outsideErr := z.outside.Verify(time.Now(), chain, pki.Client)
 		if outsideErr == nil {
-			serial := pki.SerialText(cert.SerialNumber)
-			return cert, peer{identity: outsider(cert), device: outsidePrefix + serial, zone: z.config.Name}, nil
+			return cert, peer{identity: outsider(cert), device: outsideDevice(cert), zone: z.config.Name}, nil
 		}
 		if e, ok := errors.AsType[*pki.Error](outsideErr); ok && e.Reason != pki.UnknownAuthority {
 			err = outsideErr // more telling than "not ours"
