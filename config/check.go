@@ -18,6 +18,7 @@ func (d *decoder) check(c *Config, now time.Time) {
 		d.checkZone(z, now)
 	}
 	d.checkOverlaps(c.Zones)
+	d.checkShared(c.Zones)
 }
 
 // errorAt reports a fault of a key's value, unless the value could not even be
@@ -140,4 +141,32 @@ func (d *decoder) checkOverlap(z, earlier *Zone, family string, a, b netip.Prefi
 		hint = fmt.Sprintf("the default serves one zone only: write pool: {%s: ...} in each", family)
 	}
 	d.errorAt(key, hint, "%s overlaps %s of zone %s", a, b, earlier.Name)
+}
+
+// checkShared warns of values that another zone overrides. A peer is met before
+// its zone is known, so these hold for the peers of all zones.
+func (d *decoder) checkShared(zones Zones) {
+	if len(zones) < 2 {
+		return
+	}
+	shared := zones[0]
+	for _, z := range zones[1:] {
+		shared.MOBIKE = shared.MOBIKE || z.MOBIKE
+		shared.Fragment, shared.DPD, shared.Rekey.IKE = min(shared.Fragment, z.Fragment), min(shared.DPD, z.DPD), min(shared.Rekey.IKE, z.Rekey.IKE)
+		if z.Encap == "forced" {
+			shared.Encap = z.Encap
+		}
+	}
+	for _, z := range zones {
+		differs := func(key string, own, all any) {
+			if own != all {
+				d.warnAt("zones."+z.Name+"."+key, "write the same in every zone", "%v is not what counts: a client is met before its zone is known, and another zone has %v", own, all)
+			}
+		}
+		differs("mobike", z.MOBIKE, shared.MOBIKE)
+		differs("encapsulation", z.Encap, shared.Encap)
+		differs("fragment", z.Fragment, shared.Fragment)
+		differs("dpd", formatDuration(z.DPD), formatDuration(shared.DPD))
+		differs("rekey.ike", formatDuration(z.Rekey.IKE), formatDuration(shared.Rekey.IKE))
+	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestEveryCheckBites has one fault for each check of sense. The text is what
@@ -90,5 +91,27 @@ func TestFaultsStandWhereTheyAre(t *testing.T) {
 	_, found := Parse("f", []byte(smallest+"zones:\n  a:\n    rekey:\n      child: 6m\n"), today)
 	if len(found) != 1 || found[0].Line != 5 || found[0].Key != "zones.a.rekey.margin" {
 		t.Errorf("found %v, want one fault of the margin at line 5", found)
+	}
+}
+
+// TestAValueThatAnotherZoneOverridesIsAWarning: the file can be used, but does
+// not do what stands there.
+func TestAValueThatAnotherZoneOverridesIsAWarning(t *testing.T) {
+	for value, want := range map[string]string{
+		"mobike: false":       "false is not what counts",
+		"encapsulation: auto": "another zone has forced",
+		"fragment: 1400":      "another zone has 1280",
+		"dpd: 5m":             "another zone has 1m",
+		"rekey: {ike: 8h}":    "another zone has 4h",
+	} {
+		zones := "zones: {a: {pool: {ipv4: 10.1.0.0/16}, " + value + "}, b: {pool: {ipv4: 10.2.0.0/16}}}\n"
+		_, diags := Parse("test", []byte(smallest+zones), time.Now())
+		if len(diags) != 1 || diags[0].Severity != Warning || !strings.Contains(diags[0].Message, want) {
+			t.Errorf("%s: %v, want one warning with %q", value, diags, want)
+		}
+	}
+	same := "zones: {a: {pool: {ipv4: 10.1.0.0/16}, mobike: false}, b: {pool: {ipv4: 10.2.0.0/16}, mobike: false}}\n"
+	if _, diags := Parse("test", []byte(smallest+same), time.Now()); len(diags) != 0 {
+		t.Errorf("zones that agree: %v", diags)
 	}
 }

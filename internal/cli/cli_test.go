@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 	"testing"
@@ -31,6 +33,7 @@ func TestErrorsEndWithTheirCodeAndHint(t *testing.T) {
 		"plain":         {errors.New("disk full"), ExitError, "sallyport: error: disk full\n"},
 		"with a hint":   {failure("make room", "disk full"), ExitError, "sallyport: error: disk full\nsallyport: hint: make room\n"},
 		"with a code":   {&Error{Err: errors.New("no answer"), Code: ExitUnreadable}, ExitUnreadable, "sallyport: error: no answer\n"},
+		"not allowed":   {explained(fmt.Errorf("file: %w", fs.ErrPermission)), ExitError, "sallyport: error: file: permission denied\nsallyport: hint: run it as root: sudo sallyport ...\n"},
 		"said already":  {silent(ExitFailures), ExitFailures, ""},
 		"several":       {errors.Join(errors.New("a"), errors.New("b")), ExitError, "sallyport: error: a\nsallyport: error: b\n"},
 		"configuration": {&configError{config.Diagnostics{

@@ -94,7 +94,7 @@ func writeConfig(env *Env, path, name, state string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return failure("", "the configuration could not be written: %v", err)
 	}
-	return file.Create(path, []byte(text), file.Public)
+	return explained(file.Create(path, []byte(text), file.Public))
 }
 
 func (r initReport) write(w io.Writer) {
