@@ -183,6 +183,13 @@ func (s *StrongSwan) RekeyIKE(ctx context.Context, ike string) error {
 	return err
 }
 
+// Reauthenticate starts a new IKE SA in place of one, by its connection's name;
+// it does not wait.
+func (s *StrongSwan) Reauthenticate(ctx context.Context, ike string) error {
+	_, err := s.swanctl(ctx, "--rekey", "--ike", ike, "--reauth")
+	return err
+}
+
 // SAs lists the daemon's IKE SAs and their children.
 func (s *StrongSwan) SAs(ctx context.Context) ([]SwanSA, error) {
 	out, err := s.swanctl(ctx, "--list-sas", "--raw", "--pretty")

@@ -1,6 +1,6 @@
 // Package ike is the IKEv2 machine: both roles of RFC 7296, with RFC 7383
 // (fragmentation), RFC 4555 (MOBIKE), RFC 4478 (AUTH_LIFETIME), RFC 7427 and
-// RFC 8420 (signatures) and RFC 8598 (split DNS).
+// RFC 8420 (signatures), RFC 5998 (EAP-only) and RFC 8598 (split DNS).
 //
 // It is sans I/O: no goroutine, lock, clock, socket or logger. A [Session] is
 // one peer. The caller hands it datagrams, job results, commands and the time,
@@ -12,7 +12,7 @@
 //	s.Deadline()                     s.Dead()
 //
 // Each exchange has its file, and the top function of each lists its steps.
-// Not here: EAP and pre-shared keys (the set of proofs in auth.go has their
-// places), RFC 9370 multiple key exchanges, RFC 5685 redirect, RFC 5723
+// Of EAP it knows the packets' way and the key at the end; the methods are
+// behind [Conversation]. Not here: pre-shared keys, RFC 9370 multiple key exchanges, RFC 5685 redirect, RFC 5723
 // resumption, transport mode.
 package ike

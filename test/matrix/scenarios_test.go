@@ -42,6 +42,7 @@ func init() { // in init, because the scenarios refer to the table through play
 		"gateway-of-wrong-name":            {play: func(p *play) { p.refusedByClient("other.example.org|AUTHENTICATION_FAILED") }},
 		"eap-identity-of-somebody-else":    {play: func(p *play) { p.refusedByGateway("", "no certificate came|no trusted|bob@example.org") }},
 		"ike-identity-is-an-address":       {play: (*play).traffic},
+		"reauthentication-by-client":       {play: (*play).reauthenticate},
 		"only-sha1-signatures":             {play: (*play).onlySHA1, ours: true},
 		"client-proposes-weak-ike":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
 		"client-proposes-weak-esp":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
@@ -250,6 +251,23 @@ func (p *play) rekeyOnce(what string, start func(context.Context) error) lab.Flo
 		}
 	})
 	return report
+}
+
+// reauthenticate: the client logs in anew, and both ends have another IKE SA.
+func (p *play) reauthenticate() {
+	p.connect()
+	p.ping()
+	before := p.tunnelOf(p.gateway)
+	client, ok := p.client.(*swanEnd)
+	if !ok {
+		p.Fatal("only strongSwan can be told to")
+	}
+	if err := client.daemon.Reauthenticate(p.ctx, "tunnel"); err != nil {
+		p.Fatal(err)
+	}
+	p.await(p.gateway, 10*time.Second, "a new IKE SA at the gateway", func(t tunnel) bool { return t.up && t.ike != before.ike })
+	p.await(p.client, 10*time.Second, "a tunnel at the client", func(t tunnel) bool { return t.up })
+	p.ping()
 }
 
 // clientMoves: the client gets another address and keeps its tunnel (RFC 4555).
