@@ -165,19 +165,28 @@ type authority struct {
 	verifier       *pki.Verifier
 }
 
-var theAuthority = sync.OnceValues(newAuthority)
+var theAuthority = sync.OnceValues(func() (*authority, error) { return newAuthority(theDirectory) })
 
-func newAuthority() (*authority, error) {
+// theDirectory holds the CA while tests run.
+var theDirectory string
+
+func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "radius-test-ca-")
 	if err != nil {
-		return nil, err
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	defer os.RemoveAll(dir)
+	theDirectory = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func newAuthority(dir string) (*authority, error) {
 	state, err := bolt.Open(filepath.Join(dir, "state.db"), bolt.Options{Create: true})
 	if err != nil {
 		return nil, err
 	}
-	defer state.Close()
 	ctx, now := context.Background(), time.Now().Add(-time.Hour)
 	ca, err := pki.Create(ctx, pki.Config{Dir: filepath.Join(dir, "pki"), Name: "Test", Index: state}, now)
 	if err != nil {

@@ -79,7 +79,7 @@ func (c *Client) read(l *link, conn net.Conn, stream bool) error {
 	if n > 0 {
 		return nil
 	}
-	return fmt.Errorf("radius: the server ended the connection before it answered anything: %w", err)
+	return fmt.Errorf("radius: the server ended the connection before it answered anything: check that it trusts our certificate and lists us as a client: %w", err)
 }
 
 func dial(ctx context.Context, s Server) (net.Conn, error) {
