@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -204,4 +206,34 @@ func (c *Change) takeMatch(a Attribute) ErrorCause {
 		return CauseUnsupportedAttribute
 	}
 	return 0
+}
+
+// String names what must fit, for the log; quote it.
+func (m *Match) String() string {
+	var s []string
+	text := func(name, v string) {
+		if v != "" {
+			s = append(s, name+" "+v)
+		}
+	}
+	text("user", m.UserName)
+	text("chargeable user", string(m.CUI))
+	text("session", m.SessionID)
+	text("multi-session", m.MultiSessionID)
+	text("from", m.CallingStationID)
+	text("to", m.CalledStationID)
+	text("port", m.NASPortID)
+	if m.NASPort != nil {
+		text("port", strconv.FormatUint(uint64(*m.NASPort), 10))
+	}
+	if m.IPv4.IsValid() {
+		text("address", m.IPv4.String())
+	}
+	if m.IPv6.IsValid() {
+		text("address", m.IPv6.String())
+	}
+	if m.IPv6Prefix.IsValid() {
+		text("prefix", m.IPv6Prefix.String())
+	}
+	return strings.Join(s, ", ")
 }
