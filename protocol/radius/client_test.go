@@ -535,7 +535,7 @@ func FuzzClientReceive(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		b := newBench(t, ClientConfig{Servers: servers(1)})
 		_, x := b.send(login)
-		if len(data) > 1 {
+		if data = bytes.Clone(data); len(data) > 1 {
 			data[1] = x.Data[1]
 		}
 		b.receive(x.Path, data)
