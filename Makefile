@@ -23,7 +23,7 @@ fuzz:
 	go run ./test/run -fuzztime 60s fuzz
 
 bench: build
-	test/install-debian test
+	test/install-debian bench
 	go run ./test/bench/throughput
 	go run ./test/bench/setups
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +77,13 @@ const (
 	longestTry = time.Minute
 	farewell   = 2 * time.Second        // for the answer to our DELETE
 	settle     = 100 * time.Millisecond // a change of network comes as several events
+)
+
+// A gateway that was restarted knows our session no more and cannot say so in
+// a way that may be believed: within a minute we must find out ourselves.
+const (
+	silence = 20 * time.Second
+	tries   = 5 // 31 s from the first to the last
 )
 
 // mtu of the TUN device: with ESP, UDP and IPv6 outside it fits into 1500.
@@ -170,7 +178,8 @@ func open(o Options) (*tunnel, error) {
 		return nil, err
 	}
 	t.profile = &engine.Profile{Policy: &ike.Policy{
-		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap, DPD: o.Profile.DPD,
+		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap,
+		DPD: cmp.Or(o.Profile.DPD, silence), Retransmit: ike.Retransmit{Tries: tries},
 	}}
 	t.engine = engine.New(engine.Options{Backend: t.backend, Logger: o.Logger, Shards: 1, Workers: 1})
 	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, MTU: mtu, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {

@@ -36,7 +36,7 @@ type Profile struct {
 	IPv6        bool           `yaml:"ipv6"`
 	MOBIKE      bool           `yaml:"mobike"`
 	ForceEncap  bool           `yaml:"force_encapsulation"`
-	DPD         time.Duration  `yaml:"dpd"` // silence before the gateway is asked whether it lives; 0: one minute
+	DPD         time.Duration  `yaml:"dpd"` // silence before the gateway is asked whether it lives; 0: 20 s
 	CRL         string         `yaml:"crl"` // revoked certificates of CA; optional
 
 	identity *pki.Issued

@@ -24,6 +24,8 @@ func Load(file string, now time.Time) (*Config, Diagnostics) {
 			hint = "sallyport config example shows a file to begin with"
 		case errors.Is(err, fs.ErrPermission):
 			hint = "run this as the user that owns the file"
+		default:
+			hint = "name a file that can be read, with --config"
 		}
 		return nil, Diagnostics{{File: file, Severity: Error, Message: "cannot be read: " + reason(err), Hint: hint}}
 	}

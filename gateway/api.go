@@ -25,8 +25,11 @@ type Status struct {
 	Sessions int           `json:"sessions"`
 	Zones    []ZoneStatus  `json:"zones"`
 	Engine   *engine.Stats `json:"engine,omitempty"`
-	Refusals []Refusal     `json:"refusals,omitempty"` // the last ones, newest last
-	Warnings []string      `json:"warnings,omitempty"`
+	// Plane counts what the data plane dropped and handed up, by the names of
+	// its counters; only those that are not zero.
+	Plane    map[string]uint64 `json:"plane,omitempty"`
+	Refusals []Refusal         `json:"refusals,omitempty"` // the last ones, newest last
+	Warnings []string          `json:"warnings,omitempty"`
 }
 
 // ZoneStatus is one zone in a Status.

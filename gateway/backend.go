@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -25,14 +26,22 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	if err := pki.MatchID(cert, &t.PeerID); err != nil {
 		return nil, refusal("use the identity that is in the certificate", "%v", err)
 	}
-	if _, err := t.Verify(cert.PublicKey); err != nil {
+	signature, err := t.Verify(cert.PublicKey)
+	if err != nil {
 		return nil, refusal("the certificate and the private key on the client do not belong together, or the client signs with an algorithm that is not allowed", "%v", err)
 	}
 	z, err := r.zoneOf(who, t)
 	if err != nil {
 		return nil, err
 	}
+	if g.table.crowded(who.device, z.config.Sessions) {
+		return nil, refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate",
+			"device %q makes new sessions faster than its old ones end", who.device)
+	}
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, who.identity, time.Now())}
+	if signature.Hash == crypto.SHA1 && !allow.SHA1 { // the waiver that let it be verified is another zone's
+		return nil, refusal("let the client sign with SHA-2, or waive "+ruleSHA1+" in its zone", "the client signs with SHA-1, which zone %q does not allow", z.config.Name)
+	}
 	local := z.identityFor(t, allow)
 	if local == nil {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
@@ -113,7 +122,7 @@ func refusal(hint, format string, args ...any) *ike.Refusal {
 
 // Sign implements [engine.Backend].
 func (g *Gateway) Sign(t *ike.Sign) (ike.Signed, error) {
-	key, ok := g.realm.Load().keys[t.Identity.Key]
+	key, ok := g.realm.Load().signer(t.Identity)
 	if !ok {
 		return ike.Signed{}, fmt.Errorf("gateway: there is no key %q any more", t.Identity.Key)
 	}

@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -25,16 +25,36 @@ const (
 // it passes queries on to the host's own resolvers. It keeps no cache: those
 // behind it do.
 type forwarder struct {
-	addrs     []netip.Addr
-	upstreams []string // host:port
-	servers   []*dns.Server
-	slots     chan struct{}
-	dropped   atomic.Uint64
-	log       *slog.Logger
+	addrs   []netip.Addr
+	path    string // of the host's resolv.conf
+	servers []*dns.Server
+	slots   chan struct{}
+	log     *slog.Logger
+
+	mu        sync.Mutex
+	read      time.Time // when path was read last
+	upstreams []string  // host:port
 }
 
 // resolvConf is where the host names its resolvers.
 const resolvConf = "/etc/resolv.conf"
+
+// reread is how long a change of resolv.conf, as by DHCP, may take to be seen.
+const reread = 5 * time.Second
+
+// current returns the host's resolvers as of now.
+func (f *forwarder) current() ([]string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.upstreams) > 0 && time.Since(f.read) < reread {
+		return f.upstreams, nil
+	}
+	upstreams, err := upstreamsOf(f.path, f.addrs)
+	if err == nil {
+		f.upstreams, f.read = upstreams, time.Now()
+	}
+	return f.upstreams, err
+}
 
 // upstreamsOf reads a resolv.conf and leaves out our own addresses, which
 // would be a loop.
@@ -58,8 +78,11 @@ func upstreamsOf(path string, own []netip.Addr) ([]string, error) {
 }
 
 // forward starts a forwarder on port 53 of each address, UDP and TCP.
-func forward(addrs []netip.Addr, upstreams []string, log *slog.Logger) (*forwarder, error) {
-	f := &forwarder{addrs: addrs, upstreams: upstreams, slots: make(chan struct{}, maxQueries), log: log}
+func forward(addrs []netip.Addr, path string, log *slog.Logger) (*forwarder, error) {
+	f := &forwarder{addrs: addrs, path: path, slots: make(chan struct{}, maxQueries), log: log}
+	if _, err := f.current(); err != nil {
+		log.Warn("queries of clients fail until the host has a resolver", "err", err)
+	}
 	for _, a := range addrs {
 		if err := f.listen(netip.AddrPortFrom(a, 53)); err != nil {
 			f.close()
@@ -97,7 +120,6 @@ func (f *forwarder) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 	case f.slots <- struct{}{}:
 		defer func() { <-f.slots }()
 	default:
-		f.dropped.Add(1)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
@@ -113,9 +135,12 @@ func (f *forwarder) ServeDNS(w dns.ResponseWriter, query *dns.Msg) {
 
 // ask tries the upstreams in their order, each with an equal share of the time.
 func (f *forwarder) ask(ctx context.Context, network string, query *dns.Msg) (*dns.Msg, error) {
-	client := dns.Client{Net: network, Timeout: queryTimeout / time.Duration(len(f.upstreams)), UDPSize: dns.DefaultMsgSize}
-	err := errors.New("no upstream")
-	for _, u := range f.upstreams {
+	upstreams, err := f.current()
+	if len(upstreams) == 0 {
+		return nil, err
+	}
+	client := dns.Client{Net: network, Timeout: queryTimeout / time.Duration(len(upstreams)), UDPSize: dns.DefaultMsgSize}
+	for _, u := range upstreams {
 		var answer *dns.Msg
 		if answer, _, err = client.ExchangeContext(ctx, query, u); err == nil {
 			return answer, nil

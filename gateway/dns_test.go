@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -37,7 +38,7 @@ func resolver(t *testing.T) string {
 
 func startForwarder(t *testing.T, upstreams ...string) string {
 	t.Helper()
-	f := &forwarder{upstreams: upstreams, slots: make(chan struct{}, maxQueries), log: slog.New(slog.DiscardHandler)}
+	f := &forwarder{upstreams: upstreams, read: time.Now().Add(time.Hour), slots: make(chan struct{}, maxQueries), log: slog.New(slog.DiscardHandler)}
 	if err := f.listen(netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
 		t.Fatal(err)
 	}
@@ -97,5 +98,25 @@ func TestForwarderNeverAsksItself(t *testing.T) {
 	os.WriteFile(path, []byte("nameserver 10.60.0.1\n"), 0o600)
 	if _, err := upstreamsOf(path, []netip.Addr{netip.MustParseAddr("10.60.0.1")}); err == nil {
 		t.Error("a host whose only resolver is the gateway itself must be an error")
+	}
+}
+
+func TestForwarderFollowsTheHostsResolvConf(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	f := &forwarder{path: path}
+	if _, err := f.current(); err == nil {
+		t.Error("a missing resolv.conf is no error")
+	}
+	for _, server := range []string{"192.0.2.53", "192.0.2.54"} {
+		os.WriteFile(path, []byte("nameserver "+server+"\n"), 0o600)
+		f.read = time.Time{}
+		if got, err := f.current(); err != nil || !slices.Equal(got, []string{server + ":53"}) {
+			t.Errorf("got %v, %v, want %s", got, err, server)
+		}
+	}
+	os.Remove(path)
+	f.read = time.Time{}
+	if got, _ := f.current(); len(got) != 1 {
+		t.Errorf("the last resolvers are forgotten while the file is being replaced: %v", got)
 	}
 }

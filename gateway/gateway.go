@@ -165,11 +165,8 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 	if len(addrs) == 0 || g.link == nil {
 		return nil
 	}
-	upstreams, err := upstreamsOf(resolvConf, addrs)
-	if err != nil {
-		return err
-	}
-	g.dns, err = forward(addrs, upstreams, g.log)
+	var err error
+	g.dns, err = forward(addrs, resolvConf, g.log)
 	return err
 }
 
@@ -238,12 +235,14 @@ func (g *Gateway) Close(ctx context.Context) error {
 	if g.dns != nil {
 		g.dns.close()
 	}
-	if g.plane != nil {
+	if g.engine != nil {
 		ctx, cancel := context.WithTimeout(ctx, farewell)
 		defer cancel()
 		if err := g.engine.Close(ctx); err != nil {
 			g.log.Info("some peers did not answer the DELETE", "err", err)
 		}
+	}
+	if g.plane != nil {
 		errs = append(errs, g.plane.Close())
 	}
 	return errors.Join(append(errs, g.State.Close())...)
@@ -355,6 +354,7 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 	st.Sessions, _ = g.table.count()
 	stats := g.engine.Stats()
 	st.Engine = &stats
+	st.Plane = planeCounts(g.plane)
 	st.Refusals = last(g.refusals.list(), shownRefusals)
 	r := g.realm.Load()
 	for i := range st.Zones {
@@ -363,6 +363,21 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	return st, nil
+}
+
+// planeCounts are the totals of a plane that keeps them.
+func planeCounts(p dataplane.Plane) map[string]uint64 {
+	counting, ok := p.(interface{ Counters() []userspace.Counter })
+	if !ok {
+		return nil
+	}
+	counts := map[string]uint64{}
+	for _, c := range counting.Counters() {
+		if c.Value > 0 {
+			counts[c.Name] = c.Value
+		}
+	}
+	return counts
 }
 
 // shownRefusals is how many refusals a status shows: the recent trouble.

@@ -183,11 +183,11 @@ method=auto
 	return p, nil
 }
 
-// dnsLines names the search domains and makes the tunnel's resolver the only one of a full tunnel: a
+// dnsLines names the domains of a split tunnel and makes the tunnel's resolver the only one of a full tunnel: a
 // negative priority shuts the others out, which closes the DNS leak.
 func dnsLines(z *config.Zone) (lines string) {
-	if domains := slices.Concat(z.DNS.Search, z.DNS.Split); len(domains) > 0 {
-		lines = "dns-search=" + strings.Join(domains, ";") + ";\n"
+	if len(z.DNS.Split) > 0 {
+		lines = "dns-search=" + strings.Join(z.DNS.Split, ";") + ";\n"
 	}
 	if len(z.DNS.Servers) > 0 && len(z.DNS.Split) == 0 {
 		lines += "dns-priority=-50\n"

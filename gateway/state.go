@@ -127,7 +127,7 @@ func checkState(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, pkiDir)); errors.Is(err, os.ErrNotExist) {
 		return &NotFoundError{What: "state directory with a CA", Name: dir, Hint: "make one with: sallyport init --name vpn.example.org"}
 	}
-	return file.CheckPrivate(dir)
+	return file.CheckOwn(dir)
 }
 
 // Config is the configuration in force. It must not be changed.

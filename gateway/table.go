@@ -75,6 +75,19 @@ func (t *table) update(f func()) {
 	f()
 }
 
+// crowded tells whether a device has so many sessions, those that are closing
+// included, that it gets no further one.
+func (t *table) crowded(device string, allowed int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.devices[device]) >= allowed+maxLeaving
+}
+
+// maxLeaving is how many sessions of a device may be on their way out: each
+// costs memory until its peer has answered the DELETE or time is up, and a
+// device with a bad radio comes back every few seconds.
+const maxLeaving = 16
+
 // matching returns the sessions that pick chooses.
 func (t *table) matching(pick func(*live) bool) []*live {
 	t.mu.Lock()

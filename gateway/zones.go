@@ -40,7 +40,8 @@ type realm struct {
 	config  *config.Config
 	zones   map[string]*zone
 	order   []*zone                  // as in the file
-	keys    map[string]crypto.Signer // by Identity.Key
+	keys    map[string]crypto.Signer // by Identity.Key, of this realm
+	earlier map[string]crypto.Signer // and of the one before, for set-ups under way
 	profile *engine.Profile
 }
 
@@ -48,6 +49,9 @@ type realm struct {
 // zone keeps its networks, so that no address is given out twice.
 func buildRealm(ctx context.Context, cfg *config.Config, ca *pki.CA, before *realm) (*realm, error) {
 	r := &realm{config: cfg, zones: make(map[string]*zone), keys: make(map[string]crypto.Signer)}
+	if before != nil {
+		r.earlier = before.keys
+	}
 	own, err := ca.ServerIdentities(ctx, time.Now(), gatewayNames(cfg))
 	if err != nil {
 		return nil, err
@@ -169,7 +173,7 @@ func (r *realm) zoneIdentities(c *config.Zone, own []*pki.Issued) ([]*ike.Identi
 			if err := pki.MatchID(issued.Cert, &id); err != nil {
 				return nil, fmt.Errorf("the gateway's certificate does not carry %q: %w", name, err)
 			}
-			key := c.Name + "/" + string(pki.KindOf(issued.Cert.PublicKey))
+			key := pki.SerialText(issued.Cert.SerialNumber)
 			r.keys[key] = issued.Key
 			out = append(out, &ike.Identity{ID: id, Chain: issued.Chain, Key: key, Public: issued.Cert.PublicKey})
 		}
@@ -241,6 +245,15 @@ func (z *zone) takePool(before *realm) (err error) {
 	}
 	z.pool, err = newAddressPool(z.config.Pool.IPv4, z.config.Pool.IPv6)
 	return err
+}
+
+// signer finds a private key.
+func (r *realm) signer(id *ike.Identity) (crypto.Signer, bool) {
+	if k, ok := r.keys[id.Key]; ok {
+		return k, true
+	}
+	k, ok := r.earlier[id.Key]
+	return k, ok
 }
 
 // policy is what a peer meets before we know its zone: the proposals of every

@@ -126,7 +126,7 @@ func Open(ctx context.Context, c Config, now time.Time) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(file.CheckPrivate(c.Dir), file.CheckPrivate(path)); err != nil {
+	if err := errors.Join(file.CheckOwn(c.Dir), file.CheckOwn(path)); err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
 	if !id.Cert.IsCA {

@@ -210,7 +210,11 @@ func (ca *CA) ServerIdentities(ctx context.Context, now time.Time, names []strin
 	for _, kind := range serverKinds {
 		path := filepath.Join(ca.dir, "server-"+string(kind)+".pem")
 		id, err := LoadIdentity(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			if open := file.CheckOwn(path); open != nil {
+				return nil, fmt.Errorf("pki: %w", open)
+			}
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		if err != nil || !ca.fits(id.Cert, want, now) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -38,7 +39,11 @@ replaces the keys of the traffic now and SIGUSR2 those of the IKE SA. With
 			if verbose, _ := c.Flags().GetBool("verbose"); verbose {
 				o.Logger = slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: asText}))
 			}
-			return explained(client.Run(ctx, o))
+			err = client.Run(ctx, o)
+			if _, refused := errors.AsType[*client.RefusedError](err); refused {
+				return silent(ExitError) // the report has said why
+			}
+			return explained(err)
 		},
 	}
 	withJSON(c)

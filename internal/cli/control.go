@@ -79,5 +79,8 @@ func explained(err error) error {
 	if errors.As(err, &h) {
 		return &Error{Err: err, Hint: h.Hint()}
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return &Error{Err: err, Hint: "run it as root: sudo sallyport ..."}
+	}
 	return err
 }

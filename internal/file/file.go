@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Modes of what this package makes.
@@ -41,6 +42,9 @@ func Publish(temp, path string) error {
 }
 
 func place(path string, data []byte, mode fs.FileMode, put func(temp, path string) error) (err error) {
+	if i, err := os.Lstat(path); err == nil && i.IsDir() {
+		return &DirError{Path: path}
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return fmt.Errorf("file: %w", err)
@@ -60,6 +64,15 @@ func place(path string, data []byte, mode fs.FileMode, put func(temp, path strin
 	}
 	return SyncDir(filepath.Dir(path))
 }
+
+// DirError says that a directory stands where a file belongs.
+type DirError struct{ Path string }
+
+// Error names the directory.
+func (e *DirError) Error() string { return fmt.Sprintf("file: %s is a directory, not a file", e.Path) }
+
+// Hint says what to do with it.
+func (e *DirError) Hint() string { return "move it away; the file is written anew" }
 
 // SyncDir makes names created, renamed or removed in dir survive a power loss.
 func SyncDir(dir string) error {
@@ -103,6 +116,40 @@ func CheckPrivate(path string) error {
 		want = privateD
 	}
 	return &OpenError{Path: path, Mode: i.Mode().Perm(), Want: want}
+}
+
+// CheckOwn is [CheckPrivate] for what nobody but this program writes: an
+// [*OwnerError] says that it belongs to a user who could change it or take it
+// away, and is neither root nor the one who runs this.
+func CheckOwn(path string) error {
+	if err := CheckPrivate(path); err != nil {
+		return err
+	}
+	i, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("file: %w", err)
+	}
+	st, ok := i.Sys().(*syscall.Stat_t)
+	if ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return &OwnerError{Path: path, Owner: int(st.Uid)}
+	}
+	return nil
+}
+
+// OwnerError says that a private file or directory belongs to somebody else.
+type OwnerError struct {
+	Path  string
+	Owner int // user ID
+}
+
+// Error names the path and the owner found.
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("file: %s belongs to user %d, who could change it", e.Path, e.Owner)
+}
+
+// Hint is the command that takes it back.
+func (e *OwnerError) Hint() string {
+	return fmt.Sprintf("find out how that came about, then: chown %d %s", os.Geteuid(), e.Path)
 }
 
 // OpenError says that a private file or directory is open to other users.

@@ -137,3 +137,33 @@ func wantMode(t *testing.T, path string, want fs.FileMode) {
 		t.Errorf("%s has mode %04o, want %04o", path, i.Mode().Perm(), want)
 	}
 }
+
+// TestStateOfAnotherUserIsRefused: whoever owns a key file can read it again
+// whenever he likes, whatever its mode is now.
+func TestStateOfAnotherUserIsRefused(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("giving a file away needs root")
+	}
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, nil, Private); err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckOwn(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(path, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	var owner *OwnerError
+	if err := CheckOwn(path); !errors.As(err, &owner) || owner.Owner != 65534 {
+		t.Errorf("error = %v, want *OwnerError of user 65534", err)
+	}
+}
+
+func TestADirectoryInTheWayIsNamed(t *testing.T) {
+	path := t.TempDir()
+	var dir *DirError
+	if err := Write(path, []byte("x"), Public); !errors.As(err, &dir) || dir.Path != path {
+		t.Errorf("error = %v, want *DirError of %s", err, path)
+	}
+}

@@ -21,6 +21,7 @@ type Flow struct {
 	sent    atomic.Uint64
 	reached atomic.Uint64 // datagrams that arrived at the far end
 	stop    chan struct{}
+	stopOne sync.Once
 	stopped sync.WaitGroup
 
 	mu      sync.Mutex
@@ -77,21 +78,28 @@ func (h *Host) StartFlow(ctx context.Context, to *Host, dst netip.Addr, perSecon
 	return f, nil
 }
 
-// send keeps the rate over time: after a pause of the machine it sends what is
-// overdue.
+// maxBurst is how much of what is overdue after a pause of the machine is sent
+// at once: few enough for any receive buffer.
+const maxBurst = 8
+
+// send keeps the rate as well as the machine allows without bursts.
 func (f *Flow) send(every time.Duration, size int) {
 	datagram := make([]byte, size)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for started := time.Now(); ; {
+	for last := time.Now(); ; {
 		select {
 		case <-f.stop:
 			return
 		case <-tick.C:
 		}
-		for due := uint64(time.Since(started) / every); f.sent.Load() < due; {
+		due := min(time.Since(last)/every, maxBurst)
+		for last = last.Add(due * every); due > 0; due-- {
 			binary.BigEndian.PutUint64(datagram, f.sent.Add(1))
 			f.out.Write(datagram) // a refusal or an unreachable host shows as loss
+		}
+		if behind := time.Since(last); behind > every*maxBurst {
+			last = last.Add(behind) // what is still overdue is never sent
 		}
 	}
 }
@@ -153,9 +161,9 @@ func (f *Flow) note(seq uint64, now time.Time) {
 }
 
 // Stop ends the flow, waits up to patience for what is still under way, and
-// returns the report.
+// returns the report. It may be called again.
 func (f *Flow) Stop(patience time.Duration) FlowReport {
-	close(f.stop)
+	f.stopOne.Do(func() { close(f.stop) })
 	f.stopped.Wait()
 	for end := time.Now().Add(patience); time.Now().Before(end) && f.snapshot().Lost() > 0; {
 		time.Sleep(5 * time.Millisecond)

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -253,6 +255,58 @@ func (h *Host) Addrs(iface string) (addrs []netip.Prefix, err error) {
 		return err
 	})
 	return addrs, err
+}
+
+// Overflows counts the packets that the host's kernel threw away because a
+// program did not read them in time: from full receive buffers of UDP sockets
+// and full queues of interfaces, TUN devices among them. On a busy machine it
+// tells a starved program from one that loses packets.
+func (h *Host) Overflows() (n uint64, err error) {
+	err = h.Do(func() error {
+		links, err := netlink.LinkList()
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if st := l.Attrs().Statistics; st != nil {
+				n += st.TxDropped
+			}
+		}
+		v4, err4 := os.ReadFile("/proc/thread-self/net/snmp")
+		v6, err6 := os.ReadFile("/proc/thread-self/net/snmp6")
+		n += udpOverflows(string(v4)) + udp6Overflows(string(v6))
+		return errors.Join(err4, err6)
+	})
+	return n, err
+}
+
+// udpOverflows finds RcvbufErrors in the two "Udp:" lines, names and values.
+func udpOverflows(snmp string) uint64 {
+	var names []string
+	for line := range strings.Lines(snmp) {
+		words := strings.Fields(line)
+		switch {
+		case len(words) == 0 || words[0] != "Udp:":
+		case names == nil:
+			names = words
+		default:
+			if i := slices.Index(names, "RcvbufErrors"); i >= 0 && i < len(words) {
+				n, _ := strconv.ParseUint(words[i], 10, 64)
+				return n
+			}
+		}
+	}
+	return 0
+}
+
+func udp6Overflows(snmp6 string) uint64 {
+	for line := range strings.Lines(snmp6) {
+		if words := strings.Fields(line); len(words) == 2 && words[0] == "Udp6RcvbufErrors" {
+			n, _ := strconv.ParseUint(words[1], 10, 64)
+			return n
+		}
+	}
+	return 0
 }
 
 func (h *Host) onLink(iface string, f func(netlink.Link) error) error {

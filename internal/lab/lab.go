@@ -91,6 +91,8 @@ var Packages = map[string]string{
 	"nft":            "nftables",
 	"charon-systemd": "charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins",
 	"swanctl":        "strongswan-swanctl",
+	"ping":           "iputils-ping",
+	"sysctl":         "procps",
 }
 
 // Missing tells, as an error with the line to run, which of the programs are

@@ -136,6 +136,36 @@ func TestAFlowCountsWhatTheRouterLoses(t *testing.T) {
 	}
 }
 
+func TestAReaderThatSleepsShowsAsOverflow(t *testing.T) {
+	l := labtest.Open(t, lab.RoadWarrior)
+	client, gateway := l.At("client"), l.At("gateway")
+	for _, addr := range []netip.Addr{gateway4, gateway6} {
+		before, err := gateway.Overflows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sleeper, err := gateway.ListenPacket("udp", netip.AddrPortFrom(addr, 9).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sleeper.Close()
+		conn, err := client.Dial(t.Context(), "udp", netip.AddrPortFrom(addr, 9).String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4000 { // ten times what a receive buffer holds
+			conn.Write(make([]byte, 1000))
+		}
+		after, err := gateway.Overflows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after-before < 1000 || after-before > 4000 {
+			t.Errorf("%d of 4000 datagrams to a sleeping reader at %v count as overflow", after-before, addr)
+		}
+	}
+}
+
 func TestTCPTransfer(t *testing.T) {
 	l := labtest.Open(t, lab.RoadWarrior)
 	for _, addr := range []netip.Addr{gateway4, gateway6} {

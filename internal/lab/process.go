@@ -22,6 +22,7 @@ const stopGrace = 3 * time.Second
 type Command struct {
 	Program string
 	Args    []string
+	Dir     string    // working directory; empty: this process's
 	Env     []string  // added to this process's environment
 	Stdin   io.Reader // nil: empty
 	Output  io.Writer // stdout and stderr also go here; nil: nowhere else
@@ -49,7 +50,7 @@ func (h *Host) Start(c Command) (*Process, error) {
 	p := &Process{Name: c.Program, done: make(chan struct{})}
 	p.cmd = exec.Command(path, c.Args...)
 	p.cmd.Env = append(os.Environ(), c.Env...)
-	p.cmd.Stdin = c.Stdin
+	p.cmd.Dir, p.cmd.Stdin = c.Dir, c.Stdin
 	p.cmd.Stderr = io.Writer(&p.output)
 	if c.Output != nil {
 		p.cmd.Stderr = io.MultiWriter(&p.output, c.Output)

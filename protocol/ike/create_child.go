@@ -521,7 +521,9 @@ func (ex *childExchange) answered(s *Session, now time.Time, sa *ikeSA, in *inbo
 		no = s.refuseChild(now, ex.stage(), ikemsg.NotifyInvalidSyntax, "the peer's answer lacks its nonce or has the wrong key exchange", "report this peer's version")
 	}
 	if no != nil {
+		// The peer believes in a Child SA that we cannot have.
 		out.Events = append(out.Events, Refused{no.record})
+		s.discard(&chosenChild{policy: ex.policy, spiIn: ex.spiIn})
 		ex.failed(s, now, no.notify)
 		return
 	}
@@ -533,6 +535,7 @@ func (ex *childExchange) answered(s *Session, now time.Time, sa *ikeSA, in *inbo
 	s.await(now, SharedSecret{ex.ke, ke.Data}, out, func(now time.Time, r Result, out *Out) {
 		shared, err := value[secret.Bytes](r)
 		if err != nil {
+			s.discard(c)
 			ex.failed(s, now, ikemsg.NotifyInvalidSyntax)
 			return
 		}

@@ -63,9 +63,20 @@ func (s *Session) peerDeletes(now time.Time, ps []ikemsg.Payload, out *Out) []ui
 				s.switchOutbound(heir, out)
 			}
 			s.childGone(now, c, "deleted by the peer", out)
+			s.reinstate(c.spiIn)
 		}
 	}
 	return answer
+}
+
+// reinstate puts a Child SA back in force whose successor the peer deleted in
+// its place: the rekey failed on its side.
+func (s *Session) reinstate(heir uint32) {
+	for _, c := range s.children {
+		if c.heir == heir && c.state == childReplaced && c.want == wantNothing {
+			c.state, c.heir, c.dropAt = childLive, 0, time.Time{}
+		}
+	}
 }
 
 func (s *Session) deletingChild(c *child) bool {
@@ -177,8 +188,10 @@ func (s *Session) sendLiveness(now time.Time, out *Out) {
 	s.request(now, s.sa, ikemsg.ExchangeInformational, &liveness{}, ps, out)
 }
 
-func (*liveness) answered(s *Session, _ time.Time, _ *ikeSA, in *inbound, _ *Out) {
-	s.noticeMapping(in.payloads)
+func (*liveness) answered(s *Session, _ time.Time, sa *ikeSA, in *inbound, _ *Out) {
+	if sa == s.sa {
+		s.noticeMapping(in.payloads)
+	}
 }
 
 // errAddress ends a session whose path is gone and that has no MOBIKE.

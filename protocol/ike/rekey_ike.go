@@ -47,20 +47,19 @@ func (s *Session) adopt(now time.Time, next *ikeSA, mine bool) {
 	next.replaced, next.dropAt = false, time.Time{}
 	old.replaced, old.rival, old.wantRekey, old.wantDelete = true, nil, false, mine
 	old.dropAt = now.Add(staleAfter)
+	// Address work starts over on the new SA (trap 22). What is out on the old
+	// one stays out: giving up a message ID would block those after it.
 	next.wantUpdate, next.wantCheck = old.wantUpdate, old.wantCheck
 	old.wantCheck = false
-	if old.pending == nil {
-		return
+	if old.pending != nil {
+		switch old.pending.exchange.(type) {
+		case *addressUpdate:
+			next.wantUpdate = true
+		case *returnCheck:
+			next.wantCheck = true
+		}
 	}
-	// What was under way starts over on the new SA (trap 22).
-	switch old.pending.exchange.(type) {
-	case *addressUpdate:
-		next.wantUpdate = true
-		return // and goes on here: see addressChanged
-	case *returnCheck:
-		next.wantCheck = true
-	}
-	old.pending = nil
+	s.natSeen = nil // the hashes cover the SPIs
 }
 
 // ---- Responder of the exchange

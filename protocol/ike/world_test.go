@@ -128,7 +128,6 @@ type peer struct {
 	pool     Leased
 	jobDelay time.Duration
 	rng      *mathrand.Rand
-	lastSPI  uint64
 	tamper   func(*Admission)
 
 	events    []Event

@@ -95,7 +95,7 @@ func prepare(path string, create bool) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return errors.Join(file.CheckPrivate(dir), file.CheckPrivate(path))
+	return errors.Join(file.CheckOwn(dir), file.CheckOwn(path))
 }
 
 // makeFile builds an empty store beside path and gives it its name when it is

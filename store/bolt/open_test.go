@@ -159,6 +159,31 @@ func TestDamagedFilesAreRefusedAndKept(t *testing.T) {
 	}
 }
 
+// TestADamagedHeaderForgetsNothing: bbolt falls back on its other header, and
+// the last change before the damage must be there, too.
+func TestADamagedHeaderForgetsNothing(t *testing.T) {
+	const n = 20
+	whole, err := os.ReadFile(filled(t, n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for header := range 2 {
+		path := filepath.Join(t.TempDir(), "state.db")
+		b := bytes.Clone(whole)
+		clear(b[header*os.Getpagesize() : (header+1)*os.Getpagesize()])
+		if err := errors.Join(os.Chmod(filepath.Dir(path), 0o700), os.WriteFile(path, b, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(path, Options{})
+		if err != nil {
+			t.Errorf("header %d damaged: %v", header, err)
+			continue
+		}
+		wantIntact(t, s, n)
+		s.Close()
+	}
+}
+
 func TestRandomDamageIsFoundOrHarmless(t *testing.T) {
 	const n = 200
 	path := filled(t, n)

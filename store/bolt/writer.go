@@ -101,6 +101,7 @@ func (s *Store) commit(batch []*write) {
 	})
 	switch {
 	case err == nil:
+		s.secondHeader()
 		s.history.add(updates)
 	case errors.Is(err, errUnchanged):
 	default:
@@ -114,4 +115,12 @@ func (s *Store) commit(batch []*write) {
 		}
 		close(w.done)
 	}
+}
+
+// secondHeader commits the same state once more. bbolt keeps two headers, and
+// when the newer one is damaged it falls back on the older without a word: that
+// would forget a revocation that was acknowledged. So both lead to what we
+// acknowledge. If this fails, the first commit still stands.
+func (s *Store) secondHeader() {
+	guard(s.path, func() error { return s.db.Update(func(*bbolt.Tx) error { return nil }) })
 }

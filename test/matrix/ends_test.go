@@ -59,6 +59,7 @@ type setup struct {
 	gatewayTrusts   *labtest.Authority
 	gatewayName     string // whom the client wants
 	crl             []byte // both ends have it
+	waiveSHA1       bool   // the gateway takes and makes SHA-1 signatures, by a waiver
 	clientDPD       bool   // the client notices a vanished gateway as soon as it can be told to
 	gatewayDPD      bool   // and the other way round
 }

@@ -38,6 +38,9 @@ func TestMatrix(t *testing.T) {
 		if scenarios[c.scenario].slow {
 			lane += "_slow"
 		}
+		if authKinds[c.auth].classic {
+			lane += "_without_rfc7427"
+		}
 		if lanes[lane] == nil {
 			order = append(order, lane)
 		}
@@ -56,11 +59,18 @@ func runLane(t *testing.T, cases []testCase, program string) {
 	if *control {
 		client, gateway = swan, swan
 	}
-	w := newWorld(t, client, gateway, program)
+	var options []string // of strongSwan
+	if authKinds[cases[0].auth].classic {
+		options = append(options, "signature_authentication = no")
+	}
+	w := newWorld(t, client, gateway, program, options)
 	for _, c := range cases {
 		t.Run(c.name(), func(t *testing.T) {
 			if c.cannot != "" {
 				t.Skip(c.cannot)
+			}
+			if *control && scenarios[c.scenario].ours {
+				t.Skip("strongSwan has no such rule")
 			}
 			w.run(t, c)
 		})
@@ -75,33 +85,33 @@ type world struct {
 	people  *people
 }
 
-func newWorld(t *testing.T, client, gateway kind, program string) *world {
+func newWorld(t *testing.T, client, gateway kind, program string, options []string) *world {
 	t.Helper()
 	w := &world{lab: labtest.Open(t, lab.RoadWarrior, "nft", "charon-systemd", "swanctl"), people: newPeople(t)}
 	var err error
-	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway, program); err != nil {
+	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway, program, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.gateway.close)
-	if w.client, err = startClient(t, w.lab.At("client"), client, program); err != nil {
+	if w.client, err = startClient(t, w.lab.At("client"), client, program, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.client.close)
 	return w
 }
 
-func startGateway(t *testing.T, h *lab.Host, k kind, program string) (gatewayEnd, error) {
+func startGateway(t *testing.T, h *lab.Host, k kind, program string, options []string) (gatewayEnd, error) {
 	if k == ours {
 		return &ourGateway{host: h, program: program}, nil
 	}
-	return startSwan(t.Context(), h)
+	return startSwan(t.Context(), h, options)
 }
 
-func startClient(t *testing.T, h *lab.Host, k kind, program string) (clientEnd, error) {
+func startClient(t *testing.T, h *lab.Host, k kind, program string, options []string) (clientEnd, error) {
 	if k == ours {
 		return &ourClient{host: h, program: program}, nil
 	}
-	return startSwan(t.Context(), h)
+	return startSwan(t.Context(), h, options)
 }
 
 func (w *world) run(t *testing.T, c testCase) {

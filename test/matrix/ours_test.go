@@ -63,14 +63,23 @@ zones:
     routes: [10.9.0.0/24, "fd00:9::/64"]
     dpd: %[8]s
     sessions: 4
+    waivers: [%[9]s]
 logging: {level: debug}
-`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD))
+`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD), ourWaiver(s.waiveSHA1))
 	return errors.Join(
 		e.host.WriteFile(oursConfig, []byte(conf), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.gateway.chain...), 0o644),
 		e.host.WriteFile(oursKey, labtest.KeyPEM(s.gateway.key), 0o600),
 		e.host.WriteFile(oursCA, labtest.CertPEM(s.gatewayTrusts.Cert), 0o644),
 		e.host.WriteFile(oursCRL, s.crl, 0o644))
+}
+
+func ourWaiver(sha1 bool) string {
+	if !sha1 {
+		return ""
+	}
+	return fmt.Sprintf(`{rule: CRY-019, until: %s, owner: matrix, reason: "strongSwan without RFC 7427"}`,
+		time.Now().AddDate(0, 0, 2).Format(time.DateOnly))
 }
 
 func ourDPD(quick bool) string {

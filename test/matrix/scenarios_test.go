@@ -14,6 +14,7 @@ import (
 type scenario struct {
 	play func(*play)
 	slow bool // waits for timers, so it runs in a lane of its own
+	ours bool // a rule of ours that strongSwan does not have
 }
 
 var scenarios map[string]scenario
@@ -39,6 +40,7 @@ func init() { // in init, because the scenarios refer to the table through play
 		"gateway-expired":                  {play: func(p *play) { p.refusedByClient("expired|invalid") }},
 		"gateway-of-wrong-ca":              {play: func(p *play) { p.refusedByClient("no issuer|no trusted|unknown authority") }},
 		"gateway-of-wrong-name":            {play: func(p *play) { p.refusedByClient("other.example.org|AUTHENTICATION_FAILED") }},
+		"only-sha1-signatures":             {play: (*play).onlySHA1, ours: true},
 		"client-proposes-weak-ike":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
 		"client-proposes-weak-esp":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
 		"gateway-accepts-only-weak-ike":    {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
@@ -69,9 +71,30 @@ func (p *play) connect() {
 		if tun.ikeSuite != p.c.ike {
 			p.Errorf("the %s negotiated %s for IKE, want %s", name, tun.ikeSuite, p.c.ike)
 		}
+		p.signatures(e)
 		if cipher := withoutGroup(p.c.esp); tun.espSuite != cipher {
 			p.Errorf("the %s negotiated %s for ESP, want %s", name, tun.espSuite, cipher)
 		}
+	}
+}
+
+// signatures holds both AUTH payloads against the case, in strongSwan's words.
+func (p *play) signatures(e end) {
+	p.Helper()
+	if _, ok := e.(*swanEnd); !ok {
+		return
+	}
+	var seen int
+	for line := range strings.Lines(e.account()) {
+		if _, how, ok := strings.Cut(line, "authentication of '"); ok && strings.Contains(how, "' (myself) with ") || strings.Contains(how, "' with ") {
+			seen++
+			if want := authKinds[p.c.auth].signature; !strings.Contains(how, want) {
+				p.Errorf("an AUTH payload is not made with %s: %s", want, strings.TrimSpace(how))
+			}
+		}
+	}
+	if seen != 2 {
+		p.Errorf("strongSwan speaks of %d AUTH payloads, want 2", seen)
 	}
 }
 
@@ -140,6 +163,7 @@ func (p *play) under(dst netip.Addr, event func()) lab.FlowReport {
 	if err != nil {
 		p.Fatal(err)
 	}
+	defer flow.Stop(0) // when the event ends the test
 	time.Sleep(200 * time.Millisecond)
 	event()
 	time.Sleep(time.Second)
@@ -150,31 +174,66 @@ func (p *play) under(dst netip.Addr, event func()) lab.FlowReport {
 func (p *play) rekey(what string, start func(context.Context) error) {
 	p.connect()
 	p.ping()
+	for range rekeyTries {
+		before := p.overflows()
+		report := p.rekeyOnce(what, start)
+		p.Log(report)
+		if report.Sent < minFlow {
+			p.Fatalf("too few datagrams to tell anything: %v", report)
+		}
+		if report.Lost() == 0 {
+			return
+		}
+		if dropped := p.overflows() - before; dropped < report.Lost() {
+			p.Fatalf("a rekeying must lose nothing: %v, and only %d of them overflowed a queue", report, dropped)
+		}
+		p.Log("the machine was too busy to read all datagrams in time; once more")
+	}
+	p.Fatalf("after %d tries the machine is still too busy to tell", rekeyTries)
+}
+
+const (
+	rekeyTries = 3
+	minFlow    = 100
+)
+
+// overflows counts what the kernel dropped on both ends because a program was
+// not given the processor in time.
+func (p *play) overflows() (sum uint64) {
+	p.Helper()
+	for _, name := range []string{"client", "gateway", "inside"} {
+		n, err := p.lab.At(name).Overflows()
+		if err != nil {
+			p.Fatal(err)
+		}
+		sum += n
+	}
+	return sum
+}
+
+// rekeyOnce rekeys while datagrams flow and waits until both ends have the new
+// SA.
+func (p *play) rekeyOnce(what string, start func(context.Context) error) lab.FlowReport {
+	p.Helper()
 	name := func(t tunnel) string {
 		if what == "IKE" {
 			return t.ike
 		}
 		return t.child
 	}
+	before := map[end]string{p.client: name(p.tunnelOf(p.client)), p.gateway: name(p.tunnelOf(p.gateway))}
 	report := p.under(inside4, func() {
-		for _, e := range []end{p.client, p.gateway} {
-			defer func(before string) {
-				p.await(e, 5*time.Second, "a new "+what+" SA at both ends", func(t tunnel) bool { return t.up && name(t) != before })
-			}(name(p.tunnelOf(e)))
-		}
 		if err := start(p.ctx); err != nil {
-			p.Error("start the rekeying:", err)
+			p.Fatal("start the rekeying:", err)
+		}
+		for e, old := range before {
+			tun := p.await(e, 10*time.Second, "a new "+what+" SA at both ends", func(t tunnel) bool { return t.up && name(t) != old })
+			if what == "child" && tun.espSuite != p.c.esp {
+				p.Errorf("the new child has %s, want %s, with a key exchange of its own", tun.espSuite, p.c.esp)
+			}
 		}
 	})
-	p.Log(report)
-	if report.Lost() != 0 || report.Sent < flowRate {
-		p.Errorf("a rekeying must lose nothing: %v", report)
-	}
-	if what == "child" {
-		if tun := p.tunnelOf(p.client); tun.espSuite != p.c.esp {
-			p.Errorf("the new child has %s, want %s, with a key exchange of its own", tun.espSuite, p.c.esp)
-		}
-	}
+	return report
 }
 
 // clientMoves: the client gets another address and keeps its tunnel (RFC 4555).
@@ -287,6 +346,14 @@ func (p *play) refusedByGateway(notify, reasons string) {
 		p.Errorf("the client did not get %s: %v", notify, err)
 	}
 	p.mentions("gateway", p.gateway.account(), reasons)
+}
+
+// onlySHA1: without a waiver neither end of ours signs with SHA-1 or believes
+// such a signature, and says so.
+func (p *play) onlySHA1() {
+	err := p.client.connect(p.ctx, p.s)
+	p.noTunnel(err)
+	p.mentions("one of ours", p.client.account()+p.gateway.account(), "SHA-1")
 }
 
 // refusedByClient: the gateway is not the one the client wants.

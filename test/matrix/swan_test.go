@@ -25,8 +25,8 @@ var swanOptions = []string{
 	"delete_rekeyed_delay = 1",
 }
 
-func startSwan(ctx context.Context, h *lab.Host) (*swanEnd, error) {
-	daemon, err := h.StartStrongSwan(ctx, swanOptions...)
+func startSwan(ctx context.Context, h *lab.Host, options []string) (*swanEnd, error) {
+	daemon, err := h.StartStrongSwan(ctx, append(options, swanOptions...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -17,40 +20,86 @@ func fuzz(t *tally, d time.Duration) {
 		t.fail("fuzz: list the targets: " + err.Error())
 		return
 	}
-	for _, target := range targets {
-		started := time.Now()
-		c := exec.Command("go", "test", "-run=^$", "-fuzz=^"+target.name+"$", "-fuzztime="+d.String(), target.pkg)
-		out, err := c.CombinedOutput()
-		name := strings.TrimPrefix(target.pkg, "sallyport/") + " " + target.name
-		if err != nil {
-			fmt.Printf("\n-- FAILED %s\n%s\n", name, out)
-			t.fail(name)
-			continue
+	dir, err := os.MkdirTemp("", "sallyport-fuzz-")
+	if err != nil {
+		t.fail("fuzz: " + err.Error())
+		return
+	}
+	defer os.RemoveAll(dir)
+	for _, p := range targets {
+		p.build(dir)
+		for _, target := range p.targets {
+			p.fuzz(t, target, d)
 		}
-		fmt.Printf("ok %6v  %s, %s\n", time.Since(started).Round(100*time.Millisecond), name, executions(string(out)))
-		t.pass()
+		os.Remove(p.binary)
 	}
 }
 
-type fuzzTarget struct{ pkg, name string }
+// fuzzPackage is a package with its targets; its test binary is made once.
+type fuzzPackage struct {
+	path, dir string
+	targets   []string
+	binary    string
+	broken    error
+}
+
+func (p *fuzzPackage) name() string { return strings.TrimPrefix(p.path, "sallyport/") }
+
+func (p *fuzzPackage) build(dir string) {
+	p.binary = filepath.Join(dir, strings.ReplaceAll(p.name(), "/", "-")+".test")
+	out, err := exec.Command("go", "test", "-c", "-fuzz=.", "-o", p.binary, p.path).CombinedOutput()
+	if err == nil {
+		out, err = exec.Command("go", "list", "-f", "{{.Dir}}", p.path).Output()
+		p.dir = strings.TrimSpace(string(out))
+	}
+	if err != nil {
+		p.broken = fmt.Errorf("%w\n%s", err, out)
+	}
+}
+
+// fuzz runs one target. Minimising is cut short: by default it may take a
+// minute for one interesting input, in which nothing else is tried.
+func (p *fuzzPackage) fuzz(t *tally, target string, d time.Duration) {
+	started := time.Now()
+	out, err := []byte(nil), p.broken
+	if err == nil {
+		c := exec.Command(p.binary, "-test.run=^$", "-test.fuzz=^"+target+"$", "-test.fuzztime="+d.String(),
+			"-test.fuzzminimizetime=10x", "-test.fuzzcachedir="+filepath.Join(filepath.Dir(p.binary), "cache"))
+		c.Dir = p.dir // where a crasher is kept
+		out, err = c.CombinedOutput()
+	}
+	name := p.name() + " " + target
+	inputs := executions(string(out))
+	if err == nil && inputs == 0 {
+		err = errors.New("it ran no input")
+	}
+	if err != nil {
+		fmt.Printf("\n-- FAILED %s: %v\n%s\n", name, err, out)
+		t.fail(name)
+		return
+	}
+	fmt.Printf("ok %6v  %s, %d inputs\n", time.Since(started).Round(100*time.Millisecond), name, inputs)
+	t.pass()
+}
 
 // fuzzTargets reads the output of go test -list: names, then "ok package".
-func fuzzTargets() ([]fuzzTarget, error) {
+func fuzzTargets() ([]*fuzzPackage, error) {
 	c := exec.Command("go", "test", "-list=^Fuzz", "./...")
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	if err != nil {
 		return nil, err
 	}
-	var found, waiting []fuzzTarget
+	var found []*fuzzPackage
+	var waiting []string
 	for line := range strings.Lines(string(out)) {
 		words := strings.Fields(line)
 		switch {
 		case len(words) == 1 && strings.HasPrefix(words[0], "Fuzz"):
-			waiting = append(waiting, fuzzTarget{name: words[0]})
+			waiting = append(waiting, words[0])
 		case len(words) >= 2 && words[0] == "ok":
-			for _, w := range waiting {
-				found = append(found, fuzzTarget{words[1], w.name})
+			if len(waiting) > 0 {
+				found = append(found, &fuzzPackage{path: words[1], targets: waiting})
 			}
 			waiting = nil
 		}
@@ -59,11 +108,12 @@ func fuzzTargets() ([]fuzzTarget, error) {
 }
 
 // executions is how many inputs the last progress line speaks of.
-func executions(output string) string {
+func executions(output string) int {
 	i := strings.LastIndex(output, "execs: ")
 	if i < 0 {
-		return "no executions reported"
+		return 0
 	}
 	count, _, _ := strings.Cut(output[i+len("execs: "):], " ")
-	return count + " inputs"
+	n, _ := strconv.Atoi(count)
+	return n
 }

@@ -1,0 +1,176 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"sallyport/internal/lab"
+	"sallyport/internal/lab/labtest"
+)
+
+// office is a gateway and a laptop in namespaces of their own, with the real
+// program on both.
+type office struct {
+	*testing.T
+	program         string
+	gateway, laptop *lab.Host
+	server, tunnel  *lab.Process
+}
+
+const officeConfig = "/run/sallyport.yaml"
+
+func newOffice(t *testing.T, zone string) *office {
+	t.Helper()
+	l := labtest.Open(t, lab.RoadWarrior)
+	o := &office{T: t, program: filepath.Join(t.TempDir(), "sallyport"), gateway: l.At("gateway"), laptop: l.At("client")}
+	if out, err := exec.Command("go", "build", "-o", o.program, "sallyport/cmd/sallyport").CombinedOutput(); err != nil {
+		t.Fatalf("building: %v\n%s", err, out)
+	}
+	o.must(o.gateway.WriteFile(officeConfig, []byte("gateway: {name: vpn.example.org, state: /run/state}\nzones: {staff: "+zone+"}\n"), 0o600))
+	o.admin("init")
+	o.serve()
+	o.admin("user", "add", "alice")
+	o.admin("device", "add", "laptop", "--user", "alice", "--out", "/run/profile")
+	o.admin("device", "profile", "laptop", "--for", "sallyport", "--address", "198.51.100.10", "--out", "/run/profile")
+	files, err := o.gateway.ReadDir("/run/profile")
+	o.must(err)
+	for name, content := range files {
+		o.must(o.laptop.WriteFile(filepath.Join("/run/profile", name), content, 0o600))
+	}
+	return o
+}
+
+func (o *office) must(err error) {
+	o.Helper()
+	if err != nil {
+		o.Fatal(err)
+	}
+}
+
+func (o *office) within(d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(o.Context(), d)
+	o.Cleanup(cancel)
+	return ctx
+}
+
+func (o *office) admin(args ...string) string {
+	o.Helper()
+	out, err := o.gateway.Run(o.within(20*time.Second), o.program, append(args, "--config", officeConfig)...)
+	o.must(err)
+	return out
+}
+
+func (o *office) serve() {
+	o.Helper()
+	var err error
+	o.server, err = o.gateway.Start(lab.Command{Program: o.program, Args: []string{"serve", "--config", officeConfig}})
+	o.must(err)
+	o.eventually(10*time.Second, "the gateway serves", func() bool {
+		out, err := o.gateway.Run(o.within(5*time.Second), o.program, "status", "--config", officeConfig)
+		return err == nil && strings.Contains(out, ": running")
+	})
+}
+
+func (o *office) connect() {
+	o.Helper()
+	var err error
+	o.tunnel, err = o.laptop.Start(lab.Command{Program: o.program, Args: []string{"connect", "/run/profile/laptop.yaml", "--verbose"}})
+	o.must(err)
+	o.reach(10 * time.Second)
+}
+
+// reach pings the gateway's inner address through the tunnel.
+func (o *office) reach(within time.Duration) {
+	o.Helper()
+	if _, err := o.laptop.AwaitPing(o.within(within), netip.MustParseAddr("10.60.0.1")); err != nil {
+		o.Fatalf("no tunnel: %v\n%s\n%s", err, o.tunnel.Output(), o.server.Output())
+	}
+}
+
+func (o *office) eventually(within time.Duration, what string, cond func() bool) {
+	o.Helper()
+	for end := time.Now().Add(within); !cond(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			o.Fatalf("not within %v: %s", within, what)
+		}
+	}
+}
+
+// remotes are the outer addresses of the live sessions.
+func (o *office) remotes() (list []netip.AddrPort) {
+	o.Helper()
+	var document struct {
+		Data []struct{ Remote netip.AddrPort }
+	}
+	o.must(json.Unmarshal([]byte(o.admin("sessions", "list", "--json")), &document))
+	for _, s := range document.Data {
+		list = append(list, s.Remote)
+	}
+	return list
+}
+
+func (o *office) rules() string {
+	o.Helper()
+	out, err := o.laptop.Run(o.within(5*time.Second), "ip", "rule")
+	o.must(err)
+	return out
+}
+
+// TestClientFollowsItsHost: a new address of the laptop is told to the gateway
+// and the tunnel goes on, and the end of the client leaves nothing behind.
+func TestClientFollowsItsHost(t *testing.T) {
+	o := newOffice(t, `{pool: {ipv4: 10.60.0.0/24}, routes: [10.60.0.0/24, 10.9.0.0/24]}`)
+	o.connect()
+	was := o.remotes()
+	old, next := netip.MustParsePrefix("192.168.77.2/24"), netip.MustParsePrefix("192.168.77.3/24")
+	o.must(o.laptop.RemoveAddr("router", old))
+	o.must(o.laptop.AddAddr("router", next))
+	o.must(o.laptop.Route(netip.MustParsePrefix("0.0.0.0/0"), netip.MustParseAddr("192.168.77.1")))
+	o.reach(10 * time.Second)
+	o.eventually(5*time.Second, "the gateway knows the new address", func() bool {
+		r := o.remotes()
+		return len(r) == 1 && r[0].Addr() == next.Addr()
+	})
+	if len(was) != 1 || was[0].Addr() != old.Addr() {
+		t.Errorf("before the move: %v", was)
+	}
+	if !strings.Contains(o.rules(), "lookup 7296") {
+		t.Errorf("no rule leads to the tunnel:\n%s", o.rules())
+	}
+	o.tunnel.Stop()
+	if strings.Contains(o.rules(), "7296") {
+		t.Errorf("the client left rules behind:\n%s", o.rules())
+	}
+	o.eventually(time.Second, "the gateway was told", func() bool { return len(o.remotes()) == 0 })
+}
+
+// TestGatewayResolvesForItsClients: the DNS server `gateway` is the gateway's
+// inner address, and it asks the host's resolvers.
+func TestGatewayResolvesForItsClients(t *testing.T) {
+	o := newOffice(t, `{pool: {ipv4: 10.60.0.0/24}, dns: {servers: [gateway]}}`)
+	o.connect()
+	if !strings.Contains(o.tunnel.Output(), "DNS       [10.60.0.1") {
+		t.Errorf("the client was not told the resolver:\n%s", o.tunnel.Output())
+	}
+	conn, err := o.laptop.Dial(o.within(5*time.Second), "udp", "10.60.0.1:53")
+	o.must(err)
+	defer conn.Close()
+	query := new(dns.Msg)
+	query.SetQuestion("nowhere.invalid.", dns.TypeA)
+	c := &dns.Conn{Conn: conn}
+	o.must(c.SetDeadline(time.Now().Add(10 * time.Second)))
+	o.must(c.WriteMsg(query))
+	answer, err := c.ReadMsg()
+	o.must(err)
+	if answer.Id != query.Id || !answer.Response {
+		t.Errorf("answer %v", answer)
+	}
+}
