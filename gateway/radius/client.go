@@ -2,6 +2,8 @@ package radius
 
 import (
 	"context"
+	"crypto/fips140"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -51,6 +53,7 @@ type Client struct {
 	waiting  map[uint64]func(radius.Reply, error)
 	links    map[radius.Path]*link
 	refuse   []time.Time // by server: no new connection before
+	told     []string    // by server: the failure in the log last, empty since it was well
 	calls    chan func(now time.Time, out *radius.ClientOut)
 	received chan arrival
 	lost     chan *link
@@ -87,6 +90,7 @@ func Open(cfg Config) (*Client, error) {
 		waiting:  make(map[uint64]func(radius.Reply, error)),
 		links:    make(map[radius.Path]*link),
 		refuse:   make([]time.Time, len(list)),
+		told:     make([]string, len(list)),
 		calls:    make(chan func(time.Time, *radius.ClientOut), maxCalls),
 		received: make(chan arrival, maxReceived),
 		lost:     make(chan *link),
@@ -110,6 +114,8 @@ func machineServers(all []Server) ([]radius.Server, error) {
 				return nil, fmt.Errorf("radius: server %q: %w", s.name(), err)
 			}
 			m.Secret, m.Stream, m.Status = radsecSecret, true, true
+		} else if fips140.Enforced() {
+			return nil, fmt.Errorf("radius: server %q: RADIUS over UDP rests on MD5, which GODEBUG=fips140=only forbids: use RadSec", s.name())
 		} else if len(s.Secret) < minSecret {
 			return nil, fmt.Errorf("radius: server %q: a shared secret of %d octets can be guessed from one packet: use %d or more, or RadSec", s.name(), len(s.Secret), minSecret)
 		}
@@ -257,6 +263,7 @@ func (c *Client) tell(s radius.ServerState) {
 		c.cfg.Logger.Warn("RADIUS server does not answer: check that it runs, that it is reachable, and that the secrets agree", "server", name)
 		return
 	}
+	c.told[s.Server] = ""
 	c.cfg.Logger.Info("RADIUS server answers again", "server", name)
 }
 
@@ -287,10 +294,29 @@ func (c *Client) drop(l *link, out *radius.ClientOut) {
 	delete(c.links, l.path)
 	now := time.Now()
 	if l.failed != nil {
-		c.cfg.Logger.Warn("RADIUS connection failed", "server", c.cfg.Servers[l.path.Server].name(), "error", l.failed.Error())
+		c.tellFailure(l.path.Server, l.failed)
 		c.refuse[l.path.Server] = now.Add(redialPause)
 	}
 	c.machine.Lost(now, l.path, out)
+}
+
+// tellFailure logs once why connections fail, and not each of them: a server may
+// be down for a week.
+func (c *Client) tellFailure(server int, err error) {
+	kind := errorKind(err)
+	if c.told[server] == kind {
+		return
+	}
+	c.told[server] = kind
+	c.cfg.Logger.Warn("RADIUS connection failed", "server", c.cfg.Servers[server].name(), "error", err.Error())
+}
+
+// errorKind is an error without the port of ours that was tried.
+func errorKind(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
 
 // shut ends everything.

@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,9 @@ func ListenDynamic(cfg DynamicConfig) (*Dynamic, error) {
 	}
 	if cfg.Handle == nil {
 		return nil, errors.New("radius: Disconnect and CoA requests have no handler")
+	}
+	if fips140.Enforced() {
+		return nil, errors.New("radius: Disconnect and CoA requests over UDP rest on MD5, which GODEBUG=fips140=only forbids: do not listen for them")
 	}
 	for _, p := range cfg.Peers {
 		if len(p.Secret) < minSecret {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"sallyport/internal/secret"
@@ -166,6 +167,11 @@ type Client struct {
 func NewClient(cfg ClientConfig) (*Client, error) {
 	if n := len(cfg.Servers); n == 0 || n > MaxServers {
 		return nil, fmt.Errorf("radius: %d servers: between 1 and %d are possible", n, MaxServers)
+	}
+	if !slices.ContainsFunc(cfg.Common, func(a Attribute) bool {
+		return a.Type == NASIdentifier || a.Type == NASIPAddress || a.Type == NASIPv6Address
+	}) {
+		return nil, errors.New("radius: requests do not say who we are: NAS-Identifier or NAS-IP-Address is needed")
 	}
 	cfg.Plan = cfg.Plan.withDefaults()
 	def(&cfg.DeadTime, time.Minute)

@@ -61,10 +61,13 @@ func reveal(hidden, first []byte, key secret.Bytes) secret.Bytes {
 }
 
 func cover(dst, src, before []byte, key secret.Bytes) {
-	h := md5.New()
-	h.Write(key)
-	h.Write(before)
-	sum := h.Sum(nil)
+	var sum []byte
+	withMD5(func() {
+		h := md5.New()
+		h.Write(key)
+		h.Write(before)
+		sum = h.Sum(nil)
+	})
 	for i := range dst {
 		dst[i] = src[i] ^ sum[i]
 	}
