@@ -148,8 +148,15 @@ func (a *Accounting) Status() AccountingStatus {
 }
 
 // Close adds an Accounting-Off, waits until everything is delivered or ctx
-// ends, and saves what is left. The error says that it could not be saved.
+// ends, and saves what is left. The error says that it could not be saved. A
+// second Close does nothing.
 func (a *Accounting) Close(ctx context.Context) error {
+	a.mu.Lock()
+	again := a.closed
+	a.mu.Unlock()
+	if again {
+		return nil
+	}
 	if err := a.Add(radius.Record{Status: radius.AcctOff, Time: time.Now()}); err != nil {
 		a.cfg.Logger.Warn("RADIUS accounting ends without Accounting-Off", "error", err.Error())
 	}

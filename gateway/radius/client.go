@@ -61,6 +61,10 @@ type Client struct {
 	cancel   context.CancelFunc
 	done     chan struct{}
 	readers  sync.WaitGroup
+	before   []radius.Counters // by server: drops when it was well last
+
+	closing sync.RWMutex // held to read while a call is handed to the loop
+	closed  bool
 }
 
 // arrival is a packet, and where it came from.
@@ -91,6 +95,7 @@ func Open(cfg Config) (*Client, error) {
 		links:    make(map[radius.Path]*link),
 		refuse:   make([]time.Time, len(list)),
 		told:     make([]string, len(list)),
+		before:   make([]radius.Counters, len(list)),
 		calls:    make(chan func(time.Time, *radius.ClientOut), maxCalls),
 		received: make(chan arrival, maxReceived),
 		lost:     make(chan *link),
@@ -137,14 +142,26 @@ func (s Server) name() string {
 
 // Do sends a request; done is called once, with an answer that has passed every
 // check or with an error, which means no. It is called on the client's own
-// goroutine and must not block, nor call back into the client but by Do. Do
-// blocks while too many requests wait to be begun.
+// goroutine, and must neither block nor call the client. Do blocks while too
+// many requests wait to be begun.
 func (c *Client) Do(r radius.Request, done func(radius.Reply, error)) {
-	begin := func(now time.Time, out *radius.ClientOut) { c.waiting[c.machine.Send(now, r, out)] = done }
-	select {
-	case c.calls <- begin:
-	case <-c.ctx.Done():
+	if !c.call(func(now time.Time, out *radius.ClientOut) { c.waiting[c.machine.Send(now, r, out)] = done }) {
 		done(radius.Reply{}, radius.ErrClosed)
+	}
+}
+
+// call hands f to the loop, and is false when the loop has ended.
+func (c *Client) call(f func(time.Time, *radius.ClientOut)) bool {
+	c.closing.RLock()
+	defer c.closing.RUnlock()
+	if c.closed {
+		return false
+	}
+	select {
+	case c.calls <- f:
+		return true
+	case <-c.ctx.Done():
+		return false
 	}
 }
 
@@ -161,22 +178,13 @@ func (c *Client) Exchange(ctx context.Context, r radius.Request) (radius.Reply, 
 		return r.reply, r.err
 	case <-ctx.Done():
 		return radius.Reply{}, fmt.Errorf("radius: %w", context.Cause(ctx))
-	case <-c.done:
-		select {
-		case r := <-got:
-			return r.reply, r.err
-		default:
-			return radius.Reply{}, radius.ErrClosed
-		}
 	}
 }
 
 // Status tells of every server, in the order of the list; nil after Close.
 func (c *Client) Status() []radius.ServerStatus {
 	got := make(chan []radius.ServerStatus, 1)
-	select {
-	case c.calls <- func(time.Time, *radius.ClientOut) { got <- c.machine.Status() }:
-	case <-c.ctx.Done():
+	if !c.call(func(time.Time, *radius.ClientOut) { got <- c.machine.Status() }) {
 		return nil
 	}
 	select {
@@ -259,12 +267,37 @@ func (c *Client) drain(out *radius.ClientOut) {
 
 func (c *Client) tell(s radius.ServerState) {
 	name := c.cfg.Servers[s.Server].name()
+	drops := c.machine.Status()[s.Server].Drops
 	if s.Dead {
-		c.cfg.Logger.Warn("RADIUS server does not answer: check that it runs, that it is reachable, and that the secrets agree", "server", name)
-		return
+		c.cfg.Logger.Warn("RADIUS server gives no good answer", "server", name, "hint", hint(&drops, &c.before[s.Server]))
+	} else {
+		c.told[s.Server] = ""
+		c.cfg.Logger.Info("RADIUS server answers again", "server", name)
 	}
-	c.told[s.Server] = ""
-	c.cfg.Logger.Info("RADIUS server answers again", "server", name)
+	c.before[s.Server] = drops
+}
+
+// hints are what to do when answers were dropped, the most telling first.
+var hints = []struct {
+	drop radius.Drop
+	hint string
+}{
+	{radius.DropNoMessageAuthenticator, "its answers have no Message-Authenticator (CVE-2024-3596): update it, and make it send one always"},
+	{radius.DropProxyState, "its answers have a Proxy-State that we did not send: somebody on the way may be forging them (CVE-2024-3596)"},
+	{radius.DropMessageAuthenticator, "its answers are signed with another secret, or changed on the way: compare the secrets"},
+	{radius.DropAuthenticator, "its answers are made with another secret, or by somebody else: compare the secrets"},
+	{radius.DropMalformed, "its answers are damaged"},
+	{radius.DropUnasked, "its answers come too late: look at its load"},
+}
+
+// hint says what to look at, by what was dropped meanwhile.
+func hint(drops, before *radius.Counters) string {
+	for _, h := range hints {
+		if drops[h.drop] > before[h.drop] {
+			return h.hint
+		}
+	}
+	return "check that it runs, that it is reachable, that it knows us as a client, and that the secrets agree"
 }
 
 // redialPause keeps a server that refuses connections from being asked for one
@@ -324,6 +357,9 @@ func (c *Client) shut(out *radius.ClientOut) {
 	for _, l := range c.links {
 		l.close()
 	}
+	c.closing.Lock()
+	c.closed = true
+	c.closing.Unlock()
 	for {
 		select {
 		case f := <-c.calls:

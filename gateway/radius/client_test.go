@@ -3,6 +3,7 @@ package radius
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -294,6 +295,52 @@ func TestForgedRepliesOnTheWire(t *testing.T) {
 		if drops[d] == 0 {
 			t.Errorf("nothing is counted as %s: %v", d, drops)
 		}
+	}
+}
+
+func TestTheLogSaysWhyAnswersAreDropped(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(q *radius.Packet, key secret.Bytes) []byte
+		want   string
+	}{
+		"no Message-Authenticator": {func(q *radius.Packet, key secret.Bytes) []byte {
+			b := []byte{byte(radius.AccessReject), q.Identifier, 0, 20}
+			sum := md5.Sum(slices.Concat(b, q.Authenticator[:], key))
+			return append(b, sum[:]...)
+		}, "no Message-Authenticator"},
+		"another secret": {func(q *radius.Packet, key secret.Bytes) []byte {
+			p := radius.Packet{Code: radius.AccessReject, Identifier: q.Identifier}
+			b, _ := p.AppendReply(nil, q.Authenticator, secret.Bytes("another secret, equally long"))
+			return b
+		}, "compare the secrets"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, err := net.ListenPacket("udp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer server.Close()
+			go func() {
+				b := make([]byte, 4096)
+				for {
+					n, from, err := server.ReadFrom(b)
+					if err != nil {
+						return
+					}
+					if q, err := radius.Parse(b[:n]); err == nil {
+						server.WriteTo(c.answer(q, secret.Bytes(sharedSecret)), from)
+					}
+				}
+			}()
+			var log transcript
+			client := openClient(t, Config{Servers: []Server{udpServer(server.LocalAddr().String())}, Plan: quick, Logger: logTo(&log)})
+			if _, err := logIn(t, client, radius.LoginConfig{}, "alice", md5Peer{}); !errors.Is(err, radius.ErrTimeout) {
+				t.Error(err)
+			}
+			if !strings.Contains(log.String(), c.want) {
+				t.Errorf("the log does not say %q:\n%s", c.want, log.String())
+			}
+		})
 	}
 }
 

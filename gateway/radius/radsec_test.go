@@ -169,7 +169,7 @@ func TestRadSecRefusesServersThatAreNotTheOne(t *testing.T) {
 		{"another name", pair(issue("other.example.org")), "another name"},
 		{"a device", a.clientTLS(), "serverAuth"},
 		{"revoked", pair(revoked), "revoked"},
-		{"self-signed", selfSigned(t), ""},
+		{"self-signed", selfSigned(t), "unknown authority"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			address, asked := impostor(t, c.certificate)
@@ -241,5 +241,38 @@ func TestStreamsAreCutIntoPackets(t *testing.T) {
 		if got, err := readPacket(bytes.NewReader(b)); err == nil {
 			t.Errorf("%x is read as %x", b, got)
 		}
+	}
+}
+
+func TestADisconnectOverOurConnectionIsAnswered(t *testing.T) {
+	a := authorityOf(t)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{{Certificate: a.server.Chain, PrivateKey: a.server.Key}}, ClientAuth: tls.RequireAnyClientCert})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	answers := make(chan []byte, 1)
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		readPacket(conn)
+		p := radius.Packet{Code: radius.DisconnectRequest, Identifier: 5, Attributes: []radius.Attribute{radius.TextAttr(radius.UserName, "alice")}}
+		b, _ := p.AppendRequest(nil, radsecSecret)
+		conn.Write(b)
+		b, _ = readPacket(conn)
+		answers <- b
+	}()
+	c := openClient(t, Config{Servers: []Server{radsecServer(t, l.Addr().String())}, Plan: quick})
+	c.Do(radius.Request{Code: radius.AccessRequest}, func(radius.Reply, error) {})
+	select {
+	case b := <-answers:
+		if p, err := radius.Parse(b); err != nil || p.Code != radius.DisconnectNAK || p.Identifier != 5 {
+			t.Errorf("%+v, %v", p, err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("no answer")
 	}
 }
