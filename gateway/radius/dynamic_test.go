@@ -79,8 +79,19 @@ func serveDynamic(t *testing.T, change func(*DynamicConfig)) (*Dynamic, *table) 
 // radclient sends a request by FreeRADIUS' own tool.
 func radclient(t *testing.T, d *Dynamic, command, sharedSecret string, attributes ...string) string {
 	t.Helper()
+	return runRadclient(t, d, "10", command, sharedSecret, attributes)
+}
+
+// unanswered is radclient with less patience.
+func unanswered(t *testing.T, d *Dynamic, command, sharedSecret string, attributes ...string) string {
+	t.Helper()
+	return runRadclient(t, d, "0.3", command, sharedSecret, attributes)
+}
+
+func runRadclient(t *testing.T, d *Dynamic, patience, command, sharedSecret string, attributes []string) string {
+	t.Helper()
 	needs(t, "radclient", "freeradius-utils")
-	cmd := exec.CommandContext(t.Context(), "radclient", "-x", "-r", "1", "-t", "1", d.Addr().String(), command, sharedSecret)
+	cmd := exec.CommandContext(t.Context(), "radclient", "-x", "-r", "1", "-t", patience, d.Addr().String(), command, sharedSecret)
 	cmd.Stdin = strings.NewReader(strings.Join(attributes, ",") + "\n")
 	out, _ := cmd.CombinedOutput() // its status is that of the answer
 	return string(out)
@@ -155,10 +166,10 @@ func TestDynamicRequestsOfStrangersAreDropped(t *testing.T) {
 		out  string
 		want radius.Drop
 	}{
-		{"another secret", radclient(t, d, "disconnect", "another secret, equally long", `User-Name = "alice"`, stamp(0)), radius.DropAuthenticator},
-		{"an old request", radclient(t, d, "disconnect", sharedSecret, `User-Name = "alice"`, stamp(10*time.Minute)), radius.DropStale},
-		{"one of the future", radclient(t, d, "disconnect", sharedSecret, `User-Name = "alice"`, stamp(-10*time.Minute)), radius.DropStale},
-		{"one of no time", radclient(t, d, "disconnect", sharedSecret, `User-Name = "alice"`), radius.DropStale},
+		{"another secret", unanswered(t, d, "disconnect", "another secret, equally long", `User-Name = "alice"`, stamp(0)), radius.DropAuthenticator},
+		{"an old request", unanswered(t, d, "disconnect", sharedSecret, `User-Name = "alice"`, stamp(10*time.Minute)), radius.DropStale},
+		{"one of the future", unanswered(t, d, "disconnect", sharedSecret, `User-Name = "alice"`, stamp(-10*time.Minute)), radius.DropStale},
+		{"one of no time", unanswered(t, d, "disconnect", sharedSecret, `User-Name = "alice"`), radius.DropStale},
 	} {
 		if !strings.Contains(c.out, "No reply") || d.Drops()[c.want] == 0 {
 			t.Errorf("%s: %v\n%s", c.name, d.Drops(), c.out)
@@ -168,7 +179,7 @@ func TestDynamicRequestsOfStrangersAreDropped(t *testing.T) {
 		t.Errorf("%d sessions are left", n)
 	}
 	elsewhere, _ := serveDynamic(t, func(c *DynamicConfig) { c.Peers[0].From = netip.MustParsePrefix("192.0.2.0/24") })
-	if out := radclient(t, elsewhere, "disconnect", sharedSecret, `User-Name = "alice"`, stamp(0)); !strings.Contains(out, "No reply") || elsewhere.Drops()[radius.DropSource] == 0 {
+	if out := unanswered(t, elsewhere, "disconnect", sharedSecret, `User-Name = "alice"`, stamp(0)); !strings.Contains(out, "No reply") || elsewhere.Drops()[radius.DropSource] == 0 {
 		t.Errorf("from elsewhere: %v\n%s", elsewhere.Drops(), out)
 	}
 	lax, s := serveDynamic(t, func(c *DynamicConfig) { c.WithoutTimestamp = true })

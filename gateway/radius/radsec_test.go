@@ -176,7 +176,7 @@ func TestRadSecRefusesServersThatAreNotTheOne(t *testing.T) {
 			var log transcript
 			s := radsecServer(t, address)
 			s.TLS.Verifier = verifier
-			client := openClient(t, Config{Servers: []Server{s}, Plan: quick, Logger: logTo(&log)})
+			client := openClient(t, Config{Servers: []Server{s}, Plan: hasty, Logger: logTo(&log)})
 			if reply, err := client.Exchange(ctx, radius.Request{Code: radius.AccessRequest}); err == nil {
 				t.Errorf("it was asked, and answered %v", reply.Code)
 			}
@@ -220,7 +220,7 @@ func TestFreeRADIUSRefusesACertificateOfAnotherCA(t *testing.T) {
 	var log transcript
 	s := radsecServer(t, f.tls)
 	s.TLS.Certificate = selfSigned(t)
-	c := openClient(t, Config{Servers: []Server{s}, Plan: quick, Logger: logTo(&log)})
+	c := openClient(t, Config{Servers: []Server{s}, Plan: hasty, Logger: logTo(&log)})
 	if _, err := c.Exchange(t.Context(), radius.Request{Code: radius.StatusServer}); err == nil {
 		t.Error("it was answered")
 	}

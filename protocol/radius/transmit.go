@@ -104,7 +104,10 @@ func (c *Client) transmit(now time.Time, p *pending, out *ClientOut) {
 	}
 	p.rt = c.cfg.Plan.timeout(p.rt, c.spread())
 	wait := p.rt
-	if p.server.Stream {
+	switch {
+	case p.probe:
+		wait *= 2 // it is sent once, and a slow server is not a dead one
+	case p.server.Stream:
 		// What TCP carries is not sent twice (RFC 6613, Section 2.6.1), so it waits
 		// as long as all transmissions would.
 		wait = c.patience(p)
