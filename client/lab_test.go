@@ -3,10 +3,12 @@ package client_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,6 +24,7 @@ type office struct {
 	*testing.T
 	program         string
 	gateway, laptop *lab.Host
+	inside          *lab.Host // a neighbour of the gateway, without a tunnel
 	server, tunnel  *lab.Process
 }
 
@@ -30,11 +33,11 @@ const officeConfig = "/run/sallyport.yaml"
 func newOffice(t *testing.T, zone string) *office {
 	t.Helper()
 	l := labtest.Open(t, lab.RoadWarrior)
-	o := &office{T: t, program: filepath.Join(t.TempDir(), "sallyport"), gateway: l.At("gateway"), laptop: l.At("client")}
+	o := &office{T: t, program: filepath.Join(t.TempDir(), "sallyport"), gateway: l.At("gateway"), laptop: l.At("client"), inside: l.At("inside")}
 	if out, err := exec.Command("go", "build", "-o", o.program, "sallyport/cmd/sallyport").CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
-	o.must(o.gateway.WriteFile(officeConfig, []byte("gateway: {name: vpn.example.org, state: /run/state}\nzones: {staff: "+zone+"}\n"), 0o600))
+	o.must(o.gateway.WriteFile(officeConfig, []byte("gateway: {name: vpn.example.org, listen: [router], state: /run/state}\nzones: {staff: "+zone+"}\n"), 0o600))
 	o.admin("init")
 	o.serve()
 	o.admin("user", "add", "alice")
@@ -172,5 +175,35 @@ func TestGatewayResolvesForItsClients(t *testing.T) {
 	o.must(err)
 	if answer.Id != query.Id || !answer.Response {
 		t.Errorf("answer %v", answer)
+	}
+	o.closed("10.60.0.1:53", query)
+}
+
+// TestNamedInterfaceIsTheOnlyOne: gateway.listen names the interface to the
+// router, so nobody hears what comes in from the inside.
+func TestNamedInterfaceIsTheOnlyOne(t *testing.T) {
+	o := newOffice(t, `{pool: {ipv4: 10.60.0.0/24}}`)
+	o.connect()
+	for _, port := range []string{"500", "4500"} {
+		o.closed("10.9.0.1:"+port, new(dns.Msg))
+	}
+}
+
+// closed wants a port of the gateway to be closed for a neighbour without
+// tunnel, over UDP and, where it is open to clients, over TCP.
+func (o *office) closed(address string, message *dns.Msg) {
+	o.Helper()
+	for _, network := range []string{"udp", "tcp"} {
+		conn, err := o.inside.Dial(o.within(5*time.Second), network, address)
+		if err == nil {
+			defer conn.Close()
+			c := &dns.Conn{Conn: conn}
+			o.must(c.SetDeadline(time.Now().Add(5 * time.Second)))
+			o.must(c.WriteMsg(message))
+			_, err = c.ReadMsg()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			o.Errorf("a neighbour without tunnel at %s %s: %v, want that nobody is there", network, address, err)
+		}
 	}
 }

@@ -128,7 +128,7 @@ func (d *decoder) checkDNS(key string, z *Zone) {
 		}
 	}
 	if len(z.DNS.Search) > 0 {
-		d.warnAt(key+".search", "set search domains on the clients", "no client is told in this version: IKEv2 itself cannot carry them")
+		d.warnAt(key+".search", "set search domains on the other clients", "only the profiles for windows, macos, ios and networkmanager tell them: IKEv2 itself cannot")
 	}
 	if len(z.DNS.Split) > 0 && len(z.DNS.Servers) == 0 {
 		d.errorAt(key+".split", "add servers", "split domains need a resolver inside the tunnel")

@@ -18,6 +18,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -195,6 +196,12 @@ func (z *Zone) Waived(rule, peer string, now time.Time) bool {
 		}
 	}
 	return false
+}
+
+// WaivedForAnyone tells whether a waiver of a rule counts for one peer at
+// least: what has to be let through until it is known who the peer is.
+func (z *Zone) WaivedForAnyone(rule string, now time.Time) bool {
+	return slices.ContainsFunc(z.Waivers, func(w Waiver) bool { return w.Rule == rule && !w.Expired(now) })
 }
 
 // Expired tells whether the last day of the waiver is over (in UTC).

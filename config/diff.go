@@ -37,7 +37,7 @@ const zoneThere = "zone"
 // the new one, removed zones last. Moving a zone within the file changes
 // nothing.
 func Diff(old, next *Config) []Change {
-	var d differ
+	d := differ{} // never nil: reports say [] and not null
 	d.compare(reflect.ValueOf(old.Gateway), reflect.ValueOf(next.Gateway), path{"gateway", "gateway"})
 	for i := range next.Zones {
 		at := path{"zones", "zones"}.zone(next.Zones[i].Name)

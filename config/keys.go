@@ -117,7 +117,7 @@ var keys = []Key{
 	{Path: "zones.ZONE.dns.servers", Default: "[]", Example: "[10.0.0.53]",
 		Meaning: "Resolvers, as addresses, or the word gateway: the gateway's own inner addresses, where it passes questions on to the resolvers of its host. Empty leaves the client's resolver alone.", RFC: "RFC 7296, Section 3.15.1"},
 	{Path: "zones.ZONE.dns.search", Default: "[]", Example: "[corp.example]",
-		Meaning: "Search domains, for client profiles that carry them (none does in this version)."},
+		Meaning: "Search domains, for the client profiles that carry them: windows, macos, ios and networkmanager."},
 	{Path: "zones.ZONE.dns.split", Default: "[]", Example: "[corp.example]",
 		Meaning: "Domains to be resolved through the tunnel; all others stay with the client's own resolver. Empty means every name goes through the tunnel.", RFC: "RFC 8598, Section 3"},
 	{Path: "zones.ZONE.routes", Default: `[0.0.0.0/0, "::/0"]`, Example: "[10.0.0.0/8]",
@@ -171,7 +171,7 @@ var keys = []Key{
 	{Path: "logging", Meaning: "What is logged and how."},
 	{Path: "logging.level", Default: "info", Example: "info", Values: []string{"debug", "info", "warn", "error"},
 		Meaning: "The least important level that is logged."},
-	{Path: "logging.format", Default: "text", Example: "json", Values: []string{"text", "json"},
+	{Path: "logging.format", Default: "text", Example: "json", Values: []string{"text", "json"}, Effect: Restart,
 		Meaning: "text for people, json for machines."},
 }
 

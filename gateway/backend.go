@@ -73,8 +73,7 @@ func (g *Gateway) identify(r *realm, t *ike.Authenticate) (*x509.Certificate, pe
 		}
 		cert, outsideErr := z.outside.Verify(time.Now(), t.Chain, pki.Client)
 		if outsideErr == nil {
-			serial := pki.SerialText(cert.SerialNumber)
-			return cert, peer{identity: t.PeerID.String(), device: outsidePrefix + serial, zone: z.config.Name}, nil
+			return cert, peer{identity: t.PeerID.String(), device: outsideDevice(cert), zone: z.config.Name}, nil
 		}
 		if e, ok := errors.AsType[*pki.Error](outsideErr); ok && e.Reason != pki.UnknownAuthority {
 			err = outsideErr // more telling than "not ours"

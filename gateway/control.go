@@ -34,7 +34,7 @@ type controller interface {
 	Devices(context.Context) ([]Device, error)
 	AddDevice(context.Context, NewDevice) (Enrolled, error)
 	RevokeDevice(ctx context.Context, name string, r Revocation) (Revoked, error)
-	Profile(ctx context.Context, device, kind, address, dir string) (Profile, error)
+	Profile(ctx context.Context, device string, r ProfileRequest) (Profile, error)
 	Sessions(context.Context) ([]SessionInfo, error)
 	Kick(context.Context, Kick) (Kicked, error)
 	Rekey(context.Context, Rekey) (Rekeyed, error)
@@ -77,7 +77,13 @@ var routes = []route{
 	{"GET", "/v1/devices/{name}/profile", "A client's profile; query: for, address, dir", nil, Profile{},
 		func(c controller, r *http.Request) (any, error) {
 			q := r.URL.Query()
-			return c.Profile(r.Context(), r.PathValue("name"), q.Get("for"), q.Get("address"), q.Get("dir"))
+			return c.Profile(r.Context(), r.PathValue("name"), ProfileRequest{For: q.Get("for"), Address: q.Get("address"), Dir: q.Get("dir")})
+		}},
+	{"POST", "/v1/devices/{name}/profile", "A client's profile, with options, or with the device's key inside", ProfileRequest{}, Profile{},
+		func(c controller, r *http.Request) (any, error) {
+			return withBody(r, func(ctx context.Context, v ProfileRequest) (Profile, error) {
+				return c.Profile(ctx, r.PathValue("name"), v)
+			})
 		}},
 	{"GET", "/v1/sessions", "Live sessions", nil, []SessionInfo{},
 		func(c controller, r *http.Request) (any, error) { return c.Sessions(r.Context()) }},

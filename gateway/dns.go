@@ -9,13 +9,16 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 )
 
-// Bounds of the forwarder. It answers only on inner addresses, so its users
-// are authenticated devices; the bounds keep one of them from starving others.
+// Bounds of the forwarder. It hears only what comes out of the tunnel device, so
+// its users are authenticated devices; the bounds keep one of them from starving
+// others.
 const (
 	maxQueries   = 512             // answered at once; more are dropped, resolvers retry
 	queryTimeout = 4 * time.Second // stub resolvers ask again after 5 s
@@ -26,6 +29,7 @@ const (
 // behind it do.
 type forwarder struct {
 	addrs   []netip.Addr
+	device  string // whose packets alone are answered; empty: any
 	path    string // of the host's resolv.conf
 	servers []*dns.Server
 	slots   chan struct{}
@@ -78,8 +82,8 @@ func upstreamsOf(path string, own []netip.Addr) ([]string, error) {
 }
 
 // forward starts a forwarder on port 53 of each address, UDP and TCP.
-func forward(addrs []netip.Addr, path string, log *slog.Logger) (*forwarder, error) {
-	f := &forwarder{addrs: addrs, path: path, slots: make(chan struct{}, maxQueries), log: log}
+func forward(addrs []netip.Addr, device, path string, log *slog.Logger) (*forwarder, error) {
+	f := &forwarder{addrs: addrs, device: device, path: path, slots: make(chan struct{}, maxQueries), log: log}
 	if _, err := f.current(); err != nil {
 		log.Warn("queries of clients fail until the host has a resolver", "err", err)
 	}
@@ -92,12 +96,27 @@ func forward(addrs []netip.Addr, path string, log *slog.Logger) (*forwarder, err
 	return f, nil
 }
 
+// bind keeps neighbours of the host out. An inner address is an address of the
+// whole host: anybody on a network of its can send packets to it, and would
+// find an open resolver.
+func (f *forwarder) bind(_, _ string, c syscall.RawConn) error {
+	if f.device == "" {
+		return nil
+	}
+	var err error
+	if failed := c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), f.device) }); failed != nil {
+		return failed
+	}
+	return err
+}
+
 func (f *forwarder) listen(at netip.AddrPort) error {
-	pc, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	sockets := net.ListenConfig{Control: f.bind}
+	pc, err := sockets.ListenPacket(context.Background(), "udp", at.String())
 	if err != nil {
 		return fmt.Errorf("gateway: DNS forwarder: %w", err)
 	}
-	tl, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
+	tl, err := sockets.Listen(context.Background(), "tcp", at.String())
 	if err != nil {
 		pc.Close()
 		return fmt.Errorf("gateway: DNS forwarder: %w", err)

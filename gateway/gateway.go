@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -166,7 +168,7 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 		return nil
 	}
 	var err error
-	g.dns, err = forward(addrs, resolvConf, g.log)
+	g.dns, err = forward(addrs, g.link.name, resolvConf, g.log)
 	return err
 }
 
@@ -270,7 +272,8 @@ func (g *Gateway) Reload(ctx context.Context) (Reloaded, error) {
 	old := g.Config()
 	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: diags}
 	cfg = keepRestarts(cfg, old)
-	next, err := buildRealm(ctx, cfg, g.ca, g.realm.Load())
+	before := g.realm.Load()
+	next, err := buildRealm(ctx, cfg, g.ca, before)
 	if err != nil {
 		return Reloaded{}, err
 	}
@@ -278,7 +281,7 @@ func (g *Gateway) Reload(ctx context.Context) (Reloaded, error) {
 		return done, err
 	}
 	g.warn(diags)
-	done.Closed = g.closeStranded(next)
+	done.Closed = g.closeStranded(before, next)
 	g.log.Info("configuration reloaded", "changes", len(done.Changes), "closed", done.Closed)
 	return done, nil
 }
@@ -291,6 +294,7 @@ func keepRestarts(cfg, old *config.Config) *config.Config {
 	limits := cfg.Gateway.Limits
 	kept.Gateway = old.Gateway
 	kept.Gateway.Names, kept.Gateway.Limits = names, limits
+	kept.Logging.Format = old.Logging.Format
 	return &kept
 }
 
@@ -316,7 +320,9 @@ func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) err
 }
 
 // closeStranded ends the sessions that the new configuration has no place for.
-func (g *Gateway) closeStranded(r *realm) (closed int) {
+// With a trust anchor go all who came in by one of the zone: those whom another
+// anchor lets in come back at once.
+func (g *Gateway) closeStranded(before, r *realm) (closed int) {
 	for _, l := range g.table.matching(func(*live) bool { return true }) {
 		z, ok := r.zones[l.admission.Zone]
 		reason := ""
@@ -325,6 +331,8 @@ func (g *Gateway) closeStranded(r *realm) (closed int) {
 			reason = "its zone was removed from the configuration"
 		case l.pool != z.pool:
 			reason = "the pool of its zone was changed"
+		case outsider(l.admission.Device) && z.lost(before.zones[l.admission.Zone]):
+			reason = "a CA of its zone is not trusted any more"
 		case outsider(l.admission.Device) && z.revokes(l.admission.Device):
 			reason = "its certificate was revoked"
 		default:
@@ -341,6 +349,14 @@ func (g *Gateway) closeStranded(r *realm) (closed int) {
 // outsidePrefix marks devices that have no record here: they came with a
 // certificate of a zone's own trust anchor. No device name has a colon.
 const outsidePrefix = "certificate:"
+
+// outsideDevice names the device of such a certificate. A serial number is
+// unique for its issuer only (RFC 5280, Section 4.1.2.2), and without the issuer
+// two devices of two CAs would take each other's addresses and sessions.
+func outsideDevice(c *x509.Certificate) string {
+	issuer := sha256.Sum256(slices.Concat(c.RawIssuer, c.AuthorityKeyId))
+	return fmt.Sprintf("%s%x:%s", outsidePrefix, issuer[:6], pki.SerialText(c.SerialNumber))
+}
 
 func outsider(device string) bool { return strings.HasPrefix(device, outsidePrefix) }
 

@@ -241,6 +241,21 @@ func TestZonesHaveTheirOwnPoolsAndSuites(t *testing.T) {
 	}
 }
 
+// TestWhatAllZonesShareServesEachOfThem: a peer is met before its zone is known.
+func TestWhatAllZonesShareServesEachOfThem(t *testing.T) {
+	g := newGateway(t, `zones:
+  office: {pool: {ipv4: 10.61.0.0/24}, fragment: 1400, dpd: 2m}
+  mobile: {pool: {ipv4: 10.62.0.0/24}, fragment: 576, dpd: 20s}
+`)
+	p := g.realm.Load().policy()
+	if p.FragmentSize != 576-fragmentOverhead {
+		t.Errorf("fragments of %d octets do not pass the path of the second zone", p.FragmentSize)
+	}
+	if p.DPD != 20*time.Second {
+		t.Errorf("DPD after %v, want the shortest of the zones", p.DPD)
+	}
+}
+
 // TestUnknownIDrIsRefused: trap 29.
 func TestUnknownIDrIsRefused(t *testing.T) {
 	g := newGateway(t, "")
@@ -339,7 +354,7 @@ func TestOutsideAuthority(t *testing.T) {
 	own := pemText("CERTIFICATE", g.ca.Certificate().Raw)
 	d := dial(t, newCredential(t, keyAndCert, own, "router.corp.example"))
 	d.connect(t, g)
-	if s := sessionsOf(t, g)[0]; s.Device != outsidePrefix+"4d" {
+	if s := sessionsOf(t, g)[0]; !strings.HasPrefix(s.Device, outsidePrefix) || !strings.HasSuffix(s.Device, ":4d") {
 		t.Errorf("device is %q", s.Device)
 	}
 	os.WriteFile(filepath.Join(dir, "crl.pem"), ca.crl(t, 77), 0o600)
@@ -356,6 +371,35 @@ func TestOutsideAuthority(t *testing.T) {
 		list, _ := g.Refusals(t.Context())
 		return len(list) > 0 && strings.Contains(list[len(list)-1].Reason, "bad signature")
 	})
+}
+
+// TestSerialNumbersOfTwoAuthoritiesDoNotMeet: CAs that count from 1 give the
+// same numbers, and their devices still have nothing to do with each other. A
+// CA that loses its trust takes its devices along.
+func TestSerialNumbersOfTwoAuthoritiesDoNotMeet(t *testing.T) {
+	dir := t.TempDir()
+	var devices []*dialer
+	credentials := map[string]string{}
+	for _, name := range []string{"one", "two"} {
+		ca := newOutsideCA(t)
+		os.WriteFile(filepath.Join(dir, name+".pem"), []byte(pemText("CERTIFICATE", ca.cert.Raw)), 0o600)
+		credentials[name] = ca.issue(t, 2, name+".corp.example")
+	}
+	g := newGateway(t, fmt.Sprintf("zones:\n  staff: {trust: {cas: [%[1]s/one.pem, %[1]s/two.pem], strict: false}}\n", dir))
+	own := pemText("CERTIFICATE", g.ca.Certificate().Raw)
+	for _, name := range []string{"one", "two"} {
+		d := dial(t, newCredential(t, credentials[name], own, name+".corp.example"))
+		d.connect(t, g)
+		devices = append(devices, d)
+	}
+	if live := sessionsOf(t, g); len(live) != 2 || live[0].Device == live[1].Device || live[0].IPv4 == live[1].IPv4 {
+		t.Fatalf("two devices of two CAs are %+v", live)
+	}
+	rewrite(t, g.path, dir+"/one.pem, ", "")
+	if r := call[Reloaded](t, g.Client(), "POST", "/v1/reload", nil); r.Closed == 0 {
+		t.Error("nobody was closed when a CA lost its trust")
+	}
+	await[ike.Closed](t, devices[0])
 }
 
 type outsideCA struct {

@@ -409,37 +409,6 @@ func (s *State) edit(ctx context.Context, key, what, name string, change func() 
 	return err
 }
 
-// Profile implements the control API.
-func (s *State) Profile(ctx context.Context, device, kind, address, dir string) (Profile, error) {
-	cfg := s.Config()
-	d, ok := s.registry.Device(device)
-	if !ok {
-		return Profile{}, &NotFoundError{What: "device", Name: device, Hint: "see them with: sallyport device list"}
-	}
-	if why := s.registry.allowed(device); why != "" {
-		return Profile{}, &InvalidError{Reason: fmt.Sprintf("no profile for %q: %s", device, why)}
-	}
-	zone, ok := cfg.Zone(d.Zone)
-	if !ok {
-		return Profile{}, &InvalidError{Reason: fmt.Sprintf("the zone %q of device %q is not in the configuration", d.Zone, device)}
-	}
-	page, err := s.store.Get(ctx, store.Key(certificatesKey+device))
-	if err != nil {
-		return Profile{}, err
-	}
-	cert, _ := page.First()
-	if address == "" {
-		address = cfg.Gateway.Name
-	}
-	if err := checkDial(address); err != nil {
-		return Profile{}, err
-	}
-	return makeProfile(kind, profileInput{
-		device: d, zone: zone, gateway: address, identity: zoneIdentity(cfg, zone), ports: cfg.Gateway.Ports,
-		cert: string(cert.Value), ca: pemText("CERTIFICATE", s.ca.Certificate().Raw), dir: dir,
-	})
-}
-
 // zoneIdentity is the IDr of a zone's gateway.
 func zoneIdentity(cfg *config.Config, z *config.Zone) string {
 	if z.Identity.ID != "" {

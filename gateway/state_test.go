@@ -18,7 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smallstep/pkcs7"
+
 	"sallyport/config"
+	"sallyport/profile"
 )
 
 // testConfig writes a configuration of a gateway that needs no root: no TUN
@@ -299,7 +302,7 @@ func TestProfilesComeFromTheZonesPolicy(t *testing.T) {
 	refusedAs(t, c, http.StatusBadRequest, "--zone", "POST", "/v1/devices", NewDevice{Name: "pc", User: "erin"})
 	call[Enrolled](t, c, "POST", "/v1/devices", NewDevice{Name: "pc", User: "erin", Zone: "staff"})
 	zone, _ := s.Config().Zone("staff")
-	for kind := range profileKinds {
+	for _, kind := range []string{"swanctl", "networkmanager", "sallyport"} {
 		p := call[Profile](t, c, "GET", "/v1/devices/pc/profile?dir=/etc/vpn&address=192.0.2.1&for="+kind, nil)
 		text := p.Files[0].Content
 		for _, want := range append(slices.Concat(zone.Policy.IKE, zone.Policy.ESP), "192.0.2.1", "pc@erin", "vpn.example.org", "10.0.0.0/8") {
@@ -310,7 +313,36 @@ func TestProfilesComeFromTheZonesPolicy(t *testing.T) {
 		if len(p.Steps) == 0 {
 			t.Errorf("%s: no steps", kind)
 		}
+		if natt := fmt.Sprint(s.Config().Gateway.Ports.NATT); !strings.Contains(text, natt) {
+			t.Errorf("%s does not say that the gateway is at port %s:\n%s", kind, natt, text)
+		}
 	}
+}
+
+func TestProfilesForClientsThatWantTheKeyInsideAreSigned(t *testing.T) {
+	s := testState(t, "")
+	c := s.Client()
+	cfg := *s.Config()
+	cfg.Gateway.Ports = config.Ports{IKE: 500, NATT: 4500} // the only ones that the built-in clients know
+	s.config.Store(&cfg)
+	call[User](t, c, "POST", "/v1/users", NewUser{Name: "erin"})
+	call[Enrolled](t, c, "POST", "/v1/devices", NewDevice{Name: "phone", User: "erin"})
+	refusedAs(t, c, http.StatusBadRequest, "key", "GET", "/v1/devices/phone/profile?for=ios", nil)
+	p := call[Profile](t, c, "POST", "/v1/devices/phone/profile", ProfileRequest{For: "ios", PKCS12: []byte("encrypted")})
+	message, err := pkcs7.Parse(p.Files[0].Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(s.ca.Certificate())
+	if err := message.VerifyWithChain(roots); err != nil {
+		t.Errorf("the profile is not signed by the gateway: %v", err)
+	}
+	if !bytes.Contains(message.Content, []byte("<string>phone@erin</string>")) {
+		t.Errorf("what is signed is\n%s", message.Content)
+	}
+	refusedAs(t, c, http.StatusBadRequest, "option", "POST", "/v1/devices/phone/profile", ProfileRequest{For: "windows", Options: profile.Options{KillSwitch: true}})
+	refusedAs(t, c, http.StatusBadRequest, "certificate", "GET", "/v1/devices/phone/profile?for=windows&address=192.0.2.99", nil)
 }
 
 func TestControlSocketIsForItsOwnerAlone(t *testing.T) {

@@ -38,6 +38,29 @@ func TestAWaiverOfOneZoneIsNoWaiverOfAnother(t *testing.T) {
 	}
 }
 
+// TestAWaiverForOnePeerIsForThatPeer: the machine has to verify what it signs,
+// and nobody else of the zone profits.
+func TestAWaiverForOnePeerIsForThatPeer(t *testing.T) {
+	g := newGateway(t, `zones:
+  old:
+    pool: {ipv4: 10.62.0.0/24}
+    waivers: [{rule: CRY-019, until: `+nextMonth()+`, owner: alice, reason: "one old router", peer: router1@bob}]
+`)
+	policy := g.realm.Load().policy()
+	if !policy.AllowSHA1 {
+		t.Error("SHA-1 is refused before it is known whether this is the peer with the waiver")
+	}
+	call[User](t, g.Client(), "POST", "/v1/users", NewUser{Name: "bob"})
+	for name, want := range map[string]bool{"router1": true, "router2": false} {
+		e := call[Enrolled](t, g.Client(), "POST", "/v1/devices", NewDevice{Name: name, User: "bob", Key: "rsa-2048"})
+		asked := signedWithSHA1(t, e)
+		asked.Allow.SHA1 = policy.AllowSHA1
+		if _, err := g.Authenticate(asked); (err == nil) != want {
+			t.Errorf("%s: %v, want it let in: %v", name, err, want)
+		}
+	}
+}
+
 // signedWithSHA1 is what Apple and Windows do with an RSA key: method 1.
 func signedWithSHA1(t *testing.T, e Enrolled) *ike.Authenticate {
 	t.Helper()

@@ -28,8 +28,9 @@ type zone struct {
 	ike        []suite.Proposal
 	identities []*ike.Identity // in order of preference: ECDSA, then RSA
 	outside    *pki.Verifier   // for certificates of the zone's own trust anchors; nil = none
-	crls       []*pki.CRL      // of those
-	pool       *addressPool    // carried over from one configuration to the next
+	anchors    []*x509.Certificate
+	crls       []*pki.CRL   // of those
+	pool       *addressPool // carried over from one configuration to the next
 	resolvers  []netip.Addr
 	ipv6Bits   int
 }
@@ -104,7 +105,7 @@ func (r *realm) buildZone(c *config.Zone, own []*pki.Issued) (*zone, []*x509.Cer
 		if z.outside, err = pki.NewVerifier(pki.Trust{Roots: anchors, CRLs: crls, Strict: c.Trust.Strict}); err != nil {
 			return nil, nil, err
 		}
-		z.crls = crls
+		z.anchors, z.crls = anchors, crls
 	}
 	return z, anchors, nil
 }
@@ -275,13 +276,14 @@ func (r *realm) policy() *ike.Policy {
 				p.IKE = append(p.IKE, proposal)
 			}
 		}
+		p.FragmentSize = min(p.FragmentSize, max(z.config.Fragment-fragmentOverhead, 0))
 		p.DPD = min(p.DPD, z.config.DPD)
 		p.Lifetime.Soft = min(p.Lifetime.Soft, z.config.Rekey.IKE-z.config.Rekey.Margin)
 		p.Lifetime.Hard = min(p.Lifetime.Hard, z.config.Rekey.IKE)
 		p.NoMOBIKE = p.NoMOBIKE && !z.config.MOBIKE
 		p.NoFragmentation = p.NoFragmentation || z.config.Fragment == 0
 		p.ForceEncap = p.ForceEncap || z.config.Encap != "auto"
-		p.AllowSHA1 = p.AllowSHA1 || z.config.Waived(ruleSHA1, "", now)
+		p.AllowSHA1 = p.AllowSHA1 || z.config.WaivedForAnyone(ruleSHA1, now)
 	}
 	return p
 }
@@ -340,8 +342,13 @@ func sameID(a, b ikemsg.ID) bool {
 // device. Two CAs of one zone that use the same serial number revoke for each
 // other, which errs on the safe side.
 func (z *zone) revokes(device string) bool {
-	serial, ok := new(big.Int).SetString(strings.TrimPrefix(device, outsidePrefix), 16)
+	serial, ok := new(big.Int).SetString(device[strings.LastIndexByte(device, ':')+1:], 16)
 	return ok && slices.ContainsFunc(z.crls, func(l *pki.CRL) bool { _, revoked := l.Lookup(serial); return revoked })
+}
+
+// lost tells whether a trust anchor of before is none any more.
+func (z *zone) lost(before *zone) bool {
+	return before != nil && slices.ContainsFunc(before.anchors, func(a *x509.Certificate) bool { return !slices.ContainsFunc(z.anchors, a.Equal) })
 }
 
 // identitiesDue tells whether one of our own certificates should be renewed.

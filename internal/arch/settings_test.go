@@ -22,7 +22,6 @@ var unread = map[string]string{
 	"Waiver.Peer":       "Zone.Waived looks at it",
 	"Zone.Waivers":      "Zone.Waived looks at it",
 	"DNS.Servers":       "Zone.Resolvers looks at it",
-	"DNS.Search":        "no client profile carries it in this version; config says so",
 	"Config.Logging":    "a section",
 	"Gateway.Dataplane": "a section",
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -106,7 +105,7 @@ func (a deviceAdded) write(w io.Writer, out string) {
 		fmt.Fprintf(w, "  %s\n", f)
 	}
 	fmt.Fprintf(w, "  %s   password: %s\n", a.PKCS12, a.Password)
-	fmt.Fprintf(w, "\nThe password is shown this once. Next:\n  sallyport device profile %s --for swanctl --out %s   # or networkmanager, sallyport\n", a.Device.Name, out)
+	fmt.Fprintf(w, "\nThe password is shown this once. Next:\n  sallyport device profile %s --for swanctl --out %s   # or windows, macos, ios, android, ...\n", a.Device.Name, out)
 }
 
 func newDeviceList(env *Env) *cobra.Command {
@@ -150,85 +149,4 @@ func newDeviceRevoke(env *Env) *cobra.Command {
 	}
 	withRevoke(c)
 	return c
-}
-
-// profileWritten is the answer of device profile.
-type profileWritten struct {
-	For   string   `json:"for"`
-	Files []string `json:"files"`
-	Steps []string `json:"steps"`
-}
-
-func newDeviceProfile(env *Env) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "profile NAME --for CLIENT",
-		Short: "Write what a client needs to connect, made from the policy of its zone",
-		Long: `Writes the configuration of one client, with the proposals of the device's zone,
-beside the certificate. The private key is not in it: it was written when the
-device was added.
-
-Clients: swanctl (strongSwan), networkmanager (its strongSwan plugin) and
-sallyport (the Linux client of this program).`,
-		Args: arguments(1, 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			f := c.Flags()
-			kind, _ := f.GetString("for")
-			address, _ := f.GetString("address")
-			out, _ := f.GetString("out")
-			if kind == "" {
-				return failure("use --for swanctl, --for networkmanager or --for sallyport", "for which client? --for is missing")
-			}
-			return withControl(env, c, func(ctx context.Context, client *gateway.Client) error {
-				r, err := writeProfile(ctx, client, args[0], kind, address, out)
-				if err != nil {
-					return err
-				}
-				return env.report(c, r, func(w io.Writer) { r.write(w) })
-			})
-		},
-	}
-	withConfig(c)
-	withJSON(c)
-	c.Flags().String("for", "", "`CLIENT`: swanctl, networkmanager or sallyport")
-	c.Flags().String("address", "", "name or `ADDRESS` that the client dials (default: gateway.name)")
-	c.Flags().String("out", ".", "`DIRECTORY` for the files")
-	return c
-}
-
-func writeProfile(ctx context.Context, client *gateway.Client, device, kind, address, out string) (profileWritten, error) {
-	dir, err := filepath.Abs(out)
-	if err != nil {
-		return profileWritten{}, err
-	}
-	var p gateway.Profile
-	query := url.Values{"for": {kind}, "address": {address}, "dir": {dir}}
-	if err := client.Call(ctx, "GET", gateway.Path("/v1/devices/", device, "/profile?")+query.Encode(), nil, &p); err != nil {
-		return profileWritten{}, err
-	}
-	if err := os.MkdirAll(out, 0o700); err != nil {
-		return profileWritten{}, failure("", "%v", err)
-	}
-	r := profileWritten{For: p.For, Steps: p.Steps}
-	for _, f := range p.Files {
-		mode := file.Public
-		if f.Secret {
-			mode = file.Private
-		}
-		path := filepath.Join(out, filepath.Base(f.Name))
-		if err := file.Write(path, []byte(f.Content), mode); err != nil {
-			return r, failure("", "%v", err)
-		}
-		r.Files = append(r.Files, path)
-	}
-	return r, nil
-}
-
-func (p profileWritten) write(w io.Writer) {
-	for _, f := range p.Files {
-		fmt.Fprintf(w, "  %s\n", f)
-	}
-	fmt.Fprintf(w, "\nNext, on the client:\n")
-	for _, s := range p.Steps {
-		fmt.Fprintf(w, "  %s\n", s)
-	}
 }

@@ -397,7 +397,7 @@ func (ex *authExchange) answered(s *Session, now time.Time, _ *ikeSA, in *inboun
 func (s *Session) rejectResponder(now time.Time, err error, out *Out) {
 	r := asRefusal(err)
 	s.refused(now, s.record(StageAuth, r.Notify, r.Reason, r.Hint), out)
-	s.phase, s.limit = phaseClosing, time.Time{}
+	s.phase, s.limit = phaseClosing, now.Add(closePatience)
 	s.closing, s.closeNotify = ClosedRefused, ikemsg.NotifyAuthenticationFailed
 }
 

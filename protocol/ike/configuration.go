@@ -97,9 +97,9 @@ func readReply(r Request, cp *ikemsg.CP) Leased {
 	for _, a := range cp.Attributes {
 		switch {
 		case a.Type == ikemsg.InternalIP4Address && r.IPv4 && len(a.Value) == 4 && !l.IPv4.IsValid():
-			l.IPv4 = netip.AddrFrom4([4]byte(a.Value))
+			l.IPv4 = assignable(netip.AddrFrom4([4]byte(a.Value)))
 		case a.Type == ikemsg.InternalIP6Address && r.IPv6 && len(a.Value) == 17 && a.Value[16] <= 128 && !l.IPv6.IsValid():
-			l.IPv6 = netip.PrefixFrom(netip.AddrFrom16([16]byte(a.Value[:16])), int(a.Value[16]))
+			l.IPv6 = netip.PrefixFrom(assignable(netip.AddrFrom16([16]byte(a.Value[:16]))), int(a.Value[16]))
 		case a.Type == ikemsg.InternalIP4DNS && r.DNS && len(a.Value) == 4 && len(l.DNS) < maxDNS:
 			l.DNS = append(l.DNS, netip.AddrFrom4([4]byte(a.Value)))
 		case a.Type == ikemsg.InternalIP6DNS && r.DNS && len(a.Value) == 16 && len(l.DNS) < maxDNS:
@@ -109,6 +109,15 @@ func readReply(r Request, cp *ikemsg.CP) Leased {
 		}
 	}
 	return l
+}
+
+// assignable gives an address back if a host can have it as its own, else the
+// zero Addr: a gateway must not take over our loopback.
+func assignable(a netip.Addr) netip.Addr {
+	if a.IsUnspecified() || a.IsLoopback() || a.IsMulticast() || a.Is4In6() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return netip.Addr{}
+	}
+	return a
 }
 
 // domainText admits only what a resolver's configuration can hold without

@@ -95,7 +95,9 @@ func (p *promised) comeAndGoUntil(w *world, stop chan struct{}) {
 		default:
 		}
 		name := fmt.Sprintf("resident-%d", n%4)
-		c := w.newPeer(p.devices[name])
+		var who device
+		p.note(func() { who = p.devices[name] })
+		c := w.newPeer(who)
 		err := c.connectOnce()
 		if err == nil {
 			p.note(func() {
@@ -105,7 +107,7 @@ func (p *promised) comeAndGoUntil(w *world, stop chan struct{}) {
 				p.leases[name] = c.leased
 			})
 			if n%2 == 0 {
-				c.send(c.sa.seal(c.sa.header(ikemsg.ExchangeInformational, c.sa.nextOut, false), ikemsg.PayloadDelete, []byte{0, 0, 0, 8, 1, 0, 0, 0}))
+				c.send(c.seal(ikemsg.ExchangeInformational, ikemsg.PayloadDelete, []byte{0, 0, 0, 8, 1, 0, 0, 0}))
 			}
 		}
 		c.sock.Close()

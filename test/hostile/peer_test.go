@@ -45,10 +45,8 @@ type peer struct {
 	answers chan []byte   // IKE datagrams that are responses
 	packets chan []byte   // ESP
 	mute    bool          // does not answer the gateway's requests
-	mu      sync.Mutex    // guards asked, deleted
-	asked   int           // requests of the gateway that were opened
+	mu      sync.Mutex    // guards sa, older
 	deleted chan struct{} // closed when the gateway sends DELETE of the IKE SA
-	lastAsk []byte
 }
 
 // newPeer opens a socket on mallory's host, at another of its addresses each
@@ -114,8 +112,6 @@ func (p *peer) serve(h ikemsg.Header, data []byte) {
 		if err != nil {
 			return
 		}
-		p.asked++
-		p.lastAsk = data
 		if d, ok := ikemsg.Find[*ikemsg.Delete](ps); ok && d.Protocol == ikemsg.ProtoIKE && sa == p.sa {
 			select {
 			case <-p.deleted:
@@ -203,11 +199,10 @@ func (p *peer) prepare(keywords string) {
 	p.suite = proposal(suite.ProtocolIKE, keywords)
 	ke, err := suite.GenerateKE(p.suite.Of(suite.KE)[0])
 	p.w.must(err)
-	p.mu.Lock()
-	p.sa = nil
-	p.mu.Unlock()
 	p.ke, p.nonceI = ke, octets(32)
+	p.mu.Lock()
 	p.sa = &association{initiator: true, spiI: randomSPI()}
+	p.mu.Unlock()
 }
 
 // initPayloads are those of an honest IKE_SA_INIT.
@@ -337,7 +332,7 @@ func (p *peer) request(x ikemsg.ExchangeType, ps ...ikemsg.Payload) ([]ikemsg.Pa
 // window; without one the message ID stays.
 func (p *peer) requestBody(x ikemsg.ExchangeType, first ikemsg.PayloadType, plain []byte) ([]ikemsg.Payload, error) {
 	sa := p.sa
-	request := sa.seal(sa.header(x, sa.nextOut, false), first, plain)
+	request := p.seal(x, first, plain)
 	for range 8 {
 		p.send(request)
 		for {
@@ -355,6 +350,13 @@ func (p *peer) requestBody(x ikemsg.ExchangeType, first ikemsg.PayloadType, plai
 		}
 	}
 	return nil, fmt.Errorf("%v: %w", x, errSilence)
+}
+
+// seal makes the request that is next.
+func (p *peer) seal(x ikemsg.ExchangeType, first ikemsg.PayloadType, plain []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sa.seal(p.sa.header(x, p.sa.nextOut, false), first, plain)
 }
 
 // notified is the first error notify of an answer, 0 without one.

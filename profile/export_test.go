@@ -1,0 +1,10 @@
+package profile
+
+import (
+	"testing"
+
+	"sallyport/config"
+)
+
+// Laptop is testInput for the tests outside the package.
+func Laptop(t testing.TB, zone *config.Zone) Input { return testInput(t, zone, "ecdsa") }

@@ -1,0 +1,95 @@
+package profile
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"sallyport/protocol/suite"
+)
+
+// mikrotikScript works on the values that are set above it; it holds none
+// itself.
+//
+//go:embed mikrotik.rsc
+var mikrotikScript string
+
+// mikrotikProfile writes a script for RouterOS 7 that can be imported again,
+// and undone.
+func mikrotikProfile(in *Input) (Profile, error) {
+	c, err := mikrotik.choose(in.Zone.Policy)
+	if err != nil {
+		return Profile{}, err
+	}
+	if err := in.needKey("mikrotik", "RSA", "ECDSA256", "ECDSA384", "ECDSA521"); err != nil {
+		return Profile{}, err
+	}
+	if err := in.needPorts("mikrotik"); err != nil {
+		return Profile{}, err
+	}
+	pfs := c.espWord(suite.KE)
+	if pfs == "" {
+		pfs = "none"
+	}
+	name := in.connection()
+	values := assignments(":local %s %s\n", [][2]string{
+		{"spComment", routerOS(in.comment())},
+		{"spName", routerOS(name)},
+		{"spGateway", routerOS(in.Gateway)},
+		{"spRemoteID", routerOS(routerOSID(in.Identity))},
+		{"spLocalID", routerOS(routerOSID(in.Device.Identity))},
+		{"spIKEEnc", routerOS(c.ikeWord(suite.Encr))},
+		{"spIKEHash", routerOS(c.hash())},
+		{"spIKEGroup", routerOS(c.ikeWord(suite.KE))},
+		{"spIKELife", routerOS(fmt.Sprintf("%ds", clientShare(in.Zone.Rekey.IKE.Seconds())))},
+		{"spESPEnc", routerOS(c.espWord(suite.Encr))},
+		{"spESPAuth", routerOS(c.espWord(suite.Integ))},
+		{"spESPGroup", routerOS(pfs)},
+		{"spESPLife", routerOS(fmt.Sprintf("%ds", clientShare(in.Zone.Rekey.Child.Seconds())))},
+		{"spResolvers", routerOS(yesNo(len(in.Zone.Resolvers()) > 0))},
+		{"spCert", routerOS(in.certName())},
+		{"spKey", routerOS(in.keyName())},
+		{"spCA", routerOS(caName)},
+	})
+	// An imported script is one scope: the removal is a file of its own that
+	// ends before anything is added.
+	add := values + ":local spRemove \"no\"\n" + mikrotikScript
+	remove := values + ":local spRemove \"yes\"\n" + mikrotikScript
+	p := Profile{Files: append([]File{
+		{Name: name + ".rsc", Content: add, Secret: true},
+		{Name: name + "-remove.rsc", Content: remove, Secret: true},
+	}, in.certFiles()...)}
+	p.Steps = []string{
+		fmt.Sprintf("copy %s.rsc, %s, %s and %s to the router's files", name, in.certName(), in.keyName(), caName),
+		fmt.Sprintf("/import file-name=%s.rsc", name),
+		fmt.Sprintf("to undo it: /import file-name=%s-remove.rsc", name),
+	}
+	p.Notes = []string{fmt.Sprintf("traffic goes into the tunnel for the addresses in the address list %q: add the networks behind the router to it", name)}
+	if !in.full(ipv4) {
+		p.Notes = append(p.Notes, "the gateway lets this client reach only "+strings.Join(in.routes(), ", "))
+	}
+	if in.keyKind() != "RSA" {
+		p.Notes = append(p.Notes, "RouterOS documents RSA certificates for this: if it refuses the device's "+in.keyKind()+" key, enrol it anew with device add --key rsa-3072")
+	}
+	return p, nil
+}
+
+// routerOSID writes an identity with its type before it.
+func routerOSID(id string) string {
+	switch {
+	case strings.Contains(id, "@"):
+		return "user-fqdn:" + id
+	case isAddress(id):
+		return "auto" // the peer's address; remote-id knows no other
+	}
+	return "fqdn:" + id
+}
+
+// assignments are the values that a constant script works on.
+func assignments(format string, values [][2]string) string {
+	var b strings.Builder
+	for _, v := range values {
+		fmt.Fprintf(&b, format, v[0], v[1])
+	}
+	return b.String()
+}
