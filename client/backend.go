@@ -2,8 +2,6 @@ package client
 
 import (
 	"errors"
-	"fmt"
-	"time"
 
 	"sallyport/engine"
 	"sallyport/pki"
@@ -62,16 +60,9 @@ func everything(p *Profile) []ikemsg.TrafficSelector {
 // Authenticate implements [engine.Backend]: the gateway must be the one that
 // the profile names, by a certificate of the profile's CA.
 func (b *backend) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
-	cert, err := b.verifier.Verify(time.Now(), t.Chain, pki.Server)
+	cert, err := b.verifyGateway(t.Chain, &t.PeerID)
 	if err != nil {
-		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: err.Error(), Hint: "get a new profile from the gateway's administrator"}
-	}
-	if t.PeerID.Kind != b.remoteID.Kind || string(t.PeerID.Data) != string(b.remoteID.Data) {
-		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed,
-			Reason: fmt.Sprintf("the gateway says it is %v, the profile wants %v", t.PeerID.String(), b.remoteID.String())}
-	}
-	if err := pki.MatchID(cert, &t.PeerID); err != nil {
-		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: err.Error()}
+		return nil, err
 	}
 	if _, err := t.Verify(cert.PublicKey); err != nil {
 		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: err.Error()}

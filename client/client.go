@@ -181,6 +181,9 @@ func open(o Options) (*tunnel, error) {
 		IKE: o.Profile.ike, NoMOBIKE: !o.Profile.MOBIKE, ForceEncap: o.Profile.ForceEncap,
 		DPD: cmp.Or(o.Profile.DPD, silence), Retransmit: ike.Retransmit{Tries: tries},
 	}}
+	if o.Profile.Auth == authEAPTLS {
+		t.profile.NewEAP = t.backend.eapTLS().New
+	}
 	t.engine = engine.New(engine.Options{Backend: t.backend, Logger: o.Logger, Shards: 1, Workers: 1})
 	if t.plane, err = userspace.Open(userspace.Config{Name: o.Device, MTU: mtu, Upcalls: t.engine.Upcalls(), Logger: o.Logger}); err != nil {
 		return nil, err
@@ -242,6 +245,7 @@ func (t *tunnel) connect(ctx context.Context) (*engine.Session, error) {
 		Identity:   t.backend.identity, RemoteID: &t.backend.remoteID, Child: t.backend.child,
 		Request:        ike.Request{IPv4: p.IPv4, IPv6: p.IPv6, DNS: true, Domains: true},
 		InitialContact: !t.up,
+		EAP:            p.Auth == authEAPTLS, EAPOnly: p.Auth == authEAPTLS,
 	})
 }
 

@@ -14,8 +14,15 @@ import (
 
 	"sallyport/internal/file"
 	"sallyport/pki"
+	"sallyport/protocol/eap"
 	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
+)
+
+// The ways to prove who we are, as the profile names them.
+const (
+	authCertificate = "certificate"
+	authEAPTLS      = "eap-tls"
 )
 
 // Profile is what `sallyport device profile NAME --for sallyport` writes and
@@ -28,8 +35,10 @@ type Profile struct {
 	Ports       []uint16       `yaml:"ports"`     // the gateway's for IKE and NAT traversal; empty: 500, 4500
 	CA          string         `yaml:"ca"`
 	Certificate string         `yaml:"certificate"`
-	Key         string         `yaml:"key"` // mode 0600
-	IKE         []string       `yaml:"ike"` // proposals, best first
+	Key         string         `yaml:"key"`          // mode 0600
+	Auth        string         `yaml:"auth"`         // certificate (the default) or eap-tls
+	EAPIdentity string         `yaml:"eap_identity"` // for EAP-Identity, in the clear; empty: identity
+	IKE         []string       `yaml:"ike"`          // proposals, best first
 	ESP         []string       `yaml:"esp"`
 	Routes      []netip.Prefix `yaml:"routes"` // what to ask for; the gateway may narrow it
 	IPv4        bool           `yaml:"ipv4"`   // ask for an address
@@ -70,6 +79,15 @@ func (p *Profile) check() (err error) {
 		if f.value == "" {
 			return fmt.Errorf("%s is missing", f.name)
 		}
+	}
+	switch {
+	case p.Auth == "":
+		p.Auth = authCertificate
+	case p.Auth != authCertificate && p.Auth != authEAPTLS:
+		return fmt.Errorf("auth: %q is neither %s nor %s", p.Auth, authCertificate, authEAPTLS)
+	}
+	if len(p.EAPIdentity) > eap.MaxIdentity {
+		return fmt.Errorf("eap_identity: longer than %d octets", eap.MaxIdentity)
 	}
 	switch len(p.Ports) {
 	case 0:

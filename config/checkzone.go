@@ -33,7 +33,10 @@ func (d *decoder) checkZone(z *Zone, now time.Time) {
 }
 
 // later are the ways to prove who one is that come with later versions.
-var later = []string{"eap-tls", "peap", "eap-ttls", "eap-mschapv2"}
+var later = []string{"peap", "eap-ttls", "eap-mschapv2"}
+
+// authMethods are the ways of this version.
+var authMethods = []string{"certificate", "eap-tls"}
 
 func (d *decoder) checkAuth(key string, methods []string) {
 	if len(methods) == 0 {
@@ -44,13 +47,13 @@ func (d *decoder) checkAuth(key string, methods []string) {
 		switch {
 		case slices.Contains(methods[:i], m):
 			d.errorAt(at, "remove it", "%q is here twice", m)
-		case m == "certificate":
+		case slices.Contains(authMethods, m):
 		case slices.Contains(later, m):
-			d.errorAt(at, "use certificate", "%q is not in this version", m)
+			d.errorAt(at, "use certificate or eap-tls", "%q is not in this version", m)
 		case m == "psk" || m == "pap" || m == "chap" || m == "mschapv2":
 			d.errorAt(at, "use certificate", "%q is never accepted", m)
 		default:
-			d.errorAt(at, suggest(m, append([]string{"certificate"}, later...)), "%q is no way to prove who a client is", m)
+			d.errorAt(at, suggest(m, slices.Concat(authMethods, later)), "%q is no way to prove who a client is", m)
 		}
 	}
 }

@@ -50,6 +50,8 @@ type Limits struct {
 type Profile struct {
 	Policy      *ike.Policy
 	Authorities []byte // trust anchors named in CERTREQ (RFC 7296, Section 3.7)
+	// NewEAP begins an EAP conversation, such as by [EAPServer.New]; nil: no EAP.
+	NewEAP func() ike.Conversation
 }
 
 // Engine runs sessions. All methods are safe for concurrent use.

@@ -345,6 +345,9 @@ func (sh *shard) drop(s *Session) {
 		sh.forgetSPIs(s)
 	}
 	delete(sh.all, s)
+	if s.machine != nil {
+		s.machine.Release()
+	}
 	s.machine = nil
 	sh.engine.sessions.Add(-1)
 }
@@ -415,7 +418,7 @@ func (sh *shard) config(p *Profile) *ike.Config {
 	}
 	clear(sh.configs)
 	c := &ike.Config{
-		Policy: p.Policy, Authorities: p.Authorities,
+		Policy: p.Policy, Authorities: p.Authorities, NewEAP: p.NewEAP,
 		NewSPI: sh.newSPI, NewChildSPI: sh.newChildSPI, Heard: sh.heard,
 	}
 	sh.configs[p] = c
@@ -476,6 +479,8 @@ func runner(b Backend, t ike.Task) func() (any, error) {
 		case ike.GenerateKE:
 			return t.Run()
 		case ike.SharedSecret:
+			return t.Run()
+		case *ike.EAP:
 			return t.Run()
 		case *ike.Authenticate:
 			return b.Authenticate(t)

@@ -19,7 +19,7 @@ import (
 // runs on a worker.
 func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	r := g.realm.Load()
-	cert, who, err := g.identify(r, t)
+	cert, who, err := g.identify(r, t.Chain, func(*x509.Certificate) string { return t.PeerID.String() })
 	if err != nil {
 		return nil, err
 	}
@@ -34,9 +34,8 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.table.crowded(who.device, z.config.Sessions) {
-		return nil, refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate",
-			"device %q makes new sessions faster than its old ones end", who.device)
+	if err := g.mayEnter(who, z, authCertificate); err != nil {
+		return nil, err
 	}
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, who.identity, time.Now())}
 	if signature.Hash == crypto.SHA1 && !allow.SHA1 { // the waiver that let it be verified is another zone's
@@ -47,10 +46,29 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
 	}
+	return z.admission(who, local), nil
+}
+
+// mayEnter tells whether a zone takes a known peer now, by the way it came.
+func (g *Gateway) mayEnter(who peer, z *zone, auth string) error {
+	switch {
+	case !z.takes(auth) && auth == authCertificate:
+		return refusal("configure the client for EAP-TLS, or add certificate to the zone's auth", "zone %q does not take certificates but inside EAP-TLS", z.config.Name)
+	case !z.takes(auth):
+		return refusal("add "+auth+" to the zone's auth, or configure the client for certificate authentication", "zone %q does not take %s", z.config.Name, auth)
+	case g.table.crowded(who.device, z.config.Sessions):
+		return refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate",
+			"device %q makes new sessions faster than its old ones end", who.device)
+	}
+	return nil
+}
+
+// admission lets a peer into its zone.
+func (z *zone) admission(who peer, local *ike.Identity) *ike.Admission {
 	return &ike.Admission{
 		Identity: who.identity, Device: who.device, Zone: z.config.Name,
 		Local: local, Policy: z.child, AuthLifetime: z.config.AuthLifetime, Lease: true,
-	}, nil
+	}
 }
 
 // peer is who a certificate says it is.
@@ -60,9 +78,10 @@ type peer struct {
 }
 
 // identify verifies the chain: first against our own CA, which leads to a
-// device record, then against the trust anchors of each zone.
-func (g *Gateway) identify(r *realm, t *ike.Authenticate) (*x509.Certificate, peer, error) {
-	cert, err := g.own.Verify(time.Now(), t.Chain, pki.Client)
+// device record, then against the trust anchors of each zone; outsider names
+// the owner of a certificate of theirs.
+func (g *Gateway) identify(r *realm, chain [][]byte, outsider func(*x509.Certificate) string) (*x509.Certificate, peer, error) {
+	cert, err := g.own.Verify(time.Now(), chain, pki.Client)
 	if err == nil {
 		who, err := g.enrolled(cert)
 		return cert, who, err
@@ -71,9 +90,9 @@ func (g *Gateway) identify(r *realm, t *ike.Authenticate) (*x509.Certificate, pe
 		if z.outside == nil {
 			continue
 		}
-		cert, outsideErr := z.outside.Verify(time.Now(), t.Chain, pki.Client)
+		cert, outsideErr := z.outside.Verify(time.Now(), chain, pki.Client)
 		if outsideErr == nil {
-			return cert, peer{identity: t.PeerID.String(), device: outsideDevice(cert), zone: z.config.Name}, nil
+			return cert, peer{identity: outsider(cert), device: outsideDevice(cert), zone: z.config.Name}, nil
 		}
 		if e, ok := errors.AsType[*pki.Error](outsideErr); ok && e.Reason != pki.UnknownAuthority {
 			err = outsideErr // more telling than "not ours"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -85,6 +86,10 @@ type dialer struct {
 	ports  config.Ports
 	want   string // IDr to ask for
 	quiet  bool   // no INITIAL_CONTACT
+
+	eap     *engine.EAPPeer // log in by EAP
+	eapOnly bool
+	signed  atomic.Int32 // signatures of the gateway that were verified
 }
 
 func dial(t *testing.T, c credential) *dialer {
@@ -131,6 +136,7 @@ func (d *dialer) Authenticate(a *ike.Authenticate) (*ike.Admission, error) {
 	if _, err := a.Verify(cert.PublicKey); err != nil {
 		return nil, err
 	}
+	d.signed.Add(1)
 	return &ike.Admission{Local: d.identity, Policy: d.child}, pki.MatchID(cert, &a.PeerID)
 }
 
@@ -158,10 +164,15 @@ func (d *dialer) start(t *testing.T, g *Gateway) *engine.Session {
 	to := g.Config().Gateway.Ports
 	here := netip.MustParseAddr("127.0.0.1")
 	id := identityOf(d.want)
-	s, err := d.engine.Connect(&engine.Profile{Policy: d.policy}, ike.Connect{
+	profile := &engine.Profile{Policy: d.policy}
+	if d.eap != nil {
+		profile.NewEAP = d.eap.New
+	}
+	s, err := d.engine.Connect(profile, ike.Connect{
 		Local: netip.AddrPortFrom(here, d.ports.IKE), Remote: netip.AddrPortFrom(here, to.IKE),
 		NATTLocal: d.ports.NATT, NATTRemote: to.NATT, Identity: d.identity, RemoteID: &id, Child: d.child,
 		Request: ike.Request{IPv4: true, IPv6: true, DNS: true}, InitialContact: !d.quiet,
+		EAP: d.eap != nil, EAPOnly: d.eapOnly,
 	})
 	if err != nil {
 		t.Fatal(err)

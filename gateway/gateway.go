@@ -40,6 +40,7 @@ type Gateway struct {
 	realm    atomic.Pointer[realm]
 	own      *pki.Verifier // of certificates of our own CA
 	engine   *engine.Engine
+	logins   *engine.EAPServer // EAP conversations under way
 	plane    dataplane.Plane
 	link     *innerLink // nil without TUN device
 	dns      *forwarder // nil when no zone announces the gateway
@@ -78,6 +79,7 @@ func (g *Gateway) start(ctx context.Context) error {
 	if err := g.restoreLeases(ctx, r); err != nil {
 		return err
 	}
+	g.logins = &engine.EAPServer{Begin: g.beginEAP, Admit: admitEAP}
 	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg)})
 	if err := g.openPlane(cfg); err != nil {
 		return err
@@ -86,7 +88,7 @@ func (g *Gateway) start(ctx context.Context) error {
 		return err
 	}
 	g.watchRevocations()
-	g.engine.Respond(r.profile)
+	g.respond(r)
 	if g.control, err = serveControl(cfg.Gateway.Control, handler(g), g.log); err != nil {
 		return err
 	}
@@ -312,7 +314,7 @@ func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) err
 	g.config.Store(cfg)
 	g.setLevel(cfg)
 	g.engine.SetLimits(engineLimits(cfg))
-	g.engine.Respond(next.profile)
+	g.respond(next)
 	if err := g.forwardDNS(cfg); err != nil {
 		g.log.Error("DNS forwarder", "err", err)
 	}

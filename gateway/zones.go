@@ -44,6 +44,8 @@ type realm struct {
 	keys    map[string]crypto.Signer // by Identity.Key, of this realm
 	earlier map[string]crypto.Signer // and of the one before, for set-ups under way
 	profile *engine.Profile
+	// authorities are all CAs whose certificates we take, as TLS names them.
+	authorities *x509.CertPool
 }
 
 // buildRealm makes a realm of a configuration; pools come from before where a
@@ -58,6 +60,8 @@ func buildRealm(ctx context.Context, cfg *config.Config, ca *pki.CA, before *rea
 		return nil, err
 	}
 	authorities := [][]byte{}
+	r.authorities = x509.NewCertPool()
+	r.authorities.AddCert(ca.Certificate())
 	hash := pki.SPKIHash(ca.Certificate())
 	authorities = append(authorities, hash[:])
 	for i := range cfg.Zones {
@@ -69,6 +73,7 @@ func buildRealm(ctx context.Context, cfg *config.Config, ca *pki.CA, before *rea
 			return nil, fmt.Errorf("gateway: zone %q: %w", cfg.Zones[i].Name, err)
 		}
 		for _, a := range anchors {
+			r.authorities.AddCert(a)
 			hash := pki.SPKIHash(a)
 			authorities = append(authorities, hash[:])
 		}

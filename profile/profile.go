@@ -151,6 +151,9 @@ func Make(kind string, in Input) (Profile, error) {
 	if err := in.check(k); err != nil {
 		return Profile{}, err
 	}
+	if err := in.needCertificates(k); err != nil {
+		return Profile{}, err
+	}
 	p, err := k.write(&in)
 	if err != nil {
 		return Profile{}, err
@@ -259,6 +262,32 @@ func (in *Input) keyKind() string {
 		return "Ed25519"
 	}
 	return "unknown"
+}
+
+// The ways to authenticate, as a zone names them.
+const (
+	authCertificate = "certificate"
+	authEAPTLS      = "eap-tls"
+)
+
+// auth is how the client proves itself: as the zone likes best.
+func (in *Input) auth() string {
+	if len(in.Zone.Auth) == 0 {
+		return authCertificate
+	}
+	return in.Zone.Auth[0]
+}
+
+// setsUpEAP names the formats that say EAP-TLS when the zone wants it.
+var setsUpEAP = []string{"swanctl", "sallyport"}
+
+// needCertificates refuses a zone that takes no certificates but inside
+// EAP-TLS, for the formats that do not set that up.
+func (in *Input) needCertificates(k Kind) error {
+	if slices.Contains(setsUpEAP, k.Name) || len(in.Zone.Auth) == 0 || slices.Contains(in.Zone.Auth, authCertificate) {
+		return nil
+	}
+	return refused(k.Name, "add certificate to the zone's auth, or use "+or(setsUpEAP), "zone %q takes certificates only inside %s, which this profile does not set up", in.Zone.Name, or(in.Zone.Auth))
 }
 
 // needKey refuses a key that the client cannot use.

@@ -17,6 +17,7 @@ type clientFile struct {
 	CA          string   `yaml:"ca"`
 	Certificate string   `yaml:"certificate"`
 	Key         string   `yaml:"key"`
+	Auth        string   `yaml:"auth,omitempty"` // empty: certificate
 	IKE         []string `yaml:"ike,flow"`
 	ESP         []string `yaml:"esp,flow"`
 	Routes      []string `yaml:"routes,flow"`
@@ -27,14 +28,18 @@ type clientFile struct {
 }
 
 func sallyportProfile(in *Input) (Profile, error) {
-	text, err := yaml.Marshal(clientFile{
+	file := clientFile{
 		Device: in.Device.Name, Remote: in.Gateway, Identity: in.Device.Identity, RemoteID: in.Identity,
 		Ports: [2]int{int(in.Ports.IKE), int(in.Ports.NATT)},
 		CA:    caName, Certificate: in.certName(), Key: in.keyName(),
 		IKE: in.Zone.Policy.IKE, ESP: in.Zone.Policy.ESP, Routes: in.routes(),
 		IPv4: in.Zone.Pool.IPv4.IsValid(), IPv6: in.Zone.Pool.IPv6.IsValid(),
 		MOBIKE: in.Zone.MOBIKE, ForceEncap: in.Zone.Encap == "forced",
-	})
+	}
+	if in.auth() != authCertificate {
+		file.Auth = in.auth()
+	}
+	text, err := yaml.Marshal(file)
 	if err != nil {
 		return Profile{}, err
 	}

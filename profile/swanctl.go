@@ -21,7 +21,7 @@ connections {
         dpd_delay = 30s
         rekey_time = %[9]ds
         local {
-            auth = pubkey
+            auth = %[17]s
             certs = %[10]s
             id = %[11]s
         }
@@ -44,7 +44,8 @@ connections {
 `, in.comment(), name, swanctl(in.Gateway), in.swanctlPort(), strings.Join(in.vips(), ", "),
 		strings.Join(in.Zone.Policy.IKE, ", "), yesNo(in.Zone.Encap == "forced"), yesNo(in.Zone.MOBIKE),
 		clientShare(in.Zone.Rekey.IKE.Seconds()), in.certName(), swanctlQuoted(in.Device.Identity), swanctlQuoted(in.Identity), caName,
-		strings.Join(in.routes(), ", "), strings.Join(in.Zone.Policy.ESP, ", "), clientShare(in.Zone.Rekey.Child.Seconds()))
+		strings.Join(in.routes(), ", "), strings.Join(in.Zone.Policy.ESP, ", "), clientShare(in.Zone.Rekey.Child.Seconds()),
+		in.swanctlAuth())
 	p := Profile{Files: append([]File{{Name: name + ".conf", Content: conf, Secret: true, Where: "/etc/swanctl/conf.d/"}}, in.certFiles()...)}
 	p.Files[1].Where, p.Files[2].Where = "/etc/swanctl/x509/", "/etc/swanctl/x509ca/"
 	p.Steps = []string{
@@ -80,4 +81,12 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// swanctlAuth is the zone's best way in strongSwan's words.
+func (in *Input) swanctlAuth() string {
+	if in.auth() == authCertificate {
+		return "pubkey"
+	}
+	return in.auth()
 }

@@ -49,7 +49,7 @@ type Job struct {
 	Task Task
 }
 
-// Task is one of GenerateKE, SharedSecret, Authenticate, Sign, Lease.
+// Task is one of GenerateKE, SharedSecret, Authenticate, Sign, Lease, EAP.
 type Task interface{ task() }
 
 // Result answers a Job. Value has the type its task names.
@@ -133,11 +133,61 @@ type Leased struct {
 	Domains []string // RFC 8598 INTERNAL_DNS_DOMAIN; sent with DNS only
 }
 
+// Conversation is our end of one EAP conversation. The machine carries its
+// packets and knows nothing of methods; the runtime keeps the rest.
+type Conversation interface {
+	// Step takes one packet and gives what follows. It runs as a job, one at a
+	// time.
+	Step(*EAP) (EAPStep, error)
+	// Close releases everything, once the machine needs it no more, and also
+	// while a Step runs. It must not block; it may come more than once.
+	Close()
+}
+
+// EAP carries one packet into a conversation; Value is an EAPStep. An Err
+// answers AUTHENTICATION_FAILED.
+type EAP struct {
+	Conversation Conversation
+	Packet       []byte      // of the peer; nil makes a responder begin
+	Role         Role        // ours
+	PeerID       ikemsg.ID   // IDi or IDr: not authenticated, and not the EAP identity
+	WantID       *ikemsg.ID  // responder, first step: the IDr the peer asked for; nil = none
+	CertReqs     []byte      // responder, first step: as in Authenticate
+	Proven       bool        // initiator: the server's AUTH was verified
+	Hashes       []uint16    // as in Authenticate
+	Allow        suite.Allow // as in Authenticate
+	PeerKind     PeerKind
+	Suite        suite.IKE
+	Remote       netip.AddrPort
+	Local        netip.AddrPort
+}
+
+// Run does the task in place.
+func (t *EAP) Run() (any, error) { return t.Conversation.Step(t) }
+
+// EAPStep is what follows a packet. With Success or Failure the conversation
+// is decided; a Packet beside a Failure is its last words, such as a TLS alert.
+type EAPStep struct {
+	Packet  []byte    // to send
+	Local   *Identity // responder, first step: how we answer
+	Success *EAPSuccess
+	Failure *Refusal
+	ByPeer  bool // with Failure: the other end gave up or refused
+}
+
+// EAPSuccess is what the method gave.
+type EAPSuccess struct {
+	MSK       secret.Bytes // 64 octets; the machine's own
+	Admission *Admission   // by the identity that the method proved; Policy is required
+	Mutual    bool         // initiator: the method proved the server as the one it says it is
+}
+
 func (GenerateKE) task()    {}
 func (SharedSecret) task()  {}
 func (*Authenticate) task() {}
 func (*Sign) task()         {}
 func (*Lease) task()        {}
+func (*EAP) task()          {}
 
 // Admission is the answer to "who is it and what may it do". Pointers lead to
 // shared immutable values; the strings are kept for the session's life.
@@ -190,6 +240,9 @@ type Config struct {
 	// Authorities are the trust anchors we name in CERTREQ: concatenated SHA-1
 	// hashes of SubjectPublicKeyInfo (RFC 7296, Section 3.7).
 	Authorities []byte
+	// NewEAP begins an EAP conversation; it must be quick. nil = a responder
+	// refuses EAP, an initiator cannot use it.
+	NewEAP func() Conversation
 
 	rand func([]byte) // nil = crypto/rand; only tests replace it
 }
@@ -206,6 +259,10 @@ type Connect struct {
 	Child                 *ChildPolicy // its Local and Remote are the proposed TSi and TSr
 	Request               Request
 	InitialContact        bool // send INITIAL_CONTACT (RFC 7296, Section 2.4)
+	// EAP proves who we are by EAP in place of a signature (RFC 7296, Section
+	// 2.16). EAPOnly also takes a server that does not sign before it, for
+	// methods that prove both ends (RFC 5998).
+	EAP, EAPOnly bool
 }
 
 // Request is what to ask for in the CFG_REQUEST; the zero value asks nothing

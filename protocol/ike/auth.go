@@ -13,20 +13,26 @@ import (
 	"sallyport/protocol/suite"
 )
 
-// proof is one thing that must be shown before a session is established. EAP
-// and a pre-shared key will be proofs of their own beside proofPeer.
+// proof is one thing that must be shown before a session is established.
 type proof uint8
 
 const (
 	proofKeys proof = 1 << iota // the peer's message opened under SK_*: it holds g^ir
 	proofPeer                   // its chain, ID and AUTH were verified, and it was admitted
 	proofOwn                    // our AUTH was made for this exchange
+
+	// With EAP, proofPeer and proofOwn are the AUTH payloads at the end.
+	proofMethod // the EAP method has succeeded, and gave an MSK
+	proofServer // initiator: the server signed before EAP, or a mutual method proved it
 )
 
 // What each role must have: both directions, always (CVE-2014-2338).
 const (
 	proofsOfResponder = proofKeys | proofPeer | proofOwn
 	proofsOfInitiator = proofKeys | proofPeer | proofOwn
+
+	proofsOfEAPResponder = proofsOfResponder | proofMethod
+	proofsOfEAPInitiator = proofsOfInitiator | proofMethod | proofServer
 )
 
 // Limits of IKE_AUTH.
@@ -43,11 +49,13 @@ type authMessage struct {
 	chain    [][]byte
 	certReqs []byte
 	auth     *ikemsg.Auth
+	eap      *ikemsg.EAP
 	cp       *ikemsg.CP
+	payloads []ikemsg.Payload // all of it
 }
 
 func readAuth(ps []ikemsg.Payload, fromInitiator bool) authMessage {
-	var a authMessage
+	a := authMessage{payloads: ps}
 	a.id, _ = ikemsg.FindID(ps, !fromInitiator)
 	if fromInitiator {
 		a.wantID, _ = ikemsg.FindID(ps, true)
@@ -65,6 +73,7 @@ func readAuth(ps []ikemsg.Payload, fromInitiator bool) authMessage {
 		}
 	}
 	a.auth, _ = ikemsg.Find[*ikemsg.Auth](ps)
+	a.eap, _ = ikemsg.Find[*ikemsg.EAP](ps)
 	a.cp, _ = ikemsg.Find[*ikemsg.CP](ps)
 	return a
 }
@@ -73,7 +82,7 @@ func readAuth(ps []ikemsg.Payload, fromInitiator bool) authMessage {
 func (s *Session) establish(now time.Time, out *Out) bool {
 	h := s.hs
 	if h.proofs&h.required != h.required {
-		s.end(now, ClosedInternal, fmt.Errorf("ike: %v: set-up ended with proofs %03b of %03b", s.path.remote, h.proofs, h.required), out)
+		s.end(now, ClosedInternal, fmt.Errorf("ike: %v: set-up ended with proofs %05b of %05b", s.path.remote, h.proofs, h.required), out)
 		return false
 	}
 	s.phase, s.limit, s.established, s.lastHeard = phaseUp, time.Time{}, now, now
@@ -113,23 +122,26 @@ func (s *Session) receiveFirstAuth(now time.Time, h ikemsg.Header, d Datagram, o
 // serveAuth answers IKE_AUTH (RFC 7296, Section 1.2):
 // who is it, sign for ourselves, lease addresses, choose the Child SA, answer.
 func (s *Session) serveAuth(now time.Time, in *inbound, out *Out) {
+	s.path = in.path // the initiator floats to port 4500 with the first
+	if s.hs.eap != nil {
+		s.serveEAP(now, in, out)
+		return
+	}
 	a := readAuth(in.payloads, true)
 	s.hs.proofs |= proofKeys
-	s.path = in.path // the initiator floats to port 4500 with this message
 	s.kind = fingerprintAuth(s.kind, in.payloads)
-	switch {
-	case a.id == nil:
+	if a.id == nil {
 		s.refuseSyntax(now, s.sa, in, errors.New("IKE_AUTH request without IDi"), out)
-		return
-	case a.auth == nil:
-		s.hs.peer = *a.id
-		s.refuseAuth(now, in, &Refusal{Reason: "the client asks for EAP, which is not offered here", Hint: "configure the client for certificate authentication"}, out)
 		return
 	}
 	s.hs.peer = *a.id
 	_, s.hs.initialContact = ikemsg.FindNotify(in.payloads, ikemsg.NotifyInitialContact)
 	_, mobike := ikemsg.FindNotify(in.payloads, ikemsg.NotifyMOBIKESupported)
 	s.mobike = mobike && !s.cfg.Policy.NoMOBIKE
+	if a.auth == nil {
+		s.beginEAP(now, in, a, out)
+		return
+	}
 
 	task, err := s.authenticate(a, a.wantID, s.hs.initRequest, s.hs.nonceR, s.hs.authKeys.pi)
 	if err != nil {
@@ -168,7 +180,14 @@ func (s *Session) allow() suite.Allow { return suite.Allow{SHA1: s.cfg.Policy.Al
 
 // signAnswer makes our AUTH, then goes on to addresses.
 func (s *Session) signAnswer(now time.Time, in *inbound, a authMessage, out *Out) {
-	local := s.hs.admission.Local
+	s.sign(now, in, s.hs.admission.Local, out, func(now time.Time, ps []ikemsg.Payload, out *Out) {
+		s.hs.proofs |= proofOwn
+		s.lease(now, in, a, ps, out)
+	})
+}
+
+// sign makes IDr, CERT and AUTH of one of our identities.
+func (s *Session) sign(now time.Time, in *inbound, local *Identity, out *Out, then func(now time.Time, ps []ikemsg.Payload, out *Out)) {
 	id := ownID(local, true)
 	octets, err := signedOctets(s.sa.suite, s.hs.initResponse, s.hs.nonceI, s.hs.authKeys.pr, id)
 	if err != nil {
@@ -182,13 +201,11 @@ func (s *Session) signAnswer(now time.Time, in *inbound, a authMessage, out *Out
 				Hint: "give this client a server certificate it can verify, such as ECDSA P-256"}, out)
 			return
 		}
-		s.hs.proofs |= proofOwn
 		ps := []ikemsg.Payload{id}
 		for _, der := range local.Chain {
 			ps = append(ps, &ikemsg.Cert{Encoding: ikemsg.CertX509Signature, Data: der})
 		}
-		ps = append(ps, &ikemsg.Auth{Method: ikemsg.AuthMethod(signed.Method), Data: signed.Data})
-		s.lease(now, in, a, ps, out)
+		then(now, append(ps, &ikemsg.Auth{Method: ikemsg.AuthMethod(signed.Method), Data: signed.Data}), out)
 	})
 }
 
@@ -231,7 +248,7 @@ func (s *Session) answerAuth(now time.Time, in *inbound, a authMessage, ps []ike
 		no = s.refuseChild(now, StageAuth, ikemsg.NotifyFailedCPRequired, "the client did not ask for an inner address, and has none of its own here", "let the client request a virtual IP address (CFG_REQUEST)")
 	default:
 		local, remote := s.allowed(policy)
-		c, no = s.chooseChild(now, StageAuth, policy, in.payloads, Terms{NoKE: true}, local, remote)
+		c, no = s.chooseChild(now, StageAuth, policy, a.payloads, Terms{NoKE: true}, local, remote)
 	}
 	if no == nil {
 		if asksAddress(a.cp) {
@@ -288,6 +305,9 @@ func (s *Session) refused(now time.Time, r Record, out *Out) {
 	}
 	r.Time = now
 	out.Events = append(out.Events, Refused{r})
+	if s.hs != nil && s.hs.eap != nil && !s.hs.eap.doomed {
+		s.hs.eap.clear()
+	}
 	s.phase, s.limit = phaseRefused, now.Add(refusedKept)
 	s.closeErr = fmt.Errorf("ike: %v: %s", s.path.remote, r.Reason)
 }
@@ -305,6 +325,10 @@ type authExchange struct {
 func (s *Session) signAuth(now time.Time, out *Out) {
 	c := s.hs.connect
 	id := ownID(c.Identity, false)
+	if c.EAP {
+		s.startEAP(now, id, out)
+		return
+	}
 	octets, err := signedOctets(s.sa.suite, s.hs.initRequest, s.hs.nonceR, s.hs.authKeys.pi, id)
 	if err != nil {
 		s.end(now, ClosedInternal, err, out)
@@ -317,19 +341,22 @@ func (s *Session) signAuth(now time.Time, out *Out) {
 			return
 		}
 		s.hs.proofs |= proofOwn
-		s.sendAuth(now, id, signed, out)
+		s.sendAuth(now, id, &signed, out)
 	})
 }
 
 // sendAuth sends IKE_AUTH (Section 1.2). Certificates go along in any case:
-// no CERTREQ does not mean that none is needed (trap 18).
-func (s *Session) sendAuth(now time.Time, id *ikemsg.ID, signed Signed, out *Out) {
+// no CERTREQ does not mean that none is needed (trap 18). Without a signature
+// it asks for EAP.
+func (s *Session) sendAuth(now time.Time, id *ikemsg.ID, signed *Signed, out *Out) {
 	c := s.hs.connect
 	ex := &authExchange{spiIn: s.cfg.NewChildSPI(), request: c.Request}
 	ex.offer = offer(c.Child.ESP, ikemsg.ProtoESP, spiOctets(ex.spiIn), true)
 	ps := []ikemsg.Payload{id}
-	for _, der := range c.Identity.Chain {
-		ps = append(ps, &ikemsg.Cert{Encoding: ikemsg.CertX509Signature, Data: der})
+	if signed != nil {
+		for _, der := range c.Identity.Chain {
+			ps = append(ps, &ikemsg.Cert{Encoding: ikemsg.CertX509Signature, Data: der})
+		}
 	}
 	if c.InitialContact {
 		ps = append(ps, &ikemsg.Notify{Type: ikemsg.NotifyInitialContact})
@@ -342,7 +369,11 @@ func (s *Session) sendAuth(now time.Time, id *ikemsg.ID, signed Signed, out *Out
 		want.Responder, want.Body = true, nil
 		ps = append(ps, &want)
 	}
-	ps = append(ps, &ikemsg.Auth{Method: ikemsg.AuthMethod(signed.Method), Data: signed.Data})
+	if signed != nil {
+		ps = append(ps, &ikemsg.Auth{Method: ikemsg.AuthMethod(signed.Method), Data: signed.Data})
+	} else if c.EAPOnly {
+		ps = append(ps, &ikemsg.Notify{Type: ikemsg.NotifyEAPOnlyAuthentication})
+	}
 	if cp := cfgRequest(c.Request); cp != nil {
 		ps = append(ps, cp)
 	}
@@ -357,19 +388,23 @@ func (s *Session) sendAuth(now time.Time, id *ikemsg.ID, signed Signed, out *Out
 func (ex *authExchange) answered(s *Session, now time.Time, _ *ikeSA, in *inbound, out *Out) {
 	a := readAuth(in.payloads, false)
 	s.hs.proofs |= proofKeys
-	if a.id == nil || a.auth == nil {
+	if a.id == nil || a.auth == nil && !s.mayConverse(a) {
 		if n := errorNotify(in.payloads); n != nil {
 			s.refused(now, s.refusedByPeer(now, StageAuth, n, nil), out)
 			s.end(now, ClosedRefused, s.closeErr, out)
 			return
 		}
-		s.rejectResponder(now, &Refusal{Reason: "the server's IKE_AUTH answer has no IDr or no AUTH"}, out)
+		s.rejectResponder(now, &Refusal{Reason: "the server's IKE_AUTH answer has no IDr or no AUTH: it did not prove who it is"}, out)
 		return
 	}
 	s.hs.peer = *a.id
 	want := s.hs.connect.RemoteID
 	if want != nil && (want.Kind != a.id.Kind || !bytes.Equal(want.Data, a.id.Data)) {
 		s.rejectResponder(now, &Refusal{Reason: fmt.Sprintf("the server says it is %v, wanted %v", a.id, want), Hint: "correct the remote identity, or find out who answers in the server's place"}, out)
+		return
+	}
+	if a.auth == nil {
+		ex.firstEAP(s, now, a, out)
 		return
 	}
 	task, err := s.authenticate(a, want, s.hs.initResponse, s.hs.nonceI, s.hs.authKeys.pr)
@@ -386,8 +421,13 @@ func (ex *authExchange) answered(s *Session, now time.Time, _ *ikeSA, in *inboun
 			s.rejectResponder(now, err, out)
 			return
 		}
-		s.hs.proofs |= proofPeer
 		s.hs.admission = admission
+		if s.hs.eap != nil {
+			s.hs.proofs |= proofServer
+			ex.firstEAP(s, now, a, out)
+			return
+		}
+		s.hs.proofs |= proofPeer
 		ex.complete(s, now, in, a, out)
 	})
 }

@@ -26,6 +26,7 @@ type handshake struct {
 	initialContact            bool
 	peer                      ikemsg.ID
 	admission                 *Admission
+	eap                       *eapState // nil without EAP
 
 	// Initiator only.
 	connect *Connect
@@ -33,7 +34,10 @@ type handshake struct {
 	refusal *Record // an unauthenticated refusal, believed only when nothing better comes
 }
 
-func (h *handshake) clear() { h.authKeys.clear() }
+func (h *handshake) clear() {
+	h.authKeys.clear()
+	h.eap.clear()
+}
 
 // Limits of IKE_SA_INIT.
 const (
@@ -254,8 +258,8 @@ func (s *Session) startInit(now time.Time, c Connect, out *Out) {
 	s.hs.init = ex
 	out.Events = append(out.Events, SPIAdded{s.sa.spiI})
 	gs := groups(s.cfg.Policy.IKE)
-	if len(gs) == 0 || c.Identity == nil || c.Child == nil {
-		s.end(now, ClosedInternal, fmt.Errorf("ike: nothing to connect with: key exchange, identity or child policy is missing"), out)
+	if len(gs) == 0 || c.Identity == nil || c.Child == nil || c.EAP && s.cfg.NewEAP == nil {
+		s.end(now, ClosedInternal, fmt.Errorf("ike: nothing to connect with: key exchange, identity, child policy or EAP is missing"), out)
 		return
 	}
 	ex.start(s, now, gs[0], out)

@@ -194,9 +194,15 @@ func (s *Session) receiveRequest(now time.Time, sa *ikeSA, in *inbound, out *Out
 	}
 	switch {
 	case s.phase == phaseRefused:
+		if s.hs != nil && s.hs.eap != nil && s.hs.eap.doomed && s.role == Responder {
+			s.lastWords(now, in, out)
+		}
 	case s.phase == phaseAuth && s.role == Responder:
-		if in.header.Exchange == ikemsg.ExchangeIKEAuth {
+		switch {
+		case in.header.Exchange == ikemsg.ExchangeIKEAuth:
 			s.serveAuth(now, in, out)
+		case in.header.Exchange == ikemsg.ExchangeInformational && s.hs.eap != nil:
+			s.abandoned(now, in, out)
 		}
 	case s.phase == phaseAuth:
 		// An initiator waits for one answer and serves nobody before it.

@@ -296,6 +296,8 @@ func (p *peer) work(t Task) (any, error) {
 		return Signed{sig.Method, data}, err
 	case *Authenticate:
 		return p.authenticate(t)
+	case *EAP:
+		return t.Run()
 	case *Lease:
 		return p.pool, p.leaseErr
 	}

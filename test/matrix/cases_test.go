@@ -46,6 +46,11 @@ const (
 	authRSAMethod1   auth = "rsa-m1"
 	authP256Method9  auth = "ecdsa-m9"
 	authP384Method10 auth = "ecdsa-m10"
+
+	// The client proves itself by EAP-TLS, the gateway by a signature in IKE;
+	// or both inside EAP-TLS alone (RFC 5998).
+	authEAPTLS  auth = "eap-tls"
+	authEAPOnly auth = "eap-only"
 )
 
 // auths are what every cipher, group and network is tried with.
@@ -65,7 +70,12 @@ var authKinds = map[auth]struct {
 	authRSAMethod1:   {labtest.RSA, true, "RSA signature"},
 	authP256Method9:  {labtest.P256, true, "ECDSA-256 signature"},
 	authP384Method10: {labtest.P384, true, "ECDSA-384 signature"},
+	authEAPTLS:       {labtest.P256, false, "EAP"},
+	authEAPOnly:      {labtest.P256, false, "EAP"},
 }
+
+// eap tells a client that logs in by EAP-TLS.
+func (a auth) eap() bool { return a == authEAPTLS || a == authEAPOnly }
 
 // name is unique, so that -run finds the one case.
 func (c testCase) name() string {

@@ -62,6 +62,9 @@ type setup struct {
 	waiveSHA1       bool   // the gateway takes and makes SHA-1 signatures, by a waiver
 	clientDPD       bool   // the client notices a vanished gateway as soon as it can be told to
 	gatewayDPD      bool   // and the other way round
+	auth            auth
+	eapIdentity     string // what the client answers to EAP-Identity; empty: its IKE identity
+	ikeIdentity     string // IDi in place of the certificate's; empty: that
 }
 
 // credentials are an end's identity.

@@ -31,6 +31,7 @@ const (
 type ourGateway struct {
 	host    *lab.Host
 	program string
+	env     []string
 	server  *lab.Process
 	log     int    // length of the server's log when the case began
 	began   string // when the case began, as refusals are stamped
@@ -57,6 +58,7 @@ func (e *ourGateway) writeFiles(s setup) error {
 zones:
   staff:
     policy: {ike: [%[2]s], esp: [%[3]s]}
+    auth: [%[10]s]
     identity: {id: %[1]s, certificate: %[4]s, key: %[5]s}
     trust: {cas: [%[6]s], crls: [%[7]s], strict: false}
     pool: {ipv4: 10.60.0.0/24, ipv6: "fd00:60::/64"}
@@ -65,13 +67,20 @@ zones:
     sessions: 4
     waivers: [%[9]s]
 logging: {level: debug}
-`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD), ourWaiver(s.waiveSHA1))
+`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD), ourWaiver(s.waiveSHA1), ourAuth(s.auth))
 	return errors.Join(
 		e.host.WriteFile(oursConfig, []byte(conf), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.gateway.chain...), 0o644),
 		e.host.WriteFile(oursKey, labtest.KeyPEM(s.gateway.key), 0o600),
 		e.host.WriteFile(oursCA, labtest.CertPEM(s.gatewayTrusts.Cert), 0o644),
 		e.host.WriteFile(oursCRL, s.crl, 0o644))
+}
+
+func ourAuth(a auth) string {
+	if a.eap() {
+		return "eap-tls"
+	}
+	return "certificate"
 }
 
 func ourWaiver(sha1 bool) string {
@@ -93,7 +102,7 @@ func (e *ourGateway) start(ctx context.Context) (err error) {
 	if _, err := e.sallyport(ctx, "init"); err != nil {
 		return err
 	}
-	if e.server, err = e.host.Start(lab.Command{Program: e.program, Args: []string{"serve", "--config", oursConfig}}); err != nil {
+	if e.server, err = e.host.Start(lab.Command{Program: e.program, Args: []string{"serve", "--config", oursConfig}, Env: e.env}); err != nil {
 		return err
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -206,6 +215,7 @@ func (e *ourGateway) close() {
 type ourClient struct {
 	host    *lab.Host
 	program string
+	env     []string
 	process *lab.Process
 	reports *reports
 }
@@ -227,7 +237,7 @@ func (e *ourClient) connect(ctx context.Context, s setup) error {
 	e.reports = &reports{}
 	var err error
 	e.process, err = e.host.Start(lab.Command{
-		Program: e.program, Args: []string{"connect", oursProfile, "--json", "--once", "--verbose"}, Output: e.reports,
+		Program: e.program, Args: []string{"connect", oursProfile, "--json", "--once", "--verbose"}, Output: e.reports, Env: e.env,
 	})
 	if err != nil {
 		return err
@@ -260,10 +270,12 @@ routes: [10.9.0.0/24, "fd00:9::/64"]
 ipv4: true
 ipv6: true
 mobike: true
+auth: %s
+eap_identity: "%s"
 force_encapsulation: true
 dpd: %s
 crl: %s
-`, s.gatewayAddr, s.client.id, s.gatewayName, oursCA, oursCert, oursKey, s.ike, s.esp, clientDPD(s.clientDPD), oursCRL)
+`, s.gatewayAddr, s.client.id, s.gatewayName, oursCA, oursCert, oursKey, s.ike, s.esp, ourAuth(s.auth), s.eapIdentity, clientDPD(s.clientDPD), oursCRL)
 	return errors.Join(
 		e.host.WriteFile(oursProfile, []byte(profile), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.client.chain...), 0o644),

@@ -41,6 +41,13 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		waiveSHA1:  c.auth == authRSAMethod1 && c.scenario == "traffic",
 		clientDPD:  c.scenario == "gateway-vanishes" || c.scenario == "nat-rebinds",
 		gatewayDPD: c.scenario == "client-vanishes",
+		auth:       c.auth,
+	}
+	if c.scenario == "eap-identity-of-somebody-else" {
+		s.eapIdentity = "bob@example.org"
+	}
+	if c.scenario == "ike-identity-is-an-address" {
+		s.ikeIdentity, s.eapIdentity = "192.168.1.10", clientID
 	}
 	if c.ipv6 {
 		s.gatewayAddr = gateway6

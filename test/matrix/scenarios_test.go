@@ -40,6 +40,8 @@ func init() { // in init, because the scenarios refer to the table through play
 		"gateway-expired":                  {play: func(p *play) { p.refusedByClient("expired|invalid") }},
 		"gateway-of-wrong-ca":              {play: func(p *play) { p.refusedByClient("no issuer|no trusted|unknown authority") }},
 		"gateway-of-wrong-name":            {play: func(p *play) { p.refusedByClient("other.example.org|AUTHENTICATION_FAILED") }},
+		"eap-identity-of-somebody-else":    {play: func(p *play) { p.refusedByGateway("", "no certificate came|no trusted|bob@example.org") }},
+		"ike-identity-is-an-address":       {play: (*play).traffic},
 		"only-sha1-signatures":             {play: (*play).onlySHA1, ours: true},
 		"client-proposes-weak-ike":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
 		"client-proposes-weak-esp":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
@@ -78,23 +80,37 @@ func (p *play) connect() {
 	}
 }
 
-// signatures holds both AUTH payloads against the case, in strongSwan's words.
+// signatures holds the AUTH payloads against the case, in strongSwan's words.
 func (p *play) signatures(e end) {
 	p.Helper()
 	if _, ok := e.(*swanEnd); !ok {
 		return
 	}
-	var seen int
+	want := map[string]int{authKinds[p.c.auth].signature: 2}
+	if p.c.auth == authEAPTLS { // the gateway signs, then both prove the key of EAP
+		want[authKinds[authP256].signature] = 1
+	}
+	seen := map[string]int{}
 	for line := range strings.Lines(e.account()) {
-		if _, how, ok := strings.Cut(line, "authentication of '"); ok && strings.Contains(how, "' (myself) with ") || strings.Contains(how, "' with ") {
-			seen++
-			if want := authKinds[p.c.auth].signature; !strings.Contains(how, want) {
-				p.Errorf("an AUTH payload is not made with %s: %s", want, strings.TrimSpace(how))
+		_, how, ok := strings.Cut(line, "authentication of '")
+		if !ok || !strings.Contains(how, "' (myself) with ") && !strings.Contains(how, "' with ") {
+			continue
+		}
+		known := false
+		for name := range want {
+			if strings.Contains(how, " with "+name) || strings.Contains(how, name) && name != "EAP" {
+				seen[name]++
+				known = true
 			}
 		}
+		if !known {
+			p.Errorf("an AUTH payload is made with none of %v: %s", want, strings.TrimSpace(how))
+		}
 	}
-	if seen != 2 {
-		p.Errorf("strongSwan speaks of %d AUTH payloads, want 2", seen)
+	for name, n := range want {
+		if seen[name] != n {
+			p.Errorf("strongSwan speaks of %d AUTH payloads with %s, want %d", seen[name], name, n)
+		}
 	}
 }
 
@@ -342,7 +358,10 @@ func (p *play) vanish(survivor end) {
 // the reason at the gateway.
 func (p *play) refusedByGateway(notify, reasons string) {
 	err := p.client.connect(p.ctx, p.s)
-	if p.noTunnel(err); !strings.Contains(err.Error()+p.client.account(), notify) {
+	p.noTunnel(err)
+	if p.c.auth.eap() { // EAP has words of its own for it
+		p.mentions("client", err.Error()+p.client.account(), "EAP_TLS method failed|EAP-TLS as|AUTHENTICATION_FAILED")
+	} else if !strings.Contains(err.Error()+p.client.account(), notify) {
 		p.Errorf("the client did not get %s: %v", notify, err)
 	}
 	p.mentions("gateway", p.gateway.account(), reasons)

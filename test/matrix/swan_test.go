@@ -40,8 +40,8 @@ func (e *swanEnd) serve(ctx context.Context, s setup) error {
 	conf := block("connections", block("tunnel",
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always", "unique = replace",
 		"proposals = "+s.gatewayIKE, "pools = v4, v6", dpd(s.gatewayDPD),
-		block("local", swanAuth(s.gateway), "certs = own.pem", "id = "+s.gateway.id),
-		block("remote", "auth = pubkey", "id = *@example.org", "revocation = relaxed"),
+		block("local", swanGatewayAuth(s), "certs = own.pem", "id = "+s.gateway.id),
+		block("remote", swanClientAuth(s.auth), "id = *@example.org", "revocation = relaxed"),
 		block("children", block("tunnel", "local_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.gatewayESP)))) +
 		block("pools", block("v4", "addrs = 10.60.0.0/24"), block("v6", "addrs = fd00:60::/112"))
 	return e.daemon.Load(ctx, swanFiles(conf, s.gateway, s.gatewayTrusts, s.crl))
@@ -55,8 +55,9 @@ func (e *swanEnd) connect(ctx context.Context, s setup) error {
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always",
 		"remote_addrs = "+s.gatewayAddr.String(), "vips = 0.0.0.0, ::",
 		"proposals = "+s.ike, dpd(s.clientDPD),
-		block("local", swanAuth(s.client), "certs = own.pem", "id = "+s.client.id),
-		block("remote", "auth = pubkey", "id = "+s.gatewayName, "revocation = relaxed"),
+		swanCertReq(s.auth),
+		block("local", swanLocalAuth(s), "certs = own.pem", "id = "+cmp.Or(s.ikeIdentity, s.client.id)),
+		block("remote", swanRemoteAuth(s.auth), "id = "+s.gatewayName, "revocation = relaxed"),
 		block("children", block("tunnel", "remote_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.esp))))
 	if err := e.daemon.Load(ctx, swanFiles(conf, s.client, s.clientTrusts, s.crl)); err != nil {
 		return err
@@ -145,6 +146,49 @@ func swanAuth(c credentials) string {
 		return "auth = rsa/pss-sha256"
 	}
 	return "auth = pubkey"
+}
+
+// swanLocalAuth is how strongSwan as a client proves itself.
+func swanLocalAuth(s setup) string {
+	switch {
+	case !s.auth.eap():
+		return swanAuth(s.client)
+	case s.eapIdentity != "":
+		return "auth = eap-tls\neap_id = " + s.eapIdentity
+	}
+	return "auth = eap-tls"
+}
+
+// swanRemoteAuth is what strongSwan wants of a gateway.
+func swanRemoteAuth(a auth) string {
+	if a == authEAPOnly {
+		return "auth = eap-tls"
+	}
+	return "auth = pubkey"
+}
+
+// swanCertReq: a client that names no trust anchors and knows EAP-only gets it.
+func swanCertReq(a auth) string {
+	if a == authEAPOnly {
+		return "send_certreq = no"
+	}
+	return "send_certreq = yes"
+}
+
+// swanClientAuth is what strongSwan as a gateway wants of a client.
+func swanClientAuth(a auth) string {
+	if a.eap() {
+		return "auth = eap-tls\neap_id = %any"
+	}
+	return "auth = pubkey"
+}
+
+// swanGatewayAuth is how strongSwan as a gateway proves itself.
+func swanGatewayAuth(s setup) string {
+	if s.auth == authEAPOnly {
+		return "auth = eap-tls"
+	}
+	return swanAuth(s.gateway)
 }
 
 func dpd(quick bool) string {
