@@ -207,3 +207,17 @@ func (o *office) closed(address string, message *dns.Msg) {
 		}
 	}
 }
+
+// TestRawESPWhereNoNATIsSeen: a zone with encapsulation auto sends protocol 50.
+func TestRawESPWhereNoNATIsSeen(t *testing.T) {
+	o := newOffice(t, `{pool: {ipv4: 10.60.0.0/24}, encapsulation: auto}`)
+	o.connect()
+	raw, err := o.gateway.ListenPacket("ip4:50", "198.51.100.10")
+	o.must(err)
+	defer raw.Close()
+	o.must(raw.SetReadDeadline(time.Now().Add(10 * time.Second)))
+	go o.laptop.AwaitPing(o.within(5*time.Second), netip.MustParseAddr("10.60.0.1"))
+	if n, from, err := raw.ReadFrom(make([]byte, 2048)); err != nil || n < 8 {
+		t.Errorf("no ESP packet without UDP came: %d octets from %v, %v", n, from, err)
+	}
+}

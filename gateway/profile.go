@@ -45,10 +45,6 @@ func (s *State) Profile(ctx context.Context, device string, r ProfileRequest) (P
 	if !ok {
 		return Profile{}, &InvalidError{Reason: fmt.Sprintf("the zone %q of device %q is not in the configuration", d.Zone, device)}
 	}
-	if !slices.Contains(zone.Auth, authCertificate) {
-		return Profile{}, &InvalidError{Reason: fmt.Sprintf("zone %q takes no certificates but inside EAP-TLS, and profiles do not set that up", zone.Name),
-			Hint: "add certificate to the zone's auth, or write the client's configuration by hand"}
-	}
 	page, err := s.store.Get(ctx, store.Key(certificatesKey+device))
 	if err != nil {
 		return Profile{}, err
