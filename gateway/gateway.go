@@ -301,16 +301,17 @@ func keepRestarts(cfg, old *config.Config) *config.Config {
 }
 
 func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) error {
+	// Before anybody can log in: a login would be given an address that a device
+	// which is away now holds by its lease.
+	if err := g.restoreLeases(ctx, next); err != nil {
+		return err
+	}
 	if g.link != nil {
 		if err := g.link.configure(cfg.Zones); err != nil {
 			return err
 		}
 	}
-	before := g.realm.Swap(next)
-	if err := g.restoreLeases(ctx, next); err != nil {
-		g.realm.Store(before)
-		return err
-	}
+	g.realm.Store(next)
 	g.config.Store(cfg)
 	g.setLevel(cfg)
 	g.engine.SetLimits(engineLimits(cfg))

@@ -17,13 +17,16 @@ import (
 
 func newConnect(env *Env) *cobra.Command {
 	c := &cobra.Command{
-		Use:    "connect FILE",
-		Hidden: true,
-		Short:  "Connect this Linux host to a gateway",
+		Use:     "connect FILE",
+		GroupID: groupTools,
+		Short:   "Connect this Linux host to a gateway",
 		Long: `Connects by a profile that was written with: sallyport device profile NAME --for
 sallyport. Stays in the foreground; SIGINT and SIGTERM disconnect, SIGUSR1
 replaces the keys of the traffic now and SIGUSR2 those of the IKE SA. With
---json each change is one line of JSON.`,
+--json each change is one line of JSON.
+
+The gateway's resolvers are shown and not installed, and traffic leaves beside
+the tunnel while it is down: there is no kill switch in this version.`,
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)

@@ -146,8 +146,11 @@ func TestEveryPageThatTheREADMENamesIsThere(t *testing.T) {
 	}
 	for _, link := range links {
 		target, _, _ := strings.Cut(link, ")")
-		if _, err := os.Stat(filepath.Join("../..", target)); err != nil {
+		i, err := os.Stat(filepath.Join("../..", target))
+		if err != nil {
 			t.Errorf("%s: %v", target, err)
+		} else if i.Size() == 0 {
+			t.Errorf("%s is empty", target)
 		}
 	}
 }
