@@ -15,12 +15,11 @@ const (
 	UnknownPeer PeerKind = iota
 	Windows
 	Apple
-	Android // built in, Android 11 and later
-	StrongSwanApp
-	StrongSwan // charon on a desktop or server, NetworkManager
+	Android    // built in, Android 11 and later
+	StrongSwan // charon on a desktop or server, NetworkManager, and the app for Android, which says the same
 )
 
-var peerNames = [...]string{"unknown", "Windows", "Apple", "Android", "strongSwan app", "strongSwan"}
+var peerNames = [...]string{"unknown", "Windows", "Apple", "Android", "strongSwan"}
 
 func (k PeerKind) String() string {
 	if int(k) < len(peerNames) {
@@ -98,12 +97,9 @@ func Fingerprint(m *ikemsg.Message) PeerKind {
 func fingerprintAuth(k PeerKind, ps []ikemsg.Payload) PeerKind {
 	cp, ok := ikemsg.Find[*ikemsg.CP](ps)
 	_, multiple := ikemsg.FindNotify(ps, ikemsg.NotifyMultipleAuthSupported)
-	_, eapOnly := ikemsg.FindNotify(ps, ikemsg.NotifyEAPOnlyAuthentication)
 	switch {
 	case ok && (asks(cp, ikemsg.MSInternalIP4Server) || asks(cp, ikemsg.MSInternalIP6Server)):
 		return Windows
-	case k == StrongSwan && eapOnly && !multiple:
-		return StrongSwanApp
 	case k == UnknownPeer && multiple:
 		return StrongSwan
 	}

@@ -470,7 +470,7 @@ func TestTrap25_EveryClientAtRekeyWithShortLifetimes(t *testing.T) {
 		{Apple, "aes256gcm16-prfsha256-ecp256", "aes256gcm16", "strong", true},
 		{Apple, "aes256-sha256-modp2048", "aes256-sha256", "compatible", false},
 		{Android, "aes256gcm16-prfsha512-modp4096-x25519", "aes256gcm16-modp4096", "strong", true},
-		{StrongSwanApp, "aes256gcm16-prfsha256-ecp256", "aes256gcm16-x25519-modpnone", "strong", true},
+		{StrongSwan, "aes256gcm16-prfsha256-ecp256", "aes256gcm16-x25519-modpnone", "strong", true},
 		{StrongSwan, "aes256-sha256-x25519", "aes256-sha256-x25519", "strong", false},
 	} {
 		t.Run(c.client.String()+" "+c.esp, func(t *testing.T) {
