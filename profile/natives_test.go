@@ -105,7 +105,7 @@ var natives = []native{
 	{name: "Android 11 and later, built in", kind: ike.Android, ke: "modp4096",
 		ike: androidIKE, esp: androidESP, rekey: androidESP,
 		do: "take `--for strongswan-android`; a zone for the built-in client needs children without PFS (policy `compatible`)"},
-	{name: "strongSwan app for Android", kind: ike.StrongSwanApp, ke: "ecp256",
+	{name: "strongSwan app for Android", kind: ike.StrongSwan, ke: "ecp256",
 		ike: []string{
 			"aes256-aes128-sha256-sha384-sha512-prfsha256-prfsha384-prfsha512-prfaesxcbc-ecp256-ecp384-ecp521-x25519-modp3072-modp4096-modp2048",
 			"aes256gcm16-aes128gcm16-chacha20poly1305-prfsha256-prfsha384-prfsha512-prfaesxcbc-ecp256-ecp384-ecp521-x25519-modp3072-modp4096-modp2048",
