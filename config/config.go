@@ -27,11 +27,17 @@ import (
 type Config struct {
 	Gateway Gateway `yaml:"gateway"`
 	Zones   Zones   `yaml:"zones"`
+	Groups  Groups  `yaml:"groups"`
+	RADIUS  RADIUS  `yaml:"radius"`
 	Logging Logging `yaml:"logging"`
 }
 
-// Zones are the zones in the order of the file.
-type Zones []Zone
+// Zones, Groups and RADIUS are named sections in the order of the file.
+type (
+	Zones  []Zone
+	Groups []Group
+	RADIUS []Realm
+)
 
 // Gateway is what all zones share: name, addresses, state and limits.
 type Gateway struct {
@@ -86,6 +92,7 @@ type Zone struct {
 	Protocol     string        `yaml:"protocol"`
 	Policy       Policy        `yaml:"policy"`
 	Auth         []string      `yaml:"auth"`
+	RADIUS       string        `yaml:"radius"` // name of a section of radius; empty: users are local
 	Identity     Identity      `yaml:"identity"`
 	Pool         Pool          `yaml:"pool"`
 	DNS          DNS           `yaml:"dns"`
@@ -98,9 +105,73 @@ type Zone struct {
 	AuthLifetime time.Duration `yaml:"auth_lifetime"` // 0: no limit
 	Encap        string        `yaml:"encapsulation"` // forced | auto
 	Sessions     int           `yaml:"sessions"`      // live sessions of one device
+	User         User          `yaml:"user"`
 	Trust        Trust         `yaml:"trust"`
 	Waivers      []Waiver      `yaml:"waivers"`
 }
+
+// User is what one user may have in a zone, over all devices.
+type User struct {
+	Sessions int     `yaml:"sessions"`  // live sessions; 0: no limit
+	WhenFull string  `yaml:"when_full"` // replace | reject
+	Download Bitrate `yaml:"download"`  // to each session; 0: no limit
+	Upload   Bitrate `yaml:"upload"`    // from each session; 0: no limit
+}
+
+// Group is a set of users of one zone with rules of their own in place of the
+// zone's. A user names its groups in the store, a RADIUS server in Filter-Id;
+// where a user has several, the first one in the file's order counts.
+type Group struct {
+	Name   string   `yaml:"-"`      // the key of the group in the file
+	Zone   string   `yaml:"zone"`   // the zone of its users
+	Pool   Pool     `yaml:"pool"`   // parts of the zone's pool; invalid: anywhere in the zone's
+	DNS    DNS      `yaml:"dns"`    // servers or split replace the zone's when not empty
+	Routes Prefixes `yaml:"routes"` // empty: the zone's
+	User   User     `yaml:"user"`   // each field that is not zero replaces the zone's
+}
+
+// Realm is an organisation's RADIUS servers.
+type Realm struct {
+	Name       string         `yaml:"-"`          // the key in the file
+	Servers    []RADIUSServer `yaml:"servers"`    // authentication, best first; empty: accounting alone
+	Accounting []RADIUSServer `yaml:"accounting"` // empty: no accounting
+	Identifier string         `yaml:"identifier"` // NAS-Identifier; empty: gateway.name
+	Interim    time.Duration  `yaml:"interim"`    // between accounting updates unless the server says; 0: none
+	Dynamic    Dynamic        `yaml:"dynamic"`
+}
+
+// RADIUSServer is one server: over UDP with a shared secret, or over TLS when
+// TLS.CA is set.
+type RADIUSServer struct {
+	Address string `yaml:"address"` // host:port
+	Secret  string `yaml:"secret"`  // file of the shared secret; UDP only
+	Status  bool   `yaml:"status"`  // it answers Status-Server (RFC 5997)
+	TLS     RadSec `yaml:"tls"`
+}
+
+// RadSec is RADIUS over TLS (RFC 6614).
+type RadSec struct {
+	Name        string `yaml:"name"`        // in the server's certificate; empty: the host of the address
+	CA          string `yaml:"ca"`          // PEM file
+	CRL         string `yaml:"crl"`         // PEM or DER file; empty: revocation is not checked
+	Certificate string `yaml:"certificate"` // ours; PEM file, leaf first
+	Key         string `yaml:"key"`
+}
+
+// Dynamic is where Disconnect and CoA requests are taken (RFC 5176).
+type Dynamic struct {
+	Listen netip.AddrPort  `yaml:"listen"` // invalid: none are taken
+	From   []DynamicSource `yaml:"from"`
+}
+
+// DynamicSource is one server that may send them.
+type DynamicSource struct {
+	Address netip.Addr `yaml:"address"`
+	Secret  string     `yaml:"secret"` // file
+}
+
+// Bitrate is in bits per second.
+type Bitrate uint64
 
 // Policy is a built-in policy by name, or own lists of proposals in keywords
 // ("aes256gcm16-prfsha384-ecp384"), best first.
@@ -182,6 +253,26 @@ func (c *Config) Zone(name string) (*Zone, bool) {
 	for i := range c.Zones {
 		if c.Zones[i].Name == name {
 			return &c.Zones[i], true
+		}
+	}
+	return nil, false
+}
+
+// Group finds a group by name.
+func (c *Config) Group(name string) (*Group, bool) {
+	for i := range c.Groups {
+		if c.Groups[i].Name == name {
+			return &c.Groups[i], true
+		}
+	}
+	return nil, false
+}
+
+// Realm finds the RADIUS servers of a name.
+func (c *Config) Realm(name string) (*Realm, bool) {
+	for i := range c.RADIUS {
+		if c.RADIUS[i].Name == name {
+			return &c.RADIUS[i], true
 		}
 	}
 	return nil, false

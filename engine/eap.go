@@ -11,18 +11,31 @@ import (
 )
 
 // EAPServer makes the server's ends of EAP conversations for IKEv2. It joins
-// two machines that do not know each other.
+// machines that do not know each other.
 type EAPServer struct {
 	// Begin tells how a conversation is held, and as whom we answer. A
 	// *ike.Refusal refuses it.
-	Begin func(*ike.EAP) (*eap.ServerConfig, *ike.Identity, error)
-	// Admit turns a success into an admission. By then the method has
-	// succeeded, and the peer has been told nothing of it yet.
-	Admit func(eap.Success) (*ike.Admission, error)
+	Begin func(*ike.EAP) (*EAPLogin, error)
 	// Limit is the number of conversations at one time; 0 = maxConversations.
 	Limit int
 
 	open atomic.Int64
+}
+
+// EAPLogin is how one conversation is held: by a machine of ours, or by Relay.
+type EAPLogin struct {
+	Local  *ike.Identity // as whom we answer
+	Server *eap.ServerConfig
+	// Answer does the machine's tasks about passwords, on a worker; Value and Err
+	// as the task names them. Nil: no method of Server has any.
+	Answer func(eap.Task) (any, error)
+	// Admit turns a success of the machine into an admission. By then the method
+	// has succeeded, and the peer has been told nothing of it yet.
+	Admit func(eap.Success) (*ike.Admission, error)
+	// Relay holds the conversation in place of a machine, such as by passing it
+	// on to a RADIUS server. Its first step has no packet, and asks for the
+	// identity.
+	Relay ike.Conversation
 }
 
 // maxConversations keeps the memory of logins under way, 100 KB each at their
@@ -41,18 +54,20 @@ func (s *EAPServer) New() ike.Conversation {
 	full := int(s.open.Add(1)) > limit
 	return &conversation{
 		over: func() { s.open.Add(-1) },
-		begin: func(t *ike.EAP) (eapMachine, *ike.Identity, error) {
+		begin: func(t *ike.EAP) (opening, error) {
 			if full {
-				return nil, nil, &ike.Refusal{Reason: fmt.Sprintf("%d EAP logins are under way already", limit), Hint: "let the client try again in a moment"}
+				return opening{}, &ike.Refusal{Reason: fmt.Sprintf("%d EAP logins are under way already", limit), Hint: "let the client try again in a moment"}
 			}
-			config, local, err := s.Begin(t)
+			login, err := s.Begin(t)
 			if err != nil {
-				return nil, nil, err
+				return opening{}, err
 			}
-			m, err := eap.NewServer(config)
-			return m, local, err
+			o := opening{local: login.Local, relay: login.Relay, answer: login.Answer, admit: login.Admit}
+			if o.relay == nil {
+				o.machine, err = eap.NewServer(login.Server)
+			}
+			return o, err
 		},
-		admit: s.Admit,
 	}
 }
 
@@ -71,11 +86,11 @@ type EAPPeer struct {
 func (p *EAPPeer) New() ike.Conversation {
 	return &conversation{
 		over: func() {},
-		begin: func(*ike.EAP) (eapMachine, *ike.Identity, error) {
+		begin: func(*ike.EAP) (opening, error) {
 			m, err := eap.NewPeer(p.Config)
-			return m, nil, err
+			return opening{machine: m, admit: p.Admit}, err
 		},
-		admit: p.Admit, mutual: p.Mutual,
+		mutual: p.Mutual,
 	}
 }
 
@@ -88,24 +103,46 @@ type eapMachine interface {
 	Close()
 }
 
+// opening is what the first packet decides about a conversation.
+type opening struct {
+	machine eapMachine
+	relay   ike.Conversation // in place of machine
+	local   *ike.Identity
+	answer  func(eap.Task) (any, error)
+	admit   func(eap.Success) (*ike.Admission, error)
+}
+
 // conversation implements [ike.Conversation]. Step runs on workers, one at a
 // time; Close comes from the session's event loop and must not wait for it.
 type conversation struct {
-	begin  func(*ike.EAP) (eapMachine, *ike.Identity, error)
-	admit  func(eap.Success) (*ike.Admission, error)
+	begin  func(*ike.EAP) (opening, error)
 	over   func()
 	mutual bool
 
-	closed  atomic.Bool
-	mu      sync.Mutex
-	gone    bool // it was released
-	machine eapMachine
+	closed atomic.Bool
+	mu     sync.Mutex
+	gone   bool // it was released
+	begun  bool
+	opening
 	failure *ike.Refusal
 	byPeer  bool
 }
 
 // Step implements [ike.Conversation].
-func (c *conversation) Step(t *ike.EAP) (ike.EAPStep, error) {
+func (c *conversation) Step(t *ike.EAP, done func(ike.EAPStep, error)) {
+	step, err := c.step(t)
+	if err != nil || c.relay == nil {
+		done(step, err)
+		return
+	}
+	c.relay.Step(t, func(step ike.EAPStep, err error) {
+		step.Local = c.local
+		done(step, err)
+	})
+}
+
+// step is all of a step but what a relay does.
+func (c *conversation) step(t *ike.EAP) (ike.EAPStep, error) {
 	c.mu.Lock()
 	defer c.sweep()
 	defer c.mu.Unlock()
@@ -114,8 +151,7 @@ func (c *conversation) Step(t *ike.EAP) (ike.EAPStep, error) {
 	}
 	var out eap.Out
 	now := time.Now()
-	local, err := c.start(now, t, &out)
-	if err != nil {
+	if err := c.start(now, t, &out); err != nil || c.relay != nil {
 		return ike.EAPStep{}, err
 	}
 	if d := c.machine.Deadline(); !d.IsZero() && !now.Before(d) {
@@ -125,26 +161,27 @@ func (c *conversation) Step(t *ike.EAP) (ike.EAPStep, error) {
 	}
 	c.work(&out)
 	step := c.outcome(&out)
-	step.Local = local
+	step.Local = c.local
 	return step, nil
 }
 
-// start makes the machine with the first packet; a server also speaks first.
-func (c *conversation) start(now time.Time, t *ike.EAP, out *eap.Out) (local *ike.Identity, err error) {
-	if c.machine != nil {
-		return nil, nil
+// start decides with the first packet; a server also speaks first.
+func (c *conversation) start(now time.Time, t *ike.EAP, out *eap.Out) error {
+	if c.begun {
+		return nil
 	}
-	if c.machine, local, err = c.begin(t); err != nil {
-		c.machine = nil
-		return nil, err
+	o, err := c.begin(t)
+	if err != nil {
+		return err
 	}
+	c.opening, c.begun = o, true
 	switch m := c.machine.(type) {
 	case *eap.Server:
 		m.Start(now, out) // RFC 7296, Section 3.16 would do without Identity; Windows' IDi names nobody
 	case *eap.Peer:
 		m.Start(now)
 	}
-	return local, nil
+	return nil
 }
 
 // work does the machine's jobs here: this is a worker.
@@ -153,9 +190,13 @@ func (c *conversation) work(out *eap.Out) {
 		j := out.Jobs[0]
 		out.Jobs = out.Jobs[1:]
 		r := eap.Result{ID: j.ID}
-		if h, ok := j.Task.(*eap.Handshake); ok {
+		h, handshake := j.Task.(*eap.Handshake)
+		switch {
+		case handshake:
 			r.Value, r.Err = h.Run()
-		} else {
+		case c.answer != nil:
+			r.Value, r.Err = c.answer(j.Task)
+		default:
 			r.Err = &eap.Refusal{Reason: eap.ReasonBackend, Text: "passwords are not accepted here"}
 		}
 		c.machine.Done(time.Now(), r, out)
@@ -225,6 +266,9 @@ func (c *conversation) sweep() {
 	c.gone = true
 	if c.machine != nil {
 		c.machine.Close()
+	}
+	if c.relay != nil {
+		c.relay.Close()
 	}
 	c.over()
 }

@@ -472,15 +472,13 @@ func inline(t ike.Task) bool {
 // cheap groups are X25519 and ECP-256 (RFC 8031; RFC 5903).
 func cheap(group suite.Transform) bool { return group.ID == 31 || group.ID == 19 }
 
-// runner is what a worker calls for a task.
+// runner is what a worker calls for a task that ends when it returns.
 func runner(b Backend, t ike.Task) func() (any, error) {
 	return func() (any, error) {
 		switch t := t.(type) {
 		case ike.GenerateKE:
 			return t.Run()
 		case ike.SharedSecret:
-			return t.Run()
-		case *ike.EAP:
 			return t.Run()
 		case *ike.Authenticate:
 			return b.Authenticate(t)
@@ -497,11 +495,26 @@ var errUnknownTask = errors.New("engine: a task of unknown type")
 
 // submit hands a job to the workers.
 func (e *Engine) submit(s *Session, j ike.Job) {
-	e.workers.submit(work{session: s, id: j.ID, run: runner(e.backend, j.Task)}, s.half == nil)
+	e.workers.submit(work{session: s, id: j.ID, task: j.Task}, s.half == nil)
 }
 
 // work runs a job on a worker and brings its result home.
 func (e *Engine) work(w work) {
-	value, err := e.contained(w.run)
-	w.session.shard.inbox.put(item{class: classOwed, session: w.session, what: ike.Result{ID: w.id, Value: value, Err: err}})
+	deliver := func(value any, err error) {
+		w.session.shard.inbox.put(item{class: classOwed, session: w.session, what: ike.Result{ID: w.id, Value: value, Err: err}})
+	}
+	t, ok := w.task.(*ike.EAP)
+	if !ok {
+		deliver(e.contained(runner(e.backend, w.task)))
+		return
+	}
+	// A step that panics after it was done is delivered twice: the machine takes
+	// the first.
+	_, err := e.contained(func() (any, error) {
+		t.Conversation.Step(t, func(step ike.EAPStep, err error) { deliver(step, err) })
+		return nil, nil
+	})
+	if err != nil {
+		deliver(nil, err)
+	}
 }

@@ -79,21 +79,26 @@ func TestMailboxBoundsEachClass(t *testing.T) {
 }
 
 func TestJobsOfEstablishedSessionsGoFirst(t *testing.T) {
-	var order []string
+	var order []uint64
 	release, done := make(chan struct{}), make(chan struct{})
-	w := newWorkers(1, func(w work) { w.run(); done <- struct{}{} })
-	job := func(name string) work {
-		return work{run: func() (any, error) { order = append(order, name); return nil, nil }}
-	}
-	w.submit(work{run: func() (any, error) { <-release; return nil, nil }}, true)
-	w.submit(job("newcomer"), false)
-	w.submit(job("rekey"), true)
+	const first, newcomer, rekey = 1, 2, 3
+	w := newWorkers(1, func(w work) {
+		if w.id == first {
+			<-release
+		} else {
+			order = append(order, w.id)
+		}
+		done <- struct{}{}
+	})
+	w.submit(work{id: first}, true)
+	w.submit(work{id: newcomer}, false)
+	w.submit(work{id: rekey}, true)
 	close(release)
 	for range 3 {
 		<-done
 	}
 	w.close()
-	if !slices.Equal(order, []string{"rekey", "newcomer"}) {
+	if !slices.Equal(order, []uint64{rekey, newcomer}) {
 		t.Errorf("order %v", order)
 	}
 }

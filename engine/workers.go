@@ -3,13 +3,15 @@ package engine
 import (
 	"runtime"
 	"sync"
+
+	"sallyport/protocol/ike"
 )
 
 // work is one job of one session, to be run outside the shard.
 type work struct {
 	session *Session
 	id      uint64
-	run     func() (any, error)
+	task    ike.Task
 }
 
 // workers is the job pool. Its queues need no bound of their own: a session

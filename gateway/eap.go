@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sallyport/engine"
 	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/suite"
@@ -43,29 +44,29 @@ func (r *realm) eapZone(t *ike.EAP) *zone {
 
 // beginEAP implements [engine.EAPServer]'s Begin: as whom we answer, and by
 // which methods. That is EAP-TLS alone; the others prove passwords.
-func (g *Gateway) beginEAP(t *ike.EAP) (*eap.ServerConfig, *ike.Identity, error) {
+func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
 	r := g.realm.Load()
 	z := r.eapZone(t)
 	if z == nil {
 		if t.WantID == nil {
-			return nil, nil, refusal("add eap-tls to the zone's auth, or configure the client for certificate authentication", "no zone takes EAP")
+			return nil, refusal("add eap-tls to the zone's auth, or configure the client for certificate authentication", "no zone takes EAP")
 		}
-		return nil, nil, refusal("add eap-tls to the zone's auth, or correct the remote identity on the client",
+		return nil, refusal("add eap-tls to the zone's auth, or correct the remote identity on the client",
 			"no zone that answers to %v takes EAP", t.WantID.String())
 	}
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, "", time.Now())}
 	local := z.identityFor(&ike.Authenticate{WantID: t.WantID, Hashes: t.Hashes, PeerKind: t.PeerKind}, allow)
 	if local == nil {
-		return nil, nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
+		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
 	}
-	return &eap.ServerConfig{
+	return &engine.EAPLogin{Local: local, Admit: admitEAP, Server: &eap.ServerConfig{
 		Offers: []eap.Offer{{Method: eap.TypeTLS}},
 		TLS: &eap.TLS{
 			Certificates: r.tlsCertificates(z, local), Authorities: r.authorities,
 			Verify: func(chain [][]byte) (eap.Verified, error) { return g.verifyEAP(r, t, local, chain) },
 		},
-	}, local, nil
+	}}, nil
 }
 
 // tlsCertificates are the gateway's identities of one name: TLS shows the
@@ -107,7 +108,7 @@ func nameOf(c *x509.Certificate) string {
 	return c.Subject.String()
 }
 
-// admitEAP implements [engine.EAPServer]'s Admit.
+// admitEAP implements [engine.EAPLogin]'s Admit.
 func admitEAP(s eap.Success) (*ike.Admission, error) {
 	a, ok := s.Value.(*ike.Admission)
 	if !ok {

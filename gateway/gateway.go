@@ -79,7 +79,7 @@ func (g *Gateway) start(ctx context.Context) error {
 	if err := g.restoreLeases(ctx, r); err != nil {
 		return err
 	}
-	g.logins = &engine.EAPServer{Begin: g.beginEAP, Admit: admitEAP}
+	g.logins = &engine.EAPServer{Begin: g.beginEAP}
 	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg)})
 	if err := g.openPlane(cfg); err != nil {
 		return err

@@ -136,11 +136,12 @@ type Leased struct {
 // Conversation is our end of one EAP conversation. The machine carries its
 // packets and knows nothing of methods; the runtime keeps the rest.
 type Conversation interface {
-	// Step takes one packet and gives what follows. It runs as a job, one at a
-	// time.
-	Step(*EAP) (EAPStep, error)
+	// Step takes one packet. It runs as a job, one at a time, and calls done once
+	// with what follows: before it returns, or later and from elsewhere when it
+	// has to wait for another server.
+	Step(t *EAP, done func(EAPStep, error))
 	// Close releases everything, once the machine needs it no more, and also
-	// while a Step runs. It must not block; it may come more than once.
+	// while a Step is not done. It must not block; it may come more than once.
 	Close()
 }
 
@@ -161,9 +162,6 @@ type EAP struct {
 	Remote       netip.AddrPort
 	Local        netip.AddrPort
 }
-
-// Run does the task in place.
-func (t *EAP) Run() (any, error) { return t.Conversation.Step(t) }
 
 // EAPStep is what follows a packet. With Success or Failure the conversation
 // is decided; a Packet beside a Failure is its last words, such as a TLS alert.

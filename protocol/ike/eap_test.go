@@ -52,15 +52,17 @@ func eapPacket(code byte, body ...byte) []byte {
 	return append([]byte{code, 7, 0, byte(4 + len(body))}, body...)
 }
 
-func (e *eapEnd) Step(t *EAP) (EAPStep, error) {
+func (e *eapEnd) Step(t *EAP, done func(EAPStep, error)) {
 	if e.closed > 0 {
-		return EAPStep{}, errors.New("a step after Close")
+		done(EAPStep{}, errors.New("a step after Close"))
+		return
 	}
 	e.proven = append(e.proven, t.Proven)
 	if t.Role == Responder {
-		return e.serve(t)
+		done(e.serve(t))
+		return
 	}
-	return e.answer(t)
+	done(e.answer(t))
 }
 
 func (e *eapEnd) serve(t *EAP) (EAPStep, error) {

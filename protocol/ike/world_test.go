@@ -297,7 +297,10 @@ func (p *peer) work(t Task) (any, error) {
 	case *Authenticate:
 		return p.authenticate(t)
 	case *EAP:
-		return t.Run()
+		var step EAPStep
+		var err error
+		t.Conversation.Step(t, func(s EAPStep, e error) { step, err = s, e })
+		return step, err
 	case *Lease:
 		return p.pool, p.leaseErr
 	}
