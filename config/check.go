@@ -12,6 +12,7 @@ import (
 // check judges the sense of a configuration whose form is right. Each section
 // has its own function; each reports as many faults as it finds.
 func (d *decoder) check(c *Config, now time.Time) {
+	d.config = c
 	d.checkGateway(&c.Gateway)
 	for i := range c.Zones {
 		z := &c.Zones[i]
@@ -19,6 +20,9 @@ func (d *decoder) check(c *Config, now time.Time) {
 	}
 	d.checkOverlaps(c.Zones)
 	d.checkShared(c.Zones)
+	d.checkGroups(c)
+	d.checkRADIUS(c)
+	d.checkLogins(c)
 }
 
 // errorAt reports a fault of a key's value, unless the value could not even be
@@ -106,12 +110,6 @@ func validDomain(s string) bool {
 		}
 	}
 	return true
-}
-
-// validZoneName keeps zone names usable in keys, file names and metrics.
-func validZoneName(s string) bool {
-	return s != "" && len(s) <= 32 && s[0] >= 'a' && s[0] <= 'z' &&
-		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 func (d *decoder) checkPath(key, file string) {

@@ -19,7 +19,8 @@ func (d *decoder) checkZone(z *Zone, now time.Time) {
 		return
 	}
 	d.checkPolicy(base+".policy", z, now)
-	d.checkAuth(base+".auth", z.Auth)
+	d.checkAuth(base+".auth", z, now)
+	d.checkRADIUSOf(base+".radius", z)
 	d.checkIdentity(base+".identity", z.Identity)
 	d.checkPool(base+".pool", z)
 	d.checkDNS(base+".dns", z)
@@ -32,13 +33,33 @@ func (d *decoder) checkZone(z *Zone, now time.Time) {
 	}
 }
 
-// later are the ways to prove who one is that come with later versions.
-var later = []string{"peap", "eap-ttls", "eap-mschapv2"}
+// The ways to prove who one is.
+const (
+	Certificate = "certificate"  // an IKE signature
+	EAPTLS      = "eap-tls"      // a certificate inside EAP
+	PEAP        = "peap"         // a password, or a certificate, inside TLS
+	EAPTTLS     = "eap-ttls"     // likewise
+	EAPMSCHAPv2 = "eap-mschapv2" // a password without TLS, by waiver
+	PSK         = "psk"          // a pre-shared key of one device
+)
 
-// authMethods are the ways of this version.
-var authMethods = []string{"certificate", "eap-tls"}
+var authMethods = []string{Certificate, EAPTLS, PEAP, EAPTTLS, EAPMSCHAPv2, PSK}
 
-func (d *decoder) checkAuth(key string, methods []string) {
+// EAPMethods are the ways that are methods of EAP (RFC 7296, Section 2.16).
+var EAPMethods = []string{EAPTLS, PEAP, EAPTTLS, EAPMSCHAPv2}
+
+// Rules of the catalogue that a zone breaks by a waiver.
+const (
+	RuleNoPFS     = "CRY-010"
+	RuleSHA1      = "CRY-019"
+	RuleMSCHAPv2  = "PPP-005"
+	RuleNoEMS     = "PPP-017"
+	RulePSKWeak   = "PSK-001"
+	RulePSKShared = "PSK-004"
+)
+
+func (d *decoder) checkAuth(key string, z *Zone, now time.Time) {
+	methods := z.Auth
 	if len(methods) == 0 {
 		d.errorAt(key, "write [certificate]", "a zone needs a way to prove who a client is")
 	}
@@ -47,13 +68,13 @@ func (d *decoder) checkAuth(key string, methods []string) {
 		switch {
 		case slices.Contains(methods[:i], m):
 			d.errorAt(at, "remove it", "%q is here twice", m)
+		case m == EAPMSCHAPv2 && !z.WaivedForAnyone(RuleMSCHAPv2, now):
+			d.errorAt(at, "use peap or eap-ttls, which put TLS around it, or waive "+RuleMSCHAPv2, "%q lets whoever answers in the gateway's place find the password", m)
 		case slices.Contains(authMethods, m):
-		case slices.Contains(later, m):
-			d.errorAt(at, "use certificate or eap-tls", "%q is not in this version", m)
-		case m == "psk" || m == "pap" || m == "chap" || m == "mschapv2":
-			d.errorAt(at, "use certificate", "%q is never accepted", m)
+		case m == "pap" || m == "chap" || m == "mschapv2":
+			d.errorAt(at, "use certificate, or eap-ttls for passwords", "%q is never accepted", m)
 		default:
-			d.errorAt(at, suggest(m, slices.Concat(authMethods, later)), "%q is no way to prove who a client is", m)
+			d.errorAt(at, suggest(m, authMethods), "%q is no way to prove who a client is", m)
 		}
 	}
 }
@@ -123,18 +144,22 @@ func (d *decoder) checkDNS(key string, z *Zone) {
 	for i, s := range z.DNS.Servers {
 		d.checkServer(fmt.Sprintf("%s.servers[%d]", key, i), s, z.Pool)
 	}
-	for name, domains := range map[string][]string{"search": z.DNS.Search, "split": z.DNS.Split} {
-		for i, domain := range domains {
-			if !validDomain(domain) {
-				d.errorAt(fmt.Sprintf("%s.%s[%d]", key, name, i), "write it in lower case, without a dot at either end", "%q is not a domain", domain)
-			}
-		}
-	}
+	d.checkDomains(key, z.DNS)
 	if len(z.DNS.Search) > 0 {
 		d.warnAt(key+".search", "set search domains on the other clients", "only the profiles for windows, macos, ios and networkmanager tell them: IKEv2 itself cannot")
 	}
 	if len(z.DNS.Split) > 0 && len(z.DNS.Servers) == 0 {
 		d.errorAt(key+".split", "add servers", "split domains need a resolver inside the tunnel")
+	}
+}
+
+func (d *decoder) checkDomains(key string, dns DNS) {
+	for name, domains := range map[string][]string{"search": dns.Search, "split": dns.Split} {
+		for i, domain := range domains {
+			if !validDomain(domain) {
+				d.errorAt(fmt.Sprintf("%s.%s[%d]", key, name, i), "write it in lower case, without a dot at either end", "%q is not a domain", domain)
+			}
+		}
 	}
 }
 
@@ -153,17 +178,21 @@ func (d *decoder) checkRoutes(base string, z *Zone) {
 	if len(z.Routes) == 0 {
 		d.errorAt(base+".routes", "remove the key to let clients reach everything", "without routes clients reach nothing")
 	}
-	for i, p := range z.Routes {
-		at := fmt.Sprintf("%s.routes[%d]", base, i)
+	d.checkNetworks(base+".routes", z.Routes)
+	if len(z.Reach) > 0 {
+		d.errorAt(base+".reach", "write routes", "reach belongs to L2TP zones")
+	}
+}
+
+func (d *decoder) checkNetworks(key string, networks Prefixes) {
+	for i, p := range networks {
+		at := fmt.Sprintf("%s[%d]", key, i)
 		switch {
 		case !p.IsValid():
 			d.errorAt(at, "", "%q is not a network", none)
-		case slices.Contains(z.Routes[:i], p):
+		case slices.Contains(networks[:i], p):
 			d.errorAt(at, "remove it", "%s is here twice", p)
 		}
-	}
-	if len(z.Reach) > 0 {
-		d.errorAt(base+".reach", "write routes", "reach belongs to L2TP zones")
 	}
 }
 

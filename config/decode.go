@@ -15,6 +15,7 @@ import (
 // fault, so that one run reports them all.
 type decoder struct {
 	file    string
+	config  *Config         // being checked
 	places  map[string]pos  // where the value of a key stands in the file, or its section
 	written map[string]bool // keys that stand in the file
 	broken  map[string]bool // keys whose value could not be read
@@ -24,8 +25,6 @@ type decoder struct {
 const (
 	// maxList bounds every list of the file; the longest real one is routes.
 	maxList = 256
-	// maxZones bounds the zones; each has its own pool and rules to understand.
-	maxZones = 100
 	// maxFaults bounds the answer to a file that is something else altogether.
 	maxFaults = 100
 )
@@ -42,7 +41,11 @@ func (p path) child(name string) path {
 
 func (p path) item(i int) path { return path{fmt.Sprintf("%s[%d]", p.full, i), p.row + "[]"} }
 
-func (p path) zone(name string) path { return path{p.full + "." + name, p.row + ".ZONE"} }
+func (p path) named(name string, kind named) path {
+	return path{p.full + "." + name, p.row + "." + kind.mark}
+}
+
+func (p path) zone(name string) path { return p.named(name, nameds[reflect.TypeFor[Zones]()]) }
 
 // key finds the row for a path. Elements of a list share the row of the list.
 func (p path) key() *Key {
@@ -81,12 +84,12 @@ func (d *decoder) decode(n *node, v reflect.Value, p path) {
 		d.decodeScalar(n, v, p, s)
 		return
 	}
-	switch at := v.Addr().Interface().(type) {
-	case *Policy:
-		d.decodePolicy(n, at, p)
+	if policy, ok := v.Addr().Interface().(*Policy); ok {
+		d.decodePolicy(n, policy, p)
 		return
-	case *Zones:
-		d.decodeZones(n, at, p)
+	}
+	if kind, ok := nameds[v.Type()]; ok {
+		d.decodeNamed(n, v, p, kind)
 		return
 	}
 	switch v.Kind() {
@@ -222,35 +225,6 @@ func (d *decoder) decodePolicy(n *node, policy *Policy, p path) {
 	}
 }
 
-// decodeZones reads the zones in the order of the file.
-func (d *decoder) decodeZones(n *node, zones *Zones, p path) {
-	if n.kind == kindNull {
-		return
-	}
-	if n.kind != kindMap {
-		d.fail(n, p, "write each zone below it: its name, a colon, its keys", "want a section of zones, not %s", n.kind)
-		return
-	}
-	if len(n.pairs) > maxZones {
-		d.fail(n, p, "", "%d zones; the limit is %d", len(n.pairs), maxZones)
-		return
-	}
-	for _, pair := range n.pairs {
-		if !validZoneName(pair.key) {
-			d.report(Error, pair.keyPos, p.full, "use 1 to 32 lower-case letters, digits and hyphens, with a letter first", "%q cannot name a zone", shorten(pair.key))
-			continue
-		}
-		zone := Zone{Name: pair.key}
-		value := pair.value
-		if value.kind == kindNull {
-			value = &node{kind: kindNull, pos: pair.keyPos}
-		}
-		d.decode(value, reflect.ValueOf(&zone).Elem(), p.zone(pair.key))
-		d.places[p.zone(pair.key).full] = pair.keyPos
-		*zones = append(*zones, zone)
-	}
-}
-
 // unknown reports a key that is not in the table. Its value is never shown: it
 // may be a secret of another product's configuration.
 func (d *decoder) unknown(pair pair, p path) {
@@ -274,9 +248,9 @@ func (d *decoder) unknown(pair pair, p path) {
 
 // foreign are words of other products, each with what takes their place.
 var foreign = map[string]string{
-	"psk":         "there are no pre-shared keys: clients have certificates (auth: [certificate])",
-	"secret":      "there are no pre-shared keys: clients have certificates (auth: [certificate])",
-	"secrets":     "there are no pre-shared keys: clients have certificates (auth: [certificate])",
+	"psk":         "the configuration holds no secrets: a device gets its key with sallyport device add --psk",
+	"secret":      "the configuration holds no secrets: a device gets its key with sallyport device add --psk",
+	"secrets":     "the configuration holds no secrets: a device gets its key with sallyport device add --psk",
 	"password":    "the configuration holds no secrets",
 	"left":        "the gateway's side stands in gateway (name, listen) and the clients' side in the zone (pool, routes)",
 	"right":       "the gateway's side stands in gateway (name, listen) and the clients' side in the zone (pool, routes)",

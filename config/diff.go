@@ -30,33 +30,51 @@ func (c Change) String() string {
 	return s
 }
 
-// zoneThere stands for a whole zone in a Change.
-const zoneThere = "zone"
-
 // Diff lists what changes from one configuration to the next, in the order of
-// the new one, removed zones last. Moving a zone within the file changes
+// the new one, removed sections last. Moving a zone within the file changes
 // nothing.
 func Diff(old, next *Config) []Change {
 	d := differ{} // never nil: reports say [] and not null
 	d.compare(reflect.ValueOf(old.Gateway), reflect.ValueOf(next.Gateway), path{"gateway", "gateway"})
-	for i := range next.Zones {
-		at := path{"zones", "zones"}.zone(next.Zones[i].Name)
-		if before, ok := old.Zone(next.Zones[i].Name); ok {
-			d.compare(reflect.ValueOf(*before), reflect.ValueOf(next.Zones[i]), at)
-		} else {
-			d = append(d, Change{Key: at.full, New: zoneThere})
-		}
-	}
-	for _, z := range old.Zones {
-		if _, ok := next.Zone(z.Name); !ok {
-			d = append(d, Change{Key: "zones." + z.Name, Old: zoneThere})
-		}
-	}
+	d.compareNamed(reflect.ValueOf(old.Zones), reflect.ValueOf(next.Zones))
+	d.compareNamed(reflect.ValueOf(old.Groups), reflect.ValueOf(next.Groups))
+	d.compareNamed(reflect.ValueOf(old.RADIUS), reflect.ValueOf(next.RADIUS))
 	d.compare(reflect.ValueOf(old.Logging), reflect.ValueOf(next.Logging), path{"logging", "logging"})
 	return d
 }
 
 type differ []Change
+
+// compareNamed matches sections by name. One that is there on one side only is
+// a change as a whole, shown by its word: "zone".
+func (d *differ) compareNamed(old, next reflect.Value) {
+	kind := nameds[next.Type()]
+	top := path{kind.key, kind.key}
+	find := func(list reflect.Value, name string) (reflect.Value, bool) {
+		for i := range list.Len() {
+			if nameOf(list.Index(i)) == name {
+				return list.Index(i), true
+			}
+		}
+		return reflect.Value{}, false
+	}
+	for i := range next.Len() {
+		item := next.Index(i)
+		at := top.named(nameOf(item), kind)
+		if before, ok := find(old, nameOf(item)); ok {
+			d.compare(before, item, at)
+		} else {
+			*d = append(*d, Change{Key: at.full, New: kind.word})
+		}
+	}
+	for i := range old.Len() {
+		if name := nameOf(old.Index(i)); name != "" {
+			if _, ok := find(next, name); !ok {
+				*d = append(*d, Change{Key: top.named(name, kind).full, Old: kind.word})
+			}
+		}
+	}
+}
 
 // compare goes down to the values that are written on one line.
 func (d *differ) compare(a, b reflect.Value, p path) {
@@ -76,27 +94,30 @@ func (d *differ) compare(a, b reflect.Value, p path) {
 
 // shown is a value as one line, or false for a section.
 func shown(v reflect.Value) (string, bool) {
-	switch at := v.Interface().(type) {
-	case Policy:
+	if at, ok := v.Interface().(Policy); ok {
 		if at.Name != "" {
 			return quote(at.Name), true
 		}
 		return fmt.Sprintf("{ike: [%s], esp: [%s]}", strings.Join(at.IKE, ", "), strings.Join(at.ESP, ", ")), true
-	case []Waiver:
-		items := make([]string, len(at))
-		for i := range at {
-			items[i] = shownWaiver(at[i])
-		}
-		return "[" + strings.Join(items, ", ") + "]", true
 	}
-	return inline(v)
+	if text, ok := inline(v); ok || v.Kind() != reflect.Slice {
+		return text, ok
+	}
+	items := make([]string, v.Len())
+	for i := range items {
+		items[i] = shownSection(v.Index(i))
+	}
+	return "[" + strings.Join(items, ", ") + "]", true
 }
 
-func shownWaiver(w Waiver) string {
+// shownSection is a section of a list, with the sections inside it.
+func shownSection(v reflect.Value) string {
 	var fields []string
-	v := reflect.ValueOf(w)
 	for i := range v.NumField() {
-		text, _ := inline(v.Field(i))
+		text, ok := inline(v.Field(i))
+		if !ok {
+			text = shownSection(v.Field(i))
+		}
 		fields = append(fields, v.Type().Field(i).Tag.Get("yaml")+": "+text)
 	}
 	return "{" + strings.Join(fields, ", ") + "}"

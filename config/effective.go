@@ -37,16 +37,12 @@ func writeSection(b *bytes.Buffer, v reflect.Value, depth int) {
 }
 
 func writeValue(b *bytes.Buffer, v reflect.Value, depth int) {
-	switch at := v.Interface().(type) {
-	case Zones:
-		b.WriteString("\n")
-		for i := range at {
-			fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", depth+1), at[i].Name)
-			writeSection(b, v.Index(i), depth+2)
-		}
+	if policy, ok := v.Interface().(Policy); ok {
+		writePolicy(b, policy, depth)
 		return
-	case Policy:
-		writePolicy(b, at, depth)
+	}
+	if _, ok := nameds[v.Type()]; ok {
+		writeNamed(b, v, depth)
 		return
 	}
 	if text, ok := inline(v); ok {
@@ -64,6 +60,19 @@ func writeValue(b *bytes.Buffer, v reflect.Value, depth int) {
 		text := item.Bytes()
 		text[2*depth+2] = '-'
 		b.Write(text)
+	}
+}
+
+// writeNamed writes sections under the names that the file gave them.
+func writeNamed(b *bytes.Buffer, v reflect.Value, depth int) {
+	if v.Len() == 0 {
+		b.WriteString(" {}\n")
+		return
+	}
+	b.WriteString("\n")
+	for i := range v.Len() {
+		fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", depth+1), nameOf(v.Index(i)))
+		writeSection(b, v.Index(i), depth+2)
 	}
 }
 

@@ -66,8 +66,8 @@ func Keys() []string {
 // rowsFor finds the row of a key, or all rows that it may stand for.
 func rowsFor(key string) []*Key {
 	parts := strings.Split(strings.TrimSpace(key), ".")
-	if len(parts) > 1 && parts[0] == "zones" {
-		parts[1] = "ZONE"
+	if kind, ok := namedBy(parts[0]); ok && len(parts) > 1 {
+		parts[1] = kind.mark
 	}
 	for i := range parts { // waivers[0] and waivers[] are the same row
 		if name, _, list := strings.Cut(parts[i], "["); list {
@@ -133,8 +133,8 @@ func typeName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[Policy]():
 		return "the name of a policy, or a section of two lists"
-	case t == reflect.TypeFor[Zones]():
-		return "a section of zones"
+	case nameds[t].word != "":
+		return "a section of " + nameds[t].word + "s"
 	case t.Kind() == reflect.Struct:
 		return "a section"
 	case scalars[t.Elem()].parse != nil:
@@ -148,8 +148,8 @@ func (k *Key) goType() reflect.Type {
 	t := reflect.TypeFor[Config]()
 	for part := range strings.SplitSeq(k.Path, ".") {
 		switch {
-		case part == "ZONE":
-			t = reflect.TypeFor[Zone]()
+		case isMark(part):
+			t = t.Elem()
 		case t == reflect.TypeFor[Policy]():
 			t = reflect.TypeFor[[]string]()
 		default:

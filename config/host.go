@@ -20,6 +20,9 @@ func (d *decoder) checkHost(c *Config) {
 			d.warnAt(fmt.Sprintf("gateway.listen[%d]", i), "ip link lists the interfaces", "this host has no interface %q now", l.Interface)
 		}
 	}
+	for _, r := range c.RADIUS {
+		d.checkRADIUSFiles(&r)
+	}
 	for _, z := range c.Zones {
 		key := "zones." + z.Name
 		d.checkFile(key+".identity.certificate", z.Identity.Certificate)
@@ -30,6 +33,23 @@ func (d *decoder) checkHost(c *Config) {
 		for i, file := range z.Trust.CRLs {
 			d.checkFile(fmt.Sprintf("%s.trust.crls[%d]", key, i), file)
 		}
+	}
+}
+
+// checkRADIUSFiles looks for the secrets and certificates of RADIUS servers.
+func (d *decoder) checkRADIUSFiles(r *Realm) {
+	for what, list := range map[string][]RADIUSServer{"servers": r.Servers, "accounting": r.Accounting} {
+		for i, s := range list {
+			key := fmt.Sprintf("radius.%s.%s[%d]", r.Name, what, i)
+			d.checkKeyFile(key+".secret", s.Secret)
+			d.checkFile(key+".tls.ca", s.TLS.CA)
+			d.checkFile(key+".tls.crl", s.TLS.CRL)
+			d.checkFile(key+".tls.certificate", s.TLS.Certificate)
+			d.checkKeyFile(key+".tls.key", s.TLS.Key)
+		}
+	}
+	for i, f := range r.Dynamic.From {
+		d.checkKeyFile(fmt.Sprintf("radius.%s.dynamic.from[%d].secret", r.Name, i), f.Secret)
 	}
 }
 

@@ -10,9 +10,6 @@ import (
 	"sallyport/protocol/suite"
 )
 
-// noPFS is the rule that Child SAs have a key exchange of their own.
-const noPFS = "CRY-010"
-
 // checkPolicy fills in the proposals of a built-in policy, and reads own ones.
 func (d *decoder) checkPolicy(key string, z *Zone, now time.Time) {
 	p := &z.Policy
@@ -33,9 +30,9 @@ func (d *decoder) checkPolicy(key string, z *Zone, now time.Time) {
 	}
 	p.IKE, p.ESP = slices.Clone(known.IKE), slices.Clone(known.ESP)
 	d.eachProposal(key+".esp", suite.ProtocolESP, p.ESP, func(_, _ string, esp suite.Proposal) {
-		if lacksPFS(esp) && !warned && !z.Waived(noPFS, "", now) {
+		if lacksPFS(esp) && !warned && !z.Waived(RuleNoPFS, "", now) {
 			warned = true
-			d.warnAt(key, "waive "+noPFS+" to show that this is wanted, or take strong", "%q lets clients do without forward secrecy of Child SAs", p.Name)
+			d.warnAt(key, "waive "+RuleNoPFS+" to show that this is wanted, or take strong", "%q lets clients do without forward secrecy of Child SAs", p.Name)
 		}
 	})
 }
@@ -56,8 +53,8 @@ func (d *decoder) checkProposals(key string, z *Zone, now time.Time) {
 	}
 	d.eachProposal(key+".ike", suite.ProtocolIKE, z.Policy.IKE, func(string, string, suite.Proposal) {})
 	d.eachProposal(key+".esp", suite.ProtocolESP, z.Policy.ESP, func(at, text string, p suite.Proposal) {
-		if lacksPFS(p) && !z.Waived(noPFS, "", now) {
-			d.errorAt(at, "add a key exchange, such as ecp384, or waive "+noPFS, "%q gives Child SAs no forward secrecy", text)
+		if lacksPFS(p) && !z.Waived(RuleNoPFS, "", now) {
+			d.errorAt(at, "add a key exchange, such as ecp384, or waive "+RuleNoPFS, "%q gives Child SAs no forward secrecy", text)
 		}
 	})
 }

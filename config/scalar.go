@@ -40,6 +40,15 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[Size](): {"a size, such as 500MiB or 4GiB", []kind{kindText, kindNumber},
 		func(s string) (any, error) { return parseSize(s) },
 		func(v any) string { return v.(Size).String() }},
+	reflect.TypeFor[Bitrate](): {"a rate, such as 20Mbit or 1Gbit", []kind{kindText, kindNumber},
+		func(s string) (any, error) { return parseBitrate(s) },
+		func(v any) string { return v.(Bitrate).String() }},
+	reflect.TypeFor[netip.Addr](): {"an address, such as 192.0.2.1", []kind{kindText},
+		func(s string) (any, error) { return parseAddr(s) },
+		func(v any) string { return v.(netip.Addr).String() }},
+	reflect.TypeFor[netip.AddrPort](): {"an address and a port, such as 192.0.2.1:3799", []kind{kindText},
+		func(s string) (any, error) { return parseAddrPort(s) },
+		func(v any) string { return formatAddrPort(v.(netip.AddrPort)) }},
 	reflect.TypeFor[time.Time](): {"a day, such as 2027-03-31", []kind{kindText},
 		func(s string) (any, error) { return time.Parse(time.DateOnly, s) },
 		func(v any) string { return v.(time.Time).Format(time.DateOnly) }},
@@ -137,6 +146,72 @@ func (s Size) String() string {
 		}
 	}
 	return "0B"
+}
+
+// bitrateUnits are from large to small, in steps of a thousand, as networks
+// count.
+var bitrateUnits = []struct {
+	name string
+	bits Bitrate
+}{{"Gbit", 1e9}, {"Mbit", 1e6}, {"kbit", 1e3}}
+
+const unlimited = "0" // no limit
+
+func parseBitrate(s string) (Bitrate, error) {
+	if s == unlimited {
+		return 0, nil
+	}
+	for _, u := range bitrateUnits {
+		digits, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil || n == 0 || Bitrate(n) > math.MaxUint64/u.bits {
+			break
+		}
+		return Bitrate(n) * u.bits, nil
+	}
+	return 0, wrong("write a whole number and a unit: kbit, Mbit or Gbit; or 0 for no limit", "%q is not one", s)
+}
+
+// String returns the rate in the largest unit that holds it exactly.
+func (r Bitrate) String() string {
+	for _, u := range bitrateUnits {
+		if r%u.bits == 0 && r > 0 {
+			return fmt.Sprintf("%d%s", r/u.bits, u.name)
+		}
+	}
+	return unlimited
+}
+
+func parseAddr(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("%q is not the address of a host", s)
+	}
+	return a.Unmap(), nil
+}
+
+func parseAddrPort(s string) (netip.AddrPort, error) {
+	if s == none {
+		return netip.AddrPort{}, nil
+	}
+	a, err := netip.ParseAddrPort(s)
+	switch {
+	case err != nil:
+		return netip.AddrPort{}, wrong("for example 192.0.2.1:3799 or \"[2001:db8::1]:3799\"", "%q is not one", s)
+	case a.Addr().IsUnspecified() || a.Addr().IsMulticast() || a.Port() == 0:
+		return netip.AddrPort{}, wrong("name one address of this host", "%q is not the address of a host", s)
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()), nil
+}
+
+func formatAddrPort(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return none
+	}
+	return a.String()
 }
 
 // none is the word for "no network of this family".

@@ -44,11 +44,11 @@ func schemaOf(t reflect.Type, p path) schema {
 }
 
 func shapeOf(t reflect.Type, p path) schema {
-	switch t {
-	case reflect.TypeFor[Zones]():
-		return schema{"type": "object", "additionalProperties": schemaOf(reflect.TypeFor[Zone](), p.zone("ZONE")),
+	if kind, ok := nameds[t]; ok {
+		return schema{"type": "object", "additionalProperties": schemaOf(t.Elem(), p.named(kind.mark, kind)),
 			"propertyNames": schema{"pattern": "^[a-z][a-z0-9-]{0,31}$"}}
-	case reflect.TypeFor[Policy]():
+	}
+	if t == reflect.TypeFor[Policy]() {
 		list := schema{"type": "array", "items": schema{"type": "string"}, "minItems": 1}
 		return schema{"oneOf": []schema{
 			{"enum": suite.PolicyNames()},
@@ -77,7 +77,8 @@ var scalarSchemas = map[reflect.Type]func() schema{
 	reflect.TypeFor[time.Duration](): func() schema {
 		return schema{"type": "string", "pattern": "^([0-9]+d|([0-9]+h)?([0-9]+m)?([0-9]+s)?)$"}
 	},
-	reflect.TypeFor[Size](): func() schema { return schema{"type": "string", "pattern": "^[0-9]+([KMGT]i)?B$"} },
+	reflect.TypeFor[Size]():    func() schema { return schema{"type": "string", "pattern": "^[0-9]+([KMGT]i)?B$"} },
+	reflect.TypeFor[Bitrate](): func() schema { return schema{"type": []string{"string", "integer"}, "pattern": "^0$|^[0-9]+[kMG]bit$"} },
 }
 
 func sectionSchema(t reflect.Type, p path) schema {

@@ -94,6 +94,8 @@ func number(v any) int64 {
 		return int64(min(v, 1<<62))
 	case Size:
 		return int64(min(v, 1<<62))
+	case Bitrate:
+		return int64(min(v, 1<<62))
 	case time.Duration:
 		return int64(v / time.Second)
 	}
