@@ -17,6 +17,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"time"
@@ -117,6 +118,19 @@ type User struct {
 	Download Bitrate `yaml:"download"`  // to each session; 0: no limit
 	Upload   Bitrate `yaml:"upload"`    // from each session; 0: no limit
 }
+
+// With replaces each field for which a group has a value.
+func (u User) With(group User) User {
+	u.Sessions = cmp.Or(group.Sessions, u.Sessions)
+	u.Download, u.Upload = cmp.Or(group.Download, u.Download), cmp.Or(group.Upload, u.Upload)
+	if group.WhenFull != "zone" {
+		u.WhenFull = group.WhenFull
+	}
+	return u
+}
+
+// Rejects tells whether one session too many is refused.
+func (u User) Rejects() bool { return u.WhenFull == "reject" }
 
 // Group is a set of users of one zone with rules of their own in place of the
 // zone's. A user names its groups in the store, a RADIUS server in Filter-Id;
@@ -312,9 +326,12 @@ func (p Pool) Gateway() []netip.Addr {
 
 // Resolvers returns the resolver addresses that clients of the zone are told,
 // with "gateway" replaced by the gateway's inner addresses.
-func (z *Zone) Resolvers() []netip.Addr {
+func (z *Zone) Resolvers() []netip.Addr { return z.ResolversOf(z.DNS) }
+
+// ResolversOf is Resolvers for a group of the zone.
+func (z *Zone) ResolversOf(dns DNS) []netip.Addr {
 	var addrs []netip.Addr
-	for _, s := range z.DNS.Servers {
+	for _, s := range dns.Servers {
 		if s.Gateway {
 			addrs = append(addrs, z.Pool.Gateway()...)
 		} else {

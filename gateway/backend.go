@@ -46,7 +46,7 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
 	}
-	return z.admission(who, local), nil
+	return r.admission(who, z, local), nil
 }
 
 // mayEnter tells whether a zone takes a known peer now, by the way it came.
@@ -63,11 +63,12 @@ func (g *Gateway) mayEnter(who peer, z *zone, auth string) error {
 	return nil
 }
 
-// admission lets a peer into its zone.
-func (z *zone) admission(who peer, local *ike.Identity) *ike.Admission {
+// admission lets a peer into its zone, on its terms.
+func (r *realm) admission(who peer, z *zone, local *ike.Identity) *ike.Admission {
+	t := r.termsOf(z, who.user, who.groups)
 	return &ike.Admission{
 		Identity: who.identity, Device: who.device, Zone: z.config.Name,
-		Local: local, Policy: z.child, AuthLifetime: z.config.AuthLifetime, Lease: true,
+		Local: local, Policy: t.child, AuthLifetime: z.config.AuthLifetime, Lease: true, Value: t,
 	}
 }
 
@@ -75,6 +76,7 @@ func (z *zone) admission(who peer, local *ike.Identity) *ike.Admission {
 type peer struct {
 	identity, device, user string
 	zone                   string // of the device's record; empty: by the trust anchor
+	groups                 []string
 }
 
 // identify verifies the chain: first against our own CA, which leads to a
@@ -111,7 +113,7 @@ func (g *Gateway) enrolled(cert *x509.Certificate) (peer, error) {
 	if why := g.registry.allowed(d.Name); why != "" {
 		return peer{}, refusal("if that is a mistake, enrol the device again with: sallyport device add "+d.Name+" --user "+d.User, "device %q: %s", d.Name, why)
 	}
-	return peer{identity: d.Identity, device: d.Name, user: u.Name, zone: d.Zone}, nil
+	return peer{identity: d.Identity, device: d.Name, user: u.Name, zone: d.Zone, groups: u.Groups}, nil
 }
 
 // zoneOf finds the zone of a peer and holds what it negotiated and asked for
@@ -154,8 +156,10 @@ func (g *Gateway) Sign(t *ike.Sign) (ike.Signed, error) {
 
 // Lease implements [engine.Backend].
 func (g *Gateway) Lease(t *ike.Lease) (ike.Leased, error) {
+	// The zone of now: a reload may have come since the peer was admitted.
 	z, ok := g.realm.Load().zones[t.Zone]
-	if !ok {
+	own, admitted := t.Value.(*terms)
+	if !ok || !admitted {
 		return ike.Leased{}, fmt.Errorf("gateway: the zone %q is gone", t.Zone)
 	}
 	want4, want6 := wanted(t.Request)
@@ -163,7 +167,7 @@ func (g *Gateway) Lease(t *ike.Lease) (ike.Leased, error) {
 	if err != nil {
 		return ike.Leased{}, err
 	}
-	leased := ike.Leased{DNS: z.resolvers, Domains: z.config.DNS.Split}
+	leased := ike.Leased{DNS: own.resolvers, Domains: own.split}
 	if want4 {
 		leased.IPv4 = l.IPv4
 	}
@@ -220,6 +224,7 @@ func (g *Gateway) refused(r ike.Record) {
 // have been revoked while it was being set up.
 func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 	l := &live{session: s, admission: ev.Admission, since: time.Now(), remote: ev.Remote}
+	l.terms, _ = ev.Admission.Value.(*terms)
 	s.Data = l
 	z, ok := g.realm.Load().zones[l.admission.Zone]
 	if !ok {
@@ -240,8 +245,11 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 
 // mayStay tells why a live session must end; empty: it may stay.
 func (g *Gateway) mayStay(l *live) string {
-	if outsider(l.admission.Device) {
+	if foreign(l.admission.Device) {
 		return ""
+	}
+	if user, ok := seatOwner(l.admission.Device); ok {
+		return g.registry.userAllowed(user)
 	}
 	return g.registry.allowed(l.admission.Device)
 }

@@ -95,7 +95,7 @@ func (g *Gateway) verifyEAP(r *realm, t *ike.EAP, local *ike.Identity, chain [][
 	if err := g.mayEnter(who, z, authEAPTLS); err != nil {
 		return eap.Verified{}, eapRefusal(err)
 	}
-	return eap.Verified{Identity: who.identity, Value: z.admission(who, local)}, nil
+	return eap.Verified{Identity: who.identity, Value: r.admission(who, z, local)}, nil
 }
 
 // nameOf is what a certificate of another CA calls its owner.

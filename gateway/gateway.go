@@ -179,8 +179,7 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 func (g *Gateway) watchRevocations() {
 	cut := func(users, devices []string) {
 		touched := g.table.matching(func(l *live) bool {
-			d, ok := g.registry.Device(l.admission.Device)
-			return slices.Contains(devices, l.admission.Device) || ok && slices.Contains(users, d.User)
+			return slices.Contains(devices, l.admission.Device) || slices.Contains(users, l.user())
 		})
 		for _, l := range touched {
 			if why := g.mayStay(l); why != "" {
@@ -442,7 +441,7 @@ func (g *Gateway) Kick(_ context.Context, k Kick) (Kicked, error) {
 		pick = func(l *live) bool { return l.admission.Device == k.Device }
 	case k.Session == 0 && k.Device == "" && k.User != "":
 		what, name = "session of user", k.User
-		pick = func(l *live) bool { d, ok := g.registry.Device(l.admission.Device); return ok && d.User == k.User }
+		pick = func(l *live) bool { return l.user() == k.User }
 	default:
 		return Kicked{}, &InvalidError{Reason: "name a session, a device or a user, and only one of them"}
 	}

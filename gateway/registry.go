@@ -18,6 +18,7 @@ import (
 // User is a person (or a machine) that owns devices.
 type User struct {
 	Name    string    `json:"name"`
+	Groups  []string  `json:"groups,omitempty"` // of the configuration
 	Created time.Time `json:"created"`
 	Revoked time.Time `json:"revoked,omitzero"` // zero: may come in
 	Reason  string    `json:"reason,omitempty"` // of the revocation
@@ -283,6 +284,18 @@ func (r *registry) allowed(device string) (why string) {
 		return fmt.Sprintf("its user %q does not exist", d.User)
 	case !u.Revoked.IsZero():
 		return fmt.Sprintf("its user %q was revoked on %s", u.Name, u.Revoked.UTC().Format(time.RFC3339))
+	}
+	return ""
+}
+
+// userAllowed tells why a user may not come in; empty: may.
+func (r *registry) userAllowed(name string) (why string) {
+	u, ok := r.User(name)
+	switch {
+	case !ok:
+		return fmt.Sprintf("there is no user %q", name)
+	case !u.Revoked.IsZero():
+		return fmt.Sprintf("the user %q was revoked on %s", name, u.Revoked.UTC().Format(time.RFC3339))
 	}
 	return ""
 }

@@ -20,11 +20,6 @@ func (g *Gateway) Sessions(ctx context.Context) ([]SessionInfo, error) {
 		}
 	})
 	slices.SortFunc(list, func(a, b SessionInfo) int { return cmp.Compare(a.ID, b.ID) })
-	for i := range list {
-		if d, ok := g.registry.Device(list[i].Device); ok {
-			list[i].User = d.User
-		}
-	}
 	return list, err
 }
 
@@ -35,7 +30,7 @@ func (g *Gateway) describe(l *live, m *ike.Session) SessionInfo {
 	spi, _ := m.SPIs()
 	leased := m.Leased()
 	info := SessionInfo{
-		ID: l.id, Device: l.admission.Device, Identity: l.admission.Identity, Zone: l.admission.Zone,
+		ID: l.id, Device: l.admission.Device, User: l.user(), Identity: l.admission.Identity, Zone: l.admission.Zone,
 		Remote: remote.String(), Client: fmt.Sprint(m.PeerKind()), Since: l.since, SPI: fmt.Sprintf("%016x", uint64(spi)), IKE: m.Suite().String(),
 		IPv4: leased.IPv4, IPv6: leased.IPv6.Addr(), BehindNAT: nat,
 	}

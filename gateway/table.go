@@ -18,11 +18,20 @@ type live struct {
 	session   *engine.Session
 	admission *ike.Admission
 	pool      *addressPool
+	terms     *terms
 	since     time.Time
 
 	remote    netip.AddrPort // changes with MOBIKE; under the table's lock
 	children  []uint32       // inbound SPIs; under the table's lock
 	replacing *time.Timer    // closes it, because a newer session took over
+}
+
+// user is whose session it is; empty for a certificate of an outside CA.
+func (l *live) user() string {
+	if l.terms == nil {
+		return ""
+	}
+	return l.terms.user
 }
 
 // table holds the established sessions by device. A peer is who it proved to

@@ -25,6 +25,7 @@ import (
 type zone struct {
 	config     config.Zone
 	child      *ike.ChildPolicy
+	terms      *terms // of a peer without group
 	ike        []suite.Proposal
 	identities []*ike.Identity // in order of preference: ECDSA, then RSA
 	outside    *pki.Verifier   // for certificates of the zone's own trust anchors; nil = none
@@ -41,6 +42,7 @@ type realm struct {
 	config  *config.Config
 	zones   map[string]*zone
 	order   []*zone                  // as in the file
+	groups  map[string]*terms        // by name
 	keys    map[string]crypto.Signer // by Identity.Key, of this realm
 	earlier map[string]crypto.Signer // and of the one before, for set-ups under way
 	profile *engine.Profile
@@ -51,7 +53,7 @@ type realm struct {
 // buildRealm makes a realm of a configuration; pools come from before where a
 // zone keeps its networks, so that no address is given out twice.
 func buildRealm(ctx context.Context, cfg *config.Config, ca *pki.CA, before *realm) (*realm, error) {
-	r := &realm{config: cfg, zones: make(map[string]*zone), keys: make(map[string]crypto.Signer)}
+	r := &realm{config: cfg, zones: make(map[string]*zone), groups: make(map[string]*terms), keys: make(map[string]crypto.Signer)}
 	if before != nil {
 		r.earlier = before.keys
 	}
@@ -83,6 +85,11 @@ func buildRealm(ctx context.Context, cfg *config.Config, ca *pki.CA, before *rea
 		r.zones[z.config.Name] = z
 		r.order = append(r.order, z)
 	}
+	for i := range cfg.Groups {
+		if z, ok := r.zones[cfg.Groups[i].Zone]; ok {
+			r.groups[cfg.Groups[i].Name] = z.groupTerms(&cfg.Groups[i])
+		}
+	}
 	if len(r.order) == 0 {
 		return nil, fmt.Errorf("gateway: the configuration has no IKEv2 zone")
 	}
@@ -112,6 +119,7 @@ func (r *realm) buildZone(c *config.Zone, own []*pki.Issued) (*zone, []*x509.Cer
 		}
 		z.anchors, z.crls = anchors, crls
 	}
+	z.terms = z.zoneTerms()
 	return z, anchors, nil
 }
 

@@ -122,6 +122,7 @@ type Signed struct {
 type Lease struct {
 	Identity, Device, Zone string
 	Request                ikemsg.CP // what the peer asked for, wishes for addresses included
+	Value                  any       // of the Admission
 }
 
 // Leased is what the CFG_REPLY is made from. Only what the peer asked for is
@@ -195,6 +196,7 @@ type Admission struct {
 	Policy                 *ChildPolicy  // required
 	AuthLifetime           time.Duration // responder: announced and enforced (RFC 4478); 0 = none
 	Lease                  bool          // responder: run a Lease job when the peer asks for addresses
+	Value                  any           // the backend's own; handed back in Lease and Established
 }
 
 // Identity is one of our own identities. Shared and immutable.

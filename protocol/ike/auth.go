@@ -222,7 +222,7 @@ func (s *Session) lease(now time.Time, in *inbound, a authMessage, ps []ikemsg.P
 		s.answerAuth(now, in, a, ps, nil, out)
 		return
 	}
-	task := &Lease{Identity: adm.Identity, Device: adm.Device, Zone: adm.Zone, Request: *a.cp}
+	task := &Lease{Identity: adm.Identity, Device: adm.Device, Zone: adm.Zone, Request: *a.cp, Value: adm.Value}
 	s.await(now, task, out, func(now time.Time, r Result, out *Out) {
 		leased, err := value[Leased](r)
 		if err == nil && !leased.IPv4.IsValid() && !leased.IPv6.IsValid() {

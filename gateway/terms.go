@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"net/netip"
+	"slices"
+
+	"sallyport/config"
+	"sallyport/protocol/ike"
+)
+
+// terms are what one peer gets: what its zone says, or its group where that has
+// rules of its own, or a RADIUS server. They are fixed when the peer is
+// admitted and never change; who changes a live session gives it new ones.
+type terms struct {
+	zone      *zone
+	group     string // empty: none
+	user      string // of the session's limits; empty: a certificate of an outside CA
+	child     *ike.ChildPolicy
+	resolvers []netip.Addr
+	split     []string
+	within    config.Pool // where its addresses come from: the pool, or a part of it
+	fixed     fixedAddrs
+	limits    config.User
+}
+
+// fixedAddrs are addresses of a peer's own, out of the pool. Invalid ones mean
+// any of the pool.
+type fixedAddrs struct {
+	IPv4 netip.Addr `json:"ipv4,omitzero"`
+	IPv6 netip.Addr `json:"ipv6,omitzero"`
+}
+
+// zoneTerms are the terms of a zone's users without group.
+func (z *zone) zoneTerms() *terms {
+	return &terms{zone: z, child: z.child, resolvers: z.resolvers, split: z.config.DNS.Split, within: z.config.Pool, limits: z.config.User}
+}
+
+// groupTerms are the terms of a group: each of its rules that is not empty
+// takes the place of the zone's.
+func (z *zone) groupTerms(g *config.Group) *terms {
+	t := z.zoneTerms()
+	t.group = g.Name
+	if len(g.Routes) > 0 {
+		child := *z.child
+		child.Local = selectors(g.Routes)
+		t.child = &child
+	}
+	if len(g.DNS.Servers) > 0 {
+		t.resolvers = z.config.ResolversOf(g.DNS)
+	}
+	if len(g.DNS.Split) > 0 {
+		t.split = g.DNS.Split
+	}
+	if g.Pool.IPv4.IsValid() {
+		t.within.IPv4 = g.Pool.IPv4
+	}
+	if g.Pool.IPv6.IsValid() {
+		t.within.IPv6 = g.Pool.IPv6
+	}
+	t.limits = t.limits.With(g.User)
+	return t
+}
+
+// termsOf are the terms of a peer in its zone. Of the groups that are named,
+// the first one of the configuration counts that belongs to the zone.
+func (r *realm) termsOf(z *zone, user string, groups []string) *terms {
+	t := *z.terms
+	for i := range r.config.Groups {
+		if g := &r.config.Groups[i]; g.Zone == z.config.Name && slices.Contains(groups, g.Name) {
+			t = *r.groups[g.Name]
+			break
+		}
+	}
+	t.user = user
+	return &t
+}
