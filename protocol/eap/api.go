@@ -133,6 +133,7 @@ type Success struct {
 	TLS       uint16   // version of the (outer) TLS connection, 0 without one
 	Chain     [][]byte // the certificate that Identity comes from, with its chain; DER; nil with a password
 	Value     any      // of Verified
+	Unbound   bool     // by TLS.AllowUnbound alone
 }
 
 // Failure says that there is no access, for a reason that is for the log and
@@ -298,6 +299,12 @@ type TLS struct {
 	// MaxVersion is tls.VersionTLS12 or tls.VersionTLS13; 0 means 1.3. The least
 	// is always 1.2.
 	MaxVersion uint16
+	// AllowUnbound takes TLS 1.2 without extended master secret (RFC 7627), which
+	// strongSwan 5.9 does not have. Whoever can make the other end open another
+	// TLS connection to it may give both the same keys and pass one off as the
+	// other; inside an IKE SA whose server has signed, it cannot stand in the
+	// server's place. By waiver only.
+	AllowUnbound bool
 }
 
 var errNoVerify = errors.New("eap: TLS without Verify would take any certificate: set TLS.Verify")

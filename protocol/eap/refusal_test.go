@@ -346,6 +346,17 @@ func TestTLS12WithoutExtendedMasterSecretIsRefused(t *testing.T) {
 			}
 		})
 	}
+	t.Run("not by a server that allows it", func(t *testing.T) {
+		for _, c := range []combination{{TypeTLS, InnerNone, tls.VersionTLS12}, {TypePEAP, InnerEAPMSCHAPv2, tls.VersionTLS12}, {TypeTTLS, InnerPAP, tls.VersionTLS12}} {
+			sc, _ := c.configs()
+			sc.TLS.AllowUnbound = true
+			f := serveRadius(t, sc)
+			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
+			if got, ok := outcome[Success](f.said()); err != nil || !ok || !got.Unbound {
+				t.Errorf("%v: %v, %+v\n%s", c, err, f.said(), tail(out))
+			}
+		}
+	})
 	t.Run("by the peer", func(t *testing.T) {
 		c := combination{TypeTTLS, InnerPAP, tls.VersionTLS12}
 		address, out := freeRADIUS(t, c, thePKI().server)

@@ -170,10 +170,8 @@ func (e *tlsEnd) keyMaterial() (secret.Bytes, error) {
 }
 
 // checkKeys refuses a TLS 1.2 connection whose keys are not its own.
-func (e *tlsEnd) checkKeys() *Failure {
-	keys, err := e.keyMaterial()
-	keys.Clear()
-	if err != nil {
+func (e *tlsEnd) checkKeys(t *TLS) *Failure {
+	if !e.pump.Bound() && !t.AllowUnbound {
 		return &Failure{Reason: ReasonNoExtendedMasterSecret,
 			Text: "TLS 1.2 without extended master secret (RFC 7627): the keys of another connection could be passed off as this one's",
 			Hint: "update the other end's TLS, or let it use TLS 1.3"}
@@ -187,7 +185,7 @@ func (e *tlsEnd) success() step {
 	if err != nil {
 		return fail(ReasonBackend, "no keys: %v", err)
 	}
-	s := &Success{MSK: keys[:mskSize:mskSize], EMSK: keys[mskSize:], TLS: e.version()}
+	s := &Success{MSK: keys[:mskSize:mskSize], EMSK: keys[mskSize:], TLS: e.version(), Unbound: !e.pump.Bound()}
 	e.verdict.fill(s)
 	return step{success: s}
 }

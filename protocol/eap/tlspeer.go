@@ -111,7 +111,7 @@ func (m *tlsPeer) done(r Result) step {
 	case !h.complete:
 		return step{send: m.send(h.flight)}
 	}
-	if f := m.checkKeys(); f != nil {
+	if f := m.checkKeys(m.tls); f != nil {
 		return step{failure: f}
 	}
 	return m.completed(h.flight)

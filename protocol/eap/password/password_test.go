@@ -2,7 +2,6 @@ package password
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,19 +90,19 @@ func TestHashIsNotPrinted(t *testing.T) {
 func TestUnknownUserTakesAsLongAsWrongPassword(t *testing.T) {
 	known, _ := New(secret.Bytes("right"))
 	nt, _ := NewNT(secret.Bytes("right"))
-	median := func(h Hash) time.Duration {
-		var all []time.Duration
-		for range 7 {
+	hashes := map[string]Hash{"wrong": known, "nobody": Nobody, "NT hash": nt}
+	least := map[string]time.Duration{}
+	for range 15 { // in turns, and the least of each: a busy machine only ever adds time
+		for name, h := range hashes {
 			begun := time.Now()
 			h.Check(secret.Bytes("wrong"))
-			all = append(all, time.Since(begun))
+			if took := time.Since(begun); least[name] == 0 || took < least[name] {
+				least[name] = took
+			}
 		}
-		slices.Sort(all)
-		return all[len(all)/2]
 	}
-	wrong := median(known)
-	for name, h := range map[string]Hash{"nobody": Nobody, "NT hash": nt} {
-		if got := median(h); got < wrong/2 || got > wrong*2 {
+	for name, got := range least {
+		if wrong := least["wrong"]; got < wrong/2 || got > wrong*2 {
 			t.Errorf("%s takes %v, a wrong password %v", name, got, wrong)
 		}
 	}

@@ -59,16 +59,20 @@ type conversation struct {
 	err      error               // how the handshake ended
 	complete bool
 	closed   bool
+
+	server bool // ours is the server's end
+	read   bool // the server's first flight was read, and
+	bound  bool // agrees to the extended master secret
 }
 
 // Client makes the client's end. config is not copied and must not change.
-func Client(config *tls.Config) *Pump { return start(tls.Client, config) }
+func Client(config *tls.Config) *Pump { return start(tls.Client, config, false) }
 
 // Server makes the server's end. config is not copied and must not change.
-func Server(config *tls.Config) *Pump { return start(tls.Server, config) }
+func Server(config *tls.Config) *Pump { return start(tls.Server, config, true) }
 
-func start(end func(net.Conn, *tls.Config) *tls.Conn, config *tls.Config) *Pump {
-	c := new(conversation)
+func start(end func(net.Conn, *tls.Config) *tls.Conn, config *tls.Config, server bool) *Pump {
+	c := &conversation{server: server}
 	c.tls = end(wire{c}, config)
 	p := &Pump{c: c}
 	p.next, p.stop = iter.Pull(c.handshake)
@@ -93,8 +97,18 @@ func (p *Pump) Feed(octets []byte) error {
 	case len(p.c.in)+len(octets) > MaxFlight:
 		return errTooLarge
 	}
+	if !p.c.server {
+		p.c.first(octets)
+	}
 	p.c.in = append(p.c.in, octets...)
 	return nil
+}
+
+// first looks at the first flight of the server, whichever end that is.
+func (c *conversation) first(flight []byte) {
+	if !c.read && len(flight) > 0 {
+		c.read, c.bound = true, isBound(flight)
+	}
 }
 
 // Flight lets TLS work on what was fed until it needs more, or the handshake
@@ -116,6 +130,9 @@ func (p *Pump) Flight() (flight []byte, complete bool, err error) {
 		}
 	}
 	flight, c.out = c.out, nil
+	if c.server {
+		c.first(flight)
+	}
 	if c.overflow {
 		return nil, c.complete, errTooLarge
 	}
@@ -155,9 +172,16 @@ func (p *Pump) Write(plain []byte) error {
 // State describes the connection; it is meaningful after the handshake.
 func (p *Pump) State() tls.ConnectionState { return p.c.tls.ConnectionState() }
 
+// Bound tells whether the keys are this connection's alone: in TLS 1.3 always,
+// in TLS 1.2 when both ends used the extended master secret (RFC 7627). Without
+// it somebody in the middle can have two connections with the same keys.
+func (p *Pump) Bound() bool {
+	return p.c.complete && (p.c.bound || p.State().Version >= tls.VersionTLS13)
+}
+
 // Export derives n octets of key material (RFC 5705; RFC 8446, Section 7.5).
-// Under TLS 1.2 it fails unless both ends used the extended master secret
-// (RFC 7627), without which the keys could be shared with another connection.
+// Ask Bound first. Of a connection that is not bound crypto/tls exports only
+// with GODEBUG tlsunsafeekm=1, which go.mod sets for the whole program.
 func (p *Pump) Export(label string, context []byte, n int) (secret.Bytes, error) {
 	if err := p.established(); err != nil {
 		return nil, err

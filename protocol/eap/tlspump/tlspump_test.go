@@ -56,10 +56,17 @@ func shake(t *testing.T, client, server *Pump) (flights int) {
 	return flights
 }
 
-func established(t *testing.T, version uint16) (client, server *Pump) {
+// ends are two that have not spoken yet.
+func ends(t testing.TB, version uint16) (client, server *Pump) {
 	t.Helper()
 	client, server = Client(clientConfig(version)), Server(serverConfig(t))
 	t.Cleanup(func() { client.Close(); server.Close() })
+	return client, server
+}
+
+func established(t *testing.T, version uint16) (client, server *Pump) {
+	t.Helper()
+	client, server = ends(t, version)
 	shake(t, client, server)
 	return client, server
 }
