@@ -36,7 +36,7 @@ func (d *decoder) checkZone(z *Zone, now time.Time) {
 var later = []string{"peap", "eap-ttls", "eap-mschapv2"}
 
 // authMethods are the ways of this version.
-var authMethods = []string{"certificate", "eap-tls"}
+var authMethods = []string{"certificate", "eap-tls", "psk"}
 
 func (d *decoder) checkAuth(key string, methods []string) {
 	if len(methods) == 0 {
