@@ -414,6 +414,9 @@ func (s *State) revokeDevices(ctx context.Context, names []string, r Revocation)
 		done.Devices = append(done.Devices, name)
 		s.log.Info("device revoked", "device", name, "reason", r.Reason)
 		d, _ := s.registry.Device(name)
+		if d.Key == keyPSK {
+			continue
+		}
 		_, _, err = s.ca.RevokeDevice(ctx, time.Now(), d.User, d.Name, pki.PrivilegeWithdrawn)
 		if err != nil {
 			return done, err
