@@ -52,7 +52,7 @@ and written this once. A key that exists already comes from --psk-file: it must 
 strong and no other device's, or waived by the rules PSK-001 and PSK-004.`,
 		Example: `  sallyport device add laptop --user alice --out /root/laptop
   sallyport device add router --user alice --psk --address 192.0.2.7/32`,
-		Args:    arguments(1, 1),
+		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			f := c.Flags()
 			n := gateway.NewDevice{Name: args[0]}
