@@ -114,12 +114,27 @@ func (g *Gateway) authenticatePSK(r *realm, t *ike.Authenticate) (*ike.Admission
 	if err := g.mayEnter(who, z, authPSK); err != nil {
 		return nil, err
 	}
-	for _, rule := range d.Waived {
-		if !z.config.Waived(rule, d.Identity, time.Now()) {
-			return nil, refusal("revoke the device and add it with a new key", "the waiver of %s that the pre-shared key of device %q needs is over", rule, d.Name)
-		}
+	if why := z.barsPSK(d); why != "" {
+		return nil, refusal("revoke the device and add it with a new key", "device %q: %s", d.Name, why)
 	}
 	return z.admission(who, z.identityByPSK(d.Name, t.WantID)), nil
+}
+
+// barsPSK tells why the zone takes a device's pre-shared key no more; empty: it
+// does, or the device has none.
+func (z *zone) barsPSK(d Device) string {
+	if d.Key != keyPSK {
+		return ""
+	}
+	if !z.takes(authPSK) {
+		return "its zone takes no pre-shared keys any more"
+	}
+	for _, rule := range d.Waived {
+		if !z.config.Waived(rule, d.Identity, time.Now()) {
+			return "the waiver of " + rule + " that its pre-shared key needs is over"
+		}
+	}
+	return ""
 }
 
 // identityByPSK is how the zone answers a device that has a pre-shared key: by

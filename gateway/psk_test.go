@@ -265,8 +265,13 @@ func TestAWaivedKeyComesInWhileTheWaiverLasts(t *testing.T) {
 	if d, _ := g.registry.Device("second"); !slices.Equal(d.Waived, []string{"PSK-001", "PSK-004"}) {
 		t.Errorf("recorded as breaking %q", d.Waived)
 	}
-	dial(t, c).connect(t, g)
+	live := dial(t, c)
+	live.connect(t, g)
 	waive(g, time.Now().AddDate(0, 0, -2), "PSK-001", "PSK-004")
+	if n := g.closeStranded(g.realm.Load(), g.realm.Load()); n != 1 {
+		t.Errorf("%d live sessions end with the waiver", n)
+	}
+	await[ike.Closed](t, live)
 	d := dial(t, c)
 	d.start(t, g)
 	await[ike.Refused](t, d)
@@ -290,6 +295,18 @@ func waive(g *Gateway, until time.Time, rules ...string) {
 	z.config = c.Zones[0]
 	r.zones, r.order = map[string]*zone{z.config.Name: &z}, []*zone{&z}
 	g.realm.Store(&r)
+}
+
+func TestAZoneThatTakesKeysNoMoreEndsTheirSessions(t *testing.T) {
+	g := newGateway(t, pskZone)
+	byKey, byCertificate := dial(t, enrolPSK(t, g, NewDevice{Name: "router"})), dial(t, enrol(t, g, "laptop", ""))
+	byKey.connect(t, g)
+	byCertificate.connect(t, g)
+	rewrite(t, g.path, ", psk]", "]")
+	if done := call[Reloaded](t, g.Client(), http.MethodPost, "/v1/reload", nil); done.Closed != 1 {
+		t.Errorf("%d sessions closed, want the one by key", done.Closed)
+	}
+	await[ike.Closed](t, byKey)
 }
 
 func TestABoundDeviceThatMovesAwayIsCut(t *testing.T) {

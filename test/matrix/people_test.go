@@ -50,7 +50,9 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		auth:       c.auth,
 		psk:        keyOfAlice,
 		revoked:    c.scenario == "key-revoked",
-		otherMeans: c.scenario == "gateway-by-other-means",
+	}
+	if c.scenario == "gateway-by-other-means" {
+		s.gatewaySigns, s.wantsSigned = c.gateway == swan, c.client == swan
 	}
 	if c.scenario == "eap-identity-of-somebody-else" {
 		s.eapIdentity = "bob@example.org"

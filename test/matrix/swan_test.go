@@ -180,7 +180,7 @@ func swanRemoteAuth(s setup) string {
 	switch {
 	case s.auth == authEAPOnly:
 		return "auth = eap-tls"
-	case s.auth == authPSK && !s.otherMeans:
+	case s.auth == authPSK && !s.wantsSigned:
 		return "auth = psk"
 	}
 	return "auth = pubkey"
@@ -210,7 +210,7 @@ func swanGatewayAuth(s setup) string {
 	switch {
 	case s.auth == authEAPOnly:
 		return "certs = own.pem\nauth = eap-tls"
-	case s.auth == authPSK && !s.otherMeans:
+	case s.auth == authPSK && !s.gatewaySigns:
 		return "auth = psk"
 	}
 	return swanAuth(s.gateway)
