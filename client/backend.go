@@ -10,8 +10,8 @@ import (
 	"sallyport/protocol/suite"
 )
 
-// backend is the initiator's [engine.Backend]: one trust anchor, one key, and
-// everything that happens goes to the loop in Run.
+// backend is the initiator's [engine.Backend]: one trust anchor and one key, or
+// one pre-shared key, and everything that happens goes to the loop in Run.
 type backend struct {
 	profile  *Profile
 	verifier *pki.Verifier
@@ -31,14 +31,15 @@ type happening struct {
 const maxHappenings = 256
 
 func newBackend(p *Profile) (*backend, error) {
-	v, err := pki.NewVerifier(pki.Trust{Roots: p.roots, CRLs: p.crls})
-	if err != nil {
-		return nil, err
-	}
-	b := &backend{profile: p, verifier: v, events: make(chan happening, maxHappenings)}
+	b := &backend{profile: p, events: make(chan happening, maxHappenings)}
 	b.remoteID = identityOf(p.RemoteID, true)
-	b.identity = &ike.Identity{
-		ID: identityOf(p.Identity, false), Chain: p.identity.Chain, Key: "client", Public: p.identity.Cert.PublicKey,
+	b.identity = &ike.Identity{ID: identityOf(p.Identity, false), Key: "client"}
+	if p.Auth != authPSK {
+		v, err := pki.NewVerifier(pki.Trust{Roots: p.roots, CRLs: p.crls})
+		if err != nil {
+			return nil, err
+		}
+		b.verifier, b.identity.Chain, b.identity.Public = v, p.identity.Chain, p.identity.Cert.PublicKey
 	}
 	b.child = &ike.ChildPolicy{Name: p.Device, ESP: p.esp, Local: everything(p), Remote: selectors(p.Routes)}
 	return b, nil
@@ -58,8 +59,12 @@ func everything(p *Profile) []ikemsg.TrafficSelector {
 }
 
 // Authenticate implements [engine.Backend]: the gateway must be the one that
-// the profile names, by a certificate of the profile's CA.
+// the profile names, by a certificate of the profile's CA, or by the pre-shared
+// key and nothing else.
 func (b *backend) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
+	if b.profile.Auth == authPSK {
+		return b.verifyPSK(t)
+	}
 	cert, err := b.verifyGateway(t.Chain, &t.PeerID)
 	if err != nil {
 		return nil, err
@@ -70,8 +75,21 @@ func (b *backend) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	return &ike.Admission{Identity: t.PeerID.String(), Local: b.identity, Policy: b.child}, nil
 }
 
+// verifyPSK judges a gateway by the key that we share with it. Which gateway
+// that is, the machine has held against the remote identity.
+func (b *backend) verifyPSK(t *ike.Authenticate) (*ike.Admission, error) {
+	if err := t.VerifySharedKey(b.profile.psk); err != nil {
+		return nil, &ike.Refusal{Notify: ikemsg.NotifyAuthenticationFailed, Reason: "the gateway did not prove that it has the pre-shared key: " + err.Error(),
+			Hint: "compare the key with the gateway's, or find out who answers in its place"}
+	}
+	return &ike.Admission{Identity: t.PeerID.String(), Local: b.identity, Policy: b.child}, nil
+}
+
 // Sign implements [engine.Backend].
 func (b *backend) Sign(t *ike.Sign) (ike.Signed, error) {
+	if b.profile.Auth == authPSK {
+		return t.SignSharedKey(b.profile.psk)
+	}
 	sig, err := suite.ChooseSignature(b.identity.Public, t.Hashes, t.Allow, true)
 	if err != nil {
 		return ike.Signed{}, err

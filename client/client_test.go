@@ -16,6 +16,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sallyport/protocol/ike"
+	"sallyport/protocol/suite"
 )
 
 func TestSelectorsAreCoveredExactly(t *testing.T) {
@@ -81,6 +84,7 @@ force_encapsulation: true
 		"pc.yaml": []byte(text),
 		"pc.key":  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
 		"pc.crt":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		"pc.psk":  []byte("vK3zq8Rm1XwYt6LbNc9DgHf2\n"),
 		"ca.crt":  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
@@ -120,11 +124,57 @@ func TestProfileWithAMistakeIsRefused(t *testing.T) {
 	}
 }
 
+// byPSK makes the profile one with a pre-shared key.
+func byPSK(text string) string {
+	return strings.Replace(text, "ca: ca.crt\ncertificate: pc.crt\nkey: pc.key\n", "auth: psk\npsk: pc.psk\n", 1)
+}
+
+func TestProfileWithAPreSharedKeyNeedsNoCertificate(t *testing.T) {
+	p, err := Load(writeProfile(t, byPSK))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.psk.Equal([]byte("vK3zq8Rm1XwYt6LbNc9DgHf2")) {
+		t.Error("the key is not the file without its line end")
+	}
+	b, err := newBackend(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, method := range map[string]uint8{"a signature": 14, "the key of somebody else": 2} {
+		_, err := b.Authenticate(&ike.Authenticate{Method: method, AuthData: make([]byte, 32), Suite: suite.IKE{PRF: suite.Transform{Type: suite.PRF, ID: 5}}})
+		if r, ok := err.(*ike.Refusal); !ok || r.Hint == "" {
+			t.Errorf("a gateway that comes with %s: %v, want a refusal with a hint", what, err)
+		}
+	}
+}
+
+func TestProfileThatMixesKeysAndCertificatesIsRefused(t *testing.T) {
+	for what, c := range map[string]struct{ old, new, want string }{
+		"no key":                       {"psk: pc.psk\n", "", "psk is missing"},
+		"a key that is not there":      {"pc.psk", "nowhere.psk", "nowhere.psk"},
+		"a certificate beside the key": {"psk: pc.psk", "psk: pc.psk\ncertificate: pc.crt", "certificate has no meaning"},
+		"a CRL beside the key":         {"psk: pc.psk", "psk: pc.psk\ncrl: ca.crl", "crl has no meaning"},
+		"a key with certificates":      {"auth: psk", "auth: certificate\nca: ca.crt\ncertificate: pc.crt\nkey: pc.key", "psk has no meaning"},
+		"an empty key":                 {"pc.psk", "/dev/null", ""},
+		"a way to log in that is not":  {"auth: psk", "auth: password", "none of"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			_, err := Load(writeProfile(t, func(s string) string { return strings.Replace(byPSK(s), c.old, c.new, 1) }))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
 func TestKeyThatOthersCanReadIsRefused(t *testing.T) {
-	path := writeProfile(t, func(s string) string { return s })
-	os.Chmod(filepath.Join(filepath.Dir(path), "pc.key"), 0o644)
-	if _, err := Load(path); err == nil || !strings.Contains(fmt.Sprint(err), "pc.key") {
-		t.Errorf("got %v", err)
+	for name, change := range map[string]func(string) string{"pc.key": func(s string) string { return s }, "pc.psk": byPSK} {
+		path := writeProfile(t, change)
+		os.Chmod(filepath.Join(filepath.Dir(path), name), 0o644)
+		if _, err := Load(path); err == nil || !strings.Contains(fmt.Sprint(err), name) {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 

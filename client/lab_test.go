@@ -221,3 +221,38 @@ func TestRawESPWhereNoNATIsSeen(t *testing.T) {
 		t.Errorf("no ESP packet without UDP came: %d octets from %v, %v", n, from, err)
 	}
 }
+
+// TestPreSharedKeyOutlivesAKilledGateway: the key is sealed in the store, and
+// comes back with it; revoking the device ends it.
+func TestPreSharedKeyOutlivesAKilledGateway(t *testing.T) {
+	o := newOffice(t, `{auth: [certificate, psk], pool: {ipv4: 10.60.0.0/24}}`)
+	shown := o.admin("device", "add", "router", "--user", "alice", "--psk", "--address", "192.168.77.0/24", "--out", "/run/keys")
+	keys, err := o.gateway.ReadDir("/run/keys")
+	o.must(err)
+	if key := string(keys["router.psk"]); len(key) != 32 || !strings.Contains(shown, key) {
+		t.Fatalf("device add says:\n%s", shown)
+	}
+	profile, err := o.laptop.ReadDir("/run/profile")
+	o.must(err)
+	var lines []string
+	for line := range strings.Lines(string(profile["laptop.yaml"])) {
+		switch name, _, _ := strings.Cut(line, ":"); name {
+		case "ca", "certificate", "key", "auth":
+		default:
+			lines = append(lines, strings.Replace(line, "laptop", "router", 1))
+		}
+	}
+	o.must(o.laptop.WriteFile("/run/profile/laptop.yaml", []byte(strings.Join(lines, "")+"auth: psk\npsk: router.psk\n"), 0o600))
+	o.must(o.laptop.WriteFile("/run/profile/router.psk", keys["router.psk"], 0o600))
+	o.connect()
+	o.tunnel.Stop()
+	o.server.Kill()
+	o.serve()
+	o.connect()
+	if out := o.admin("device", "revoke", "router"); !strings.Contains(out, "1 live session") {
+		t.Errorf("device revoke says %q", out)
+	}
+	o.eventually(5*time.Second, "the revoked client is told", func() bool {
+		return strings.Contains(o.tunnel.Output(), "AUTHENTICATION_FAILED")
+	})
+}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"sallyport/internal/file"
+	"sallyport/internal/secret"
 	"sallyport/pki"
 	"sallyport/protocol/eap"
 	"sallyport/protocol/ike/ikemsg"
@@ -23,6 +25,7 @@ import (
 const (
 	authCertificate = "certificate"
 	authEAPTLS      = "eap-tls"
+	authPSK         = "psk"
 )
 
 // Profile is what `sallyport device profile NAME --for sallyport` writes and
@@ -36,7 +39,8 @@ type Profile struct {
 	CA          string         `yaml:"ca"`
 	Certificate string         `yaml:"certificate"`
 	Key         string         `yaml:"key"`          // mode 0600
-	Auth        string         `yaml:"auth"`         // certificate (the default) or eap-tls
+	Auth        string         `yaml:"auth"`         // certificate (the default), eap-tls or psk
+	PSK         string         `yaml:"psk"`          // for psk in place of ca, certificate and key: the file of the key, mode 0600
 	EAPIdentity string         `yaml:"eap_identity"` // for EAP-Identity, in the clear; empty: identity
 	IKE         []string       `yaml:"ike"`          // proposals, best first
 	ESP         []string       `yaml:"esp"`
@@ -49,6 +53,7 @@ type Profile struct {
 	CRL         string         `yaml:"crl"` // revoked certificates of CA; optional
 
 	identity *pki.Issued
+	psk      secret.Bytes
 	roots    []*x509.Certificate
 	crls     []*pki.CRL
 	ike, esp []suite.Proposal
@@ -72,19 +77,30 @@ func Load(path string) (*Profile, error) {
 
 // check holds the profile against what the client needs.
 func (p *Profile) check() (err error) {
-	for _, f := range []struct{ name, value string }{
-		{"remote", p.Remote}, {"identity", p.Identity}, {"remote_id", p.RemoteID},
-		{"ca", p.CA}, {"certificate", p.Certificate}, {"key", p.Key},
-	} {
+	type field struct{ name, value string }
+	wanted := []field{{"remote", p.Remote}, {"identity", p.Identity}, {"remote_id", p.RemoteID}}
+	certified, keyed := []field{{"ca", p.CA}, {"certificate", p.Certificate}, {"key", p.Key}}, []field{{"psk", p.PSK}}
+	var useless []field
+	switch p.Auth {
+	case "":
+		p.Auth = authCertificate
+		fallthrough
+	case authCertificate, authEAPTLS:
+		wanted, useless = append(wanted, certified...), keyed
+	case authPSK:
+		wanted, useless = append(wanted, keyed...), append(certified, field{"crl", p.CRL})
+	default:
+		return fmt.Errorf("auth: %q is none of %s, %s and %s", p.Auth, authCertificate, authEAPTLS, authPSK)
+	}
+	for _, f := range wanted {
 		if f.value == "" {
 			return fmt.Errorf("%s is missing", f.name)
 		}
 	}
-	switch {
-	case p.Auth == "":
-		p.Auth = authCertificate
-	case p.Auth != authCertificate && p.Auth != authEAPTLS:
-		return fmt.Errorf("auth: %q is neither %s nor %s", p.Auth, authCertificate, authEAPTLS)
+	for _, f := range useless {
+		if f.value != "" {
+			return fmt.Errorf("%s has no meaning with auth %s", f.name, p.Auth)
+		}
 	}
 	if len(p.EAPIdentity) > eap.MaxIdentity {
 		return fmt.Errorf("eap_identity: longer than %d octets", eap.MaxIdentity)
@@ -130,6 +146,9 @@ func (p *Profile) load(dir string) error {
 		}
 		return filepath.Join(dir, name)
 	}
+	if p.Auth == authPSK {
+		return p.loadPSK(at(p.PSK))
+	}
 	if err := file.CheckPrivate(at(p.Key)); err != nil {
 		return fmt.Errorf("client: private key: %w", err)
 	}
@@ -155,6 +174,22 @@ func (p *Profile) load(dir string) error {
 	}
 	p.roots, err = pki.LoadCertificates(at(p.CA))
 	return err
+}
+
+// loadPSK reads the pre-shared key: the whole file, but for a line end that an
+// editor has put there.
+func (p *Profile) loadPSK(path string) error {
+	if err := file.CheckPrivate(path); err != nil {
+		return fmt.Errorf("client: pre-shared key: %w", err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("client: pre-shared key: %w", err)
+	}
+	if p.psk = bytes.TrimRight(text, "\r\n"); len(p.psk) == 0 {
+		return fmt.Errorf("client: pre-shared key: %s is empty", path)
+	}
+	return nil
 }
 
 // identityOf makes the IKE identity of a name as a person writes it

@@ -79,25 +79,32 @@ type NewUser struct {
 	Name string `json:"name"`
 }
 
-// NewDevice asks for a device with a certificate of the gateway's own CA. Zone
-// may be empty when there is one; Days 0 and Key "" mean the CA's defaults.
+// NewDevice asks for a device with a certificate of the gateway's own CA, or
+// with a pre-shared key. Zone may be empty when there is one; Days 0 and Key ""
+// mean the CA's defaults.
 type NewDevice struct {
 	Name string `json:"name"`
 	User string `json:"user"`
 	Zone string `json:"zone,omitempty"`
 	Key  string `json:"key,omitempty"`
 	Days int    `json:"days,omitempty"`
+
+	PSK       bool         `json:"psk,omitempty"`
+	SharedKey string       `json:"shared_key,omitempty"` // with PSK: one that exists; empty: a new one of 160 bits
+	Address   netip.Prefix `json:"address,omitzero"`     // with PSK: the device may come from there only
 }
 
-// Enrolled is a new device with its key material, which is shown this once and
-// kept nowhere.
+// Enrolled is a new device with its key material, which is shown this once: the
+// pre-shared key, or all the rest. A private key is kept nowhere, and a
+// pre-shared one so that nothing shows it again.
 type Enrolled struct {
 	Device      Device `json:"device"`
-	Certificate string `json:"certificate"` // PEM
-	CA          string `json:"ca"`          // PEM
-	Key         string `json:"key"`         // PEM, PKCS#8
-	PKCS12      []byte `json:"pkcs12"`
-	Password    string `json:"password"` // of PKCS12
+	Certificate string `json:"certificate,omitempty"` // PEM
+	CA          string `json:"ca,omitempty"`          // PEM
+	Key         string `json:"key,omitempty"`         // PEM, PKCS#8
+	PKCS12      []byte `json:"pkcs12,omitempty"`
+	Password    string `json:"password,omitempty"` // of PKCS12
+	PSK         string `json:"psk,omitempty"`
 }
 
 // Revocation says why.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"sallyport/engine"
@@ -19,6 +20,9 @@ import (
 // runs on a worker.
 func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	r := g.realm.Load()
+	if t.BySharedKey() {
+		return g.authenticatePSK(r, t)
+	}
 	cert, who, err := g.identify(r, t.Chain, func(*x509.Certificate) string { return t.PeerID.String() })
 	if err != nil {
 		return nil, err
@@ -52,12 +56,12 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 // mayEnter tells whether a zone takes a known peer now, by the way it came.
 func (g *Gateway) mayEnter(who peer, z *zone, auth string) error {
 	switch {
-	case !z.takes(auth) && auth == authCertificate:
+	case !z.takes(auth) && auth == authCertificate && z.takes(authEAPTLS):
 		return refusal("configure the client for EAP-TLS, or add certificate to the zone's auth", "zone %q does not take certificates but inside EAP-TLS", z.config.Name)
 	case !z.takes(auth):
-		return refusal("add "+auth+" to the zone's auth, or configure the client for certificate authentication", "zone %q does not take %s", z.config.Name, auth)
+		return refusal(fmt.Sprintf("add %s to the zone's auth, or configure the client for %s", auth, strings.Join(z.config.Auth, " or ")), "zone %q does not take %s", z.config.Name, auth)
 	case g.table.crowded(who.device, z.config.Sessions):
-		return refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate",
+		return refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate or key",
 			"device %q makes new sessions faster than its old ones end", who.device)
 	}
 	return nil
@@ -142,6 +146,9 @@ func refusal(hint, format string, args ...any) *ike.Refusal {
 
 // Sign implements [engine.Backend].
 func (g *Gateway) Sign(t *ike.Sign) (ike.Signed, error) {
+	if device, ok := strings.CutPrefix(t.Identity.Key, pskSigner); ok {
+		return g.signPSK(t, device)
+	}
 	key, ok := g.realm.Load().signer(t.Identity)
 	if !ok {
 		return ike.Signed{}, fmt.Errorf("gateway: there is no key %q any more", t.Identity.Key)
@@ -251,6 +258,11 @@ func (g *Gateway) mayStay(l *live) string {
 	if user, ok := seatOwner(l.admission.Device); ok {
 		return g.registry.userAllowed(user)
 	}
+	var remote netip.AddrPort
+	g.table.update(func() { remote = l.remote })
+	if d, ok := g.registry.Device(l.admission.Device); ok && !d.mayComeFrom(remote.Addr()) {
+		return fmt.Sprintf("the device may come from %v only, and is at %v", d.Address, remote.Addr())
+	}
 	return g.registry.allowed(l.admission.Device)
 }
 
@@ -279,6 +291,9 @@ func (g *Gateway) moved(s *engine.Session, ev ike.Moved) {
 	}
 	g.log.Info("moved", "session", l.id, "device", l.admission.Device, "from", l.remote, "to", ev.Remote)
 	g.table.update(func() { l.remote = ev.Remote })
+	if why := g.mayStay(l); why != "" {
+		s.Do(ike.CloseSession{Reason: why})
+	}
 }
 
 func (g *Gateway) closed(s *engine.Session, ev ike.Closed) {

@@ -13,6 +13,7 @@ import (
 
 	"sallyport/config"
 	"sallyport/engine"
+	"sallyport/internal/secret"
 	"sallyport/pki"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/ike/ikemsg"
@@ -54,6 +55,7 @@ type credential struct {
 	identity *ike.Identity
 	key      crypto.Signer
 	verifier *pki.Verifier
+	psk      secret.Bytes // in place of both
 }
 
 func newCredential(t *testing.T, keyAndCert, ca, id string) credential {
@@ -72,7 +74,7 @@ func newCredential(t *testing.T, keyAndCert, ca, id string) credential {
 	}
 	me := identityOf(id)
 	me.Responder = false
-	return credential{&ike.Identity{ID: me, Chain: issued.Chain, Key: "k", Public: issued.Cert.PublicKey}, issued.Key, v}
+	return credential{identity: &ike.Identity{ID: me, Chain: issued.Chain, Key: "k", Public: issued.Cert.PublicKey}, key: issued.Key, verifier: v}
 }
 
 // dialer is an initiator with an engine and sockets of its own.
@@ -129,6 +131,9 @@ func everything() []ikemsg.TrafficSelector {
 }
 
 func (d *dialer) Authenticate(a *ike.Authenticate) (*ike.Admission, error) {
+	if d.psk != nil {
+		return &ike.Admission{Local: d.identity, Policy: d.child}, a.VerifySharedKey(d.psk)
+	}
 	cert, err := d.verifier.Verify(time.Now(), a.Chain, pki.Server)
 	if err != nil {
 		return nil, err
@@ -141,6 +146,9 @@ func (d *dialer) Authenticate(a *ike.Authenticate) (*ike.Admission, error) {
 }
 
 func (d *dialer) Sign(s *ike.Sign) (ike.Signed, error) {
+	if d.psk != nil {
+		return s.SignSharedKey(d.psk)
+	}
 	sig, err := suite.ChooseSignature(s.Identity.Public, s.Hashes, s.Allow, true)
 	if err != nil {
 		return ike.Signed{}, err

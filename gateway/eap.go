@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"sallyport/config"
 	"sallyport/engine"
 	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
@@ -16,8 +17,9 @@ import (
 
 // The ways to prove who one is, as a zone's auth names them.
 const (
-	authCertificate = "certificate"
-	authEAPTLS      = "eap-tls"
+	authCertificate = config.Certificate
+	authEAPTLS      = config.EAPTLS
+	authPSK         = config.PSK
 )
 
 // takes tells whether clients of a zone may prove themselves that way.

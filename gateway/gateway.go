@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -338,7 +339,8 @@ func (g *Gateway) closeStranded(before, r *realm) (closed int) {
 		case outsider(l.admission.Device) && z.revokes(l.admission.Device):
 			reason = "its certificate was revoked"
 		default:
-			reason = g.mayStay(l)
+			d, _ := g.registry.Device(l.admission.Device)
+			reason = cmp.Or(g.mayStay(l), z.barsPSK(d))
 		}
 		if reason != "" {
 			closed++

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,18 +25,26 @@ type User struct {
 	Reason  string    `json:"reason,omitempty"` // of the revocation
 }
 
-// Device is one enrolled client with a certificate of its own.
+// Device is one enrolled client with a certificate or a pre-shared key of its
+// own.
 type Device struct {
-	Name     string    `json:"name"`
-	User     string    `json:"user"`
-	Zone     string    `json:"zone"`
-	Identity string    `json:"identity"` // the IKE identity in its certificate
-	Key      string    `json:"key"`      // kind of its key
-	Serial   string    `json:"serial"`   // of its certificate, hexadecimal
-	Created  time.Time `json:"created"`
-	NotAfter time.Time `json:"not_after"`
-	Revoked  time.Time `json:"revoked,omitzero"`
-	Reason   string    `json:"reason,omitempty"`
+	Name     string       `json:"name"`
+	User     string       `json:"user"`
+	Zone     string       `json:"zone"`
+	Identity string       `json:"identity"`         // its IKE identity
+	Key      string       `json:"key"`              // kind of its key; psk: a pre-shared one
+	Serial   string       `json:"serial,omitempty"` // of its certificate, hexadecimal
+	Address  netip.Prefix `json:"address,omitzero"` // where it may come from; with a pre-shared key only
+	Waived   []string     `json:"waived,omitempty"` // rules that its pre-shared key breaks: it comes in while they are waived
+	Created  time.Time    `json:"created"`
+	NotAfter time.Time    `json:"not_after,omitzero"` // of its certificate
+	Revoked  time.Time    `json:"revoked,omitzero"`
+	Reason   string       `json:"reason,omitempty"`
+}
+
+// mayComeFrom tells whether the device is bound to no other outer address.
+func (d Device) mayComeFrom(a netip.Addr) bool {
+	return !d.Address.IsValid() || d.Address.Contains(a.Unmap())
 }
 
 // Where records live in the store.
@@ -132,7 +141,7 @@ func (r *registry) load(ctx context.Context) error {
 	defer r.mu.Unlock()
 	r.users, r.devices, r.serials = users, devices, make(map[string]string)
 	for _, d := range devices {
-		r.serials[d.Serial] = d.Name
+		r.addSerial(d)
 	}
 	r.revision = min(up.Revision, dp.Revision) // the watch repeats what came between
 	r.moved.Broadcast()
@@ -189,7 +198,7 @@ func (r *registry) apply(u store.Update) {
 			delete(r.serials, r.devices[name].Serial)
 			takeIn(r.devices, name, ev)
 			if d, ok := r.devices[name]; ok {
-				r.serials[d.Serial] = name
+				r.addSerial(d)
 			}
 		}
 	}
@@ -201,6 +210,13 @@ func (r *registry) apply(u store.Update) {
 	r.revision = max(r.revision, u.Revision)
 	r.moved.Broadcast()
 	r.mu.Unlock()
+}
+
+// addSerial: a device with a pre-shared key has none.
+func (r *registry) addSerial(d Device) {
+	if d.Serial != "" {
+		r.serials[d.Serial] = d.Name
+	}
 }
 
 // takeIn replaces or removes a record; one that cannot be read is removed,

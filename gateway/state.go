@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"sallyport/pki"
 	"sallyport/store"
 	"sallyport/store/bolt"
+	"sallyport/store/seal"
 )
 
 // State is everything that outlives the process: the configuration file, the
@@ -31,6 +33,9 @@ type State struct {
 	config   atomic.Pointer[config.Config]
 	store    store.Store
 	ca       *pki.CA
+	box      *seal.Box
+	noPSK    []byte     // a record like those of pre-shared keys, of nobody
+	sharing  sync.Mutex // while a pre-shared key is compared with the others and recorded
 	registry *registry
 	cancel   context.CancelFunc
 	warnings atomic.Pointer[[]string]
@@ -78,6 +83,10 @@ func openState(ctx context.Context, path string, log *slog.Logger) (*State, erro
 		db.Close()
 		return nil, err
 	}
+	if err := s.openBox(); err != nil {
+		db.Close()
+		return nil, err
+	}
 	follow, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.cancel = cancel
 	if s.registry, err = openRegistry(follow, db, s.noteChange); err != nil {
@@ -85,6 +94,15 @@ func openState(ctx context.Context, path string, log *slog.Logger) (*State, erro
 		return nil, err
 	}
 	return s, nil
+}
+
+// openBox opens what seals secrets in the store.
+func (s *State) openBox() (err error) {
+	if s.box, err = seal.Open(s.Config().Gateway.State); err != nil {
+		return err
+	}
+	s.noPSK, err = s.sealPSK(nobody, pki.NewSharedKey())
+	return err
 }
 
 // InitState makes the state directory with a new CA and the gateway's server
@@ -221,12 +239,19 @@ func (s *State) AddUser(ctx context.Context, n NewUser) (User, error) {
 	return u, err
 }
 
-// AddDevice implements the control API: it issues a certificate and records the
-// device. The private key leaves here and nowhere stays.
+// AddDevice implements the control API: it issues a certificate, or makes a
+// pre-shared key, and records the device. The private key leaves here and
+// nowhere stays.
 func (s *State) AddDevice(ctx context.Context, n NewDevice) (Enrolled, error) {
 	zone, err := s.checkNewDevice(n)
 	if err != nil {
 		return Enrolled{}, err
+	}
+	if n.PSK {
+		return s.addWithPSK(ctx, n, zone)
+	}
+	if n.SharedKey != "" || n.Address.IsValid() {
+		return Enrolled{}, &InvalidError{Reason: "a device with a certificate has no pre-shared key and no address", Hint: "add --psk, or leave --psk-file and --address out"}
 	}
 	kind := pki.ECDSAP256
 	if n.Key != "" {
@@ -249,7 +274,8 @@ func (s *State) AddDevice(ctx context.Context, n NewDevice) (Enrolled, error) {
 		Name: n.Name, User: n.User, Zone: zone, Identity: id.Email, Key: string(kind),
 		Serial: pki.SerialText(issued.Cert.SerialNumber), Created: now.UTC().Truncate(time.Second), NotAfter: issued.Cert.NotAfter.UTC(),
 	}
-	if err := s.record(ctx, d, pemText("CERTIFICATE", issued.Chain...)); err != nil {
+	certificate := store.Put{Key: certificatesKey + d.Name, Value: []byte(pemText("CERTIFICATE", issued.Chain...))}
+	if err := s.record(ctx, d, certificate); err != nil {
 		_, undo := s.ca.Revoke(ctx, now, d.Serial, pki.CessationOfOperation)
 		return Enrolled{}, errors.Join(err, undo)
 	}
@@ -295,8 +321,9 @@ func (s *State) zoneFor(name string) (string, error) {
 	return name, nil
 }
 
-// record files a device that is new or whose namesake is revoked.
-func (s *State) record(ctx context.Context, d Device, certificate string) error {
+// record files a device that is new or whose namesake is revoked, with what
+// belongs to it.
+func (s *State) record(ctx context.Context, d Device, with ...store.Op) error {
 	key := devicesKey + d.Name
 	onlyIf := []store.Compare{store.Present(usersKey + d.User)}
 	page, err := s.store.Get(ctx, store.Key(key))
@@ -308,8 +335,7 @@ func (s *State) record(ctx context.Context, d Device, certificate string) error 
 	} else {
 		onlyIf = append(onlyIf, store.Absent(key))
 	}
-	keep := store.Put{Key: certificatesKey + d.Name, Value: []byte(certificate)}
-	ok, err := s.registry.write(ctx, key, d, onlyIf, keep)
+	ok, err := s.registry.write(ctx, key, d, onlyIf, with...)
 	if err == nil && !ok {
 		err = &ExistsError{"device", d.Name}
 	}
@@ -381,13 +407,16 @@ func (s *State) revokeDevices(ctx context.Context, names []string, r Revocation)
 				d.Revoked, d.Reason = time.Now().UTC(), r.Reason
 			}
 			return d, nil
-		})
+		}, store.Delete{Key: pskKey + name})
 		if err != nil {
 			return done, err
 		}
 		done.Devices = append(done.Devices, name)
 		s.log.Info("device revoked", "device", name, "reason", r.Reason)
 		d, _ := s.registry.Device(name)
+		if d.Key == keyPSK {
+			continue
+		}
 		_, _, err = s.ca.RevokeDevice(ctx, time.Now(), d.User, d.Name, pki.PrivilegeWithdrawn)
 		if err != nil {
 			return done, err
@@ -396,13 +425,13 @@ func (s *State) revokeDevices(ctx context.Context, names []string, r Revocation)
 	return done, nil
 }
 
-// edit replaces a record that exists.
-func (s *State) edit(ctx context.Context, key, what, name string, change func() (any, error)) error {
+// edit replaces a record that exists, with what belongs to it.
+func (s *State) edit(ctx context.Context, key, what, name string, change func() (any, error), with ...store.Op) error {
 	record, err := change()
 	if err != nil {
 		return err
 	}
-	ok, err := s.registry.write(ctx, key, record, []store.Compare{store.Present(key)})
+	ok, err := s.registry.write(ctx, key, record, []store.Compare{store.Present(key)}, with...)
 	if err == nil && !ok {
 		err = &NotFoundError{What: what, Name: name, Hint: fmt.Sprintf("see them with: sallyport %s list", what)}
 	}

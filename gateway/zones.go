@@ -304,7 +304,7 @@ func (r *realm) policy() *ike.Policy {
 const (
 	fragmentOverhead = 48 // IPv6 and UDP headers: the policy counts IKE octets, the configuration IP packets
 	frontCost        = 10 // what the front counts for an exchange with ECP-256
-	ruleSHA1         = "CRY-019"
+	ruleSHA1         = config.RuleSHA1
 )
 
 // allowsSuite tells whether a negotiated suite is one of the zone's.

@@ -85,13 +85,19 @@ func WritePrivate(path string, bundle []byte) error {
 
 // NewPassword is a random password of 130 bits, in 26 letters and digits that
 // are easy to read aloud. Show it once and forget it.
-func NewPassword() secret.Bytes {
-	b := make([]byte, 17)
+func NewPassword() secret.Bytes { return randomText(17)[:26] }
+
+// NewSharedKey is a random pre-shared key of 160 bits, in 32 letters and digits
+// that are easy to type on a phone or a router.
+func NewSharedKey() secret.Bytes { return randomText(20) }
+
+func randomText(octets int) secret.Bytes {
+	b := make([]byte, octets)
 	rand.Read(b)
 	text := make(secret.Bytes, base32.StdEncoding.EncodedLen(len(b)))
 	readable.Encode(text, b)
 	clear(b)
-	return text[:26]
+	return text
 }
 
 // readable has no l, o, 0 and 1.

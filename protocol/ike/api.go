@@ -107,6 +107,7 @@ type Sign struct {
 	Hashes   []uint16 // peer's SIGNATURE_HASH_ALGORITHMS, nil = not sent
 	PeerKind PeerKind
 	Allow    suite.Allow
+	Suite    suite.IKE // negotiated
 	Octets   []byte
 }
 
@@ -199,11 +200,13 @@ type Admission struct {
 	Value                  any           // the backend's own; handed back in Lease and Established
 }
 
-// Identity is one of our own identities. Shared and immutable.
+// Identity is one of our own identities. Shared and immutable. With an empty
+// Chain it proves itself by a pre-shared key: no CERT goes out, and Sign is
+// answered by [Sign.SignSharedKey].
 type Identity struct {
 	ID     ikemsg.ID
 	Chain  [][]byte // DER, end entity first, root left out
-	Key    string   // the signer's name for the private key
+	Key    string   // the signer's name for the private key, or for the pre-shared one
 	Public crypto.PublicKey
 }
 

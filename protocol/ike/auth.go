@@ -194,7 +194,7 @@ func (s *Session) sign(now time.Time, in *inbound, local *Identity, out *Out, th
 		s.end(now, ClosedInternal, err, out)
 		return
 	}
-	s.await(now, &Sign{local, s.hs.hashes, s.kind, s.allow(), octets}, out, func(now time.Time, r Result, out *Out) {
+	s.await(now, s.signTask(local, octets), out, func(now time.Time, r Result, out *Out) {
 		signed, err := value[Signed](r)
 		if err != nil {
 			s.refuseAuth(now, in, &Refusal{Reason: "our own signature could not be made: " + err.Error(),
@@ -207,6 +207,10 @@ func (s *Session) sign(now time.Time, in *inbound, local *Identity, out *Out, th
 		}
 		then(now, append(ps, &ikemsg.Auth{Method: ikemsg.AuthMethod(signed.Method), Data: signed.Data}), out)
 	})
+}
+
+func (s *Session) signTask(local *Identity, octets []byte) *Sign {
+	return &Sign{Identity: local, Hashes: s.hs.hashes, PeerKind: s.kind, Allow: s.allow(), Suite: s.sa.suite, Octets: octets}
 }
 
 func ownID(i *Identity, responder bool) *ikemsg.ID {
@@ -334,7 +338,7 @@ func (s *Session) signAuth(now time.Time, out *Out) {
 		s.end(now, ClosedInternal, err, out)
 		return
 	}
-	s.await(now, &Sign{c.Identity, s.hs.hashes, s.kind, s.allow(), octets}, out, func(now time.Time, r Result, out *Out) {
+	s.await(now, s.signTask(c.Identity, octets), out, func(now time.Time, r Result, out *Out) {
 		signed, err := value[Signed](r)
 		if err != nil {
 			s.end(now, ClosedInternal, fmt.Errorf("ike: our own signature could not be made: %w", err), out)
@@ -405,6 +409,10 @@ func (ex *authExchange) answered(s *Session, now time.Time, _ *ikeSA, in *inboun
 	}
 	if a.auth == nil {
 		ex.firstEAP(s, now, a, out)
+		return
+	}
+	if s.hs.eap != nil && a.auth.Method == ikemsg.AuthSharedKey {
+		s.rejectResponder(now, errSharedKeyWithEAP, out)
 		return
 	}
 	task, err := s.authenticate(a, want, s.hs.initResponse, s.hs.nonceI, s.hs.authKeys.pr)

@@ -13,6 +13,7 @@
 //
 // Each exchange has its file, and the top function of each lists its steps.
 // Of EAP it knows the packets' way and the key at the end; the methods are
-// behind [Conversation]. Not here: pre-shared keys, RFC 9370 multiple key exchanges, RFC 5685 redirect, RFC 5723
-// resumption, transport mode.
+// behind [Conversation]. Pre-shared keys it never sees: see
+// [Authenticate.VerifySharedKey]. Not here: RFC 9370 multiple key exchanges,
+// RFC 5685 redirect, RFC 5723 resumption, transport mode.
 package ike

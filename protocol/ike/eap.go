@@ -7,7 +7,6 @@ import (
 
 	"sallyport/internal/secret"
 	"sallyport/protocol/ike/ikemsg"
-	"sallyport/protocol/suite"
 )
 
 // EAP inside IKE_AUTH (RFC 7296, Section 2.16). Three names stay apart: IDi,
@@ -56,25 +55,13 @@ func (s *Session) release() {
 // for a session that it drops without a Closed event, as after a panic.
 func (s *Session) Release() { s.release() }
 
-// sharedKeyAuth is AUTH by the MSK (Section 2.15; Section 2.16: the MSK stands
-// where the shared secret does).
-func (s *Session) sharedKeyAuth(msk secret.Bytes, octets []byte) (secret.Bytes, error) {
-	prf, err := suite.NewPRF(s.sa.suite.PRF)
-	if err != nil {
-		return nil, fmt.Errorf("ike: %w", err)
-	}
-	key := secret.Bytes(prf.Sum(msk, []byte("Key Pad for IKEv2")))
-	defer key.Clear()
-	return prf.Sum(key, octets), nil
-}
-
 // provesMSK checks the peer's last AUTH.
 func (s *Session) provesMSK(auth *ikemsg.Auth, message, nonce []byte, skP secret.Bytes, id *ikemsg.ID) error {
 	octets, err := signedOctets(s.sa.suite, message, nonce, skP, id)
 	if err != nil {
 		return err
 	}
-	want, err := s.sharedKeyAuth(s.hs.eap.msk, octets)
+	want, err := sharedKeyAuth(s.sa.suite, s.hs.eap.msk, octets)
 	if err != nil {
 		return err
 	}
@@ -91,7 +78,7 @@ func (s *Session) ownMSKAuth(message, nonce []byte, skP secret.Bytes, id *ikemsg
 	if err != nil {
 		return nil, err
 	}
-	data, err := s.sharedKeyAuth(s.hs.eap.msk, octets)
+	data, err := sharedKeyAuth(s.sa.suite, s.hs.eap.msk, octets)
 	return &ikemsg.Auth{Method: ikemsg.AuthSharedKey, Data: data}, err
 }
 
@@ -137,6 +124,8 @@ func (s *Session) beginEAP(now time.Time, in *inbound, a authMessage, out *Out) 
 			err = step.Failure
 		case err == nil && (step.Local == nil || len(step.Packet) == 0):
 			err = errors.New("EAP begins without an identity of ours or without a packet")
+		case err == nil && len(step.Local.Chain) == 0:
+			err = errSharedKeyWithEAP
 		}
 		if err != nil {
 			s.refuseAuth(now, in, err, out)

@@ -530,7 +530,7 @@ func TestMSKAuthIsThePRFOfTheRFC(t *testing.T) {
 	w.up()
 	s := w.i.session
 	msk, octets := secret.Bytes(bytes.Repeat([]byte{1}, 64)), []byte("octets")
-	got := must(s.sharedKeyAuth(msk, octets))
+	got := must(sharedKeyAuth(s.sa.suite, msk, octets))
 	want := hmacSHA256(hmacSHA256(msk, []byte("Key Pad for IKEv2")), octets)
 	if !got.Equal(want) {
 		t.Errorf("AUTH %x, want %x", []byte(got), want)

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/secret"
 	"sallyport/internal/simnet"
 	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
@@ -123,6 +124,7 @@ type peer struct {
 	out     Out
 
 	lifetime time.Duration
+	keys     map[string]secret.Bytes // pre-shared ones, by the peer's identity
 	leaseErr error
 	refusal  error // Authenticate fails with it
 	pool     Leased
@@ -288,6 +290,9 @@ func (p *peer) work(t Task) (any, error) {
 	case SharedSecret:
 		return t.Run()
 	case *Sign:
+		if len(t.Identity.Chain) == 0 {
+			return t.SignSharedKey(p.keys[t.Identity.Key])
+		}
 		sig, err := suite.ChooseSignature(t.Identity.Public, t.Hashes, t.Allow, false)
 		if err != nil {
 			return nil, err
@@ -311,6 +316,9 @@ func (p *peer) authenticate(t *Authenticate) (any, error) {
 	if p.refusal != nil {
 		return nil, p.refusal
 	}
+	if t.BySharedKey() && p.keys != nil {
+		return p.bySharedKey(t)
+	}
 	if len(t.Chain) == 0 {
 		return nil, errors.New("no certificate")
 	}
@@ -324,11 +332,15 @@ func (p *peer) authenticate(t *Authenticate) (any, error) {
 	if p.chose, err = t.Verify(cert.PublicKey); err != nil {
 		return nil, err
 	}
+	return p.admit(t), nil
+}
+
+func (p *peer) admit(t *Authenticate) *Admission {
 	a := &Admission{Identity: string(t.PeerID.Data), Device: "device", Zone: "staff", Local: p.cred.identity, Policy: p.child, AuthLifetime: p.lifetime, Lease: true}
 	if p.tamper != nil {
 		p.tamper(a)
 	}
-	return a, nil
+	return a
 }
 
 // event is the runtime's side: what must hold of every event is checked here.

@@ -6,7 +6,10 @@ package seal
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,7 +34,10 @@ const (
 )
 
 // Box seals and opens. It is safe for concurrent use.
-type Box struct{ aead cipher.AEAD }
+type Box struct {
+	aead   cipher.AEAD
+	digest secret.Bytes
+}
 
 // Open takes the key from systemd's credentials or from the state directory,
 // where a missing one is made.
@@ -60,7 +66,11 @@ func New(key secret.Bytes) (*Box, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
-	return &Box{aead}, nil
+	digest, err := hkdf.Expand(sha256.New, key, "digest of secrets", keySize)
+	if err != nil {
+		return nil, fmt.Errorf("seal: %w", err)
+	}
+	return &Box{aead, digest}, nil
 }
 
 // credential is nil when systemd hands over none.
@@ -123,6 +133,14 @@ func (e *OpenFileError) Hint() string {
 // one record's secret cannot be put into another record.
 func (b *Box) Seal(name string, plain secret.Bytes) []byte {
 	return b.aead.Seal(nil, nil, plain, []byte(name))
+}
+
+// Digest is the same for equal secrets, and tells nothing to guess against
+// without the key of the box.
+func (b *Box) Digest(plain secret.Bytes) []byte {
+	m := hmac.New(sha256.New, b.digest)
+	m.Write(plain)
+	return m.Sum(nil)
 }
 
 // errSealed is all that is known: another key, another record, or damage.

@@ -94,3 +94,17 @@ func TestTheCredentialOfSystemdCountsBeforeTheFile(t *testing.T) {
 	t.Setenv("CREDENTIALS_DIRECTORY", t.TempDir()) // there, and without ours
 	open(t, state)
 }
+
+func TestADigestTellsEqualSecretsOfOneBoxAndNothingElse(t *testing.T) {
+	here, there := open(t, t.TempDir()), open(t, t.TempDir())
+	key := secret.Bytes("correct horse")
+	if !bytes.Equal(here.Digest(key), here.Digest(key.Clone())) {
+		t.Error("equal secrets have two digests")
+	}
+	if bytes.Equal(here.Digest(key), here.Digest(secret.Bytes("correct house"))) {
+		t.Error("two secrets have one digest")
+	}
+	if bytes.Equal(here.Digest(key), there.Digest(key)) {
+		t.Error("the digest can be guessed against without the key of the box")
+	}
+}

@@ -51,6 +51,9 @@ const (
 	// or both inside EAP-TLS alone (RFC 5998).
 	authEAPTLS  auth = "eap-tls"
 	authEAPOnly auth = "eap-only"
+
+	// Both by one pre-shared key.
+	authPSK auth = "psk"
 )
 
 // auths are what every cipher, group and network is tried with.
@@ -72,6 +75,7 @@ var authKinds = map[auth]struct {
 	authP384Method10: {labtest.P384, true, "ECDSA-384 signature"},
 	authEAPTLS:       {labtest.P256, false, "EAP"},
 	authEAPOnly:      {labtest.P256, false, "EAP"},
+	authPSK:          {labtest.P256, false, "pre-shared key"},
 }
 
 // eap tells a client that logs in by EAP-TLS.

@@ -65,6 +65,11 @@ type setup struct {
 	auth            auth
 	eapIdentity     string // what the client answers to EAP-Identity; empty: its IKE identity
 	ikeIdentity     string // IDi in place of the certificate's; empty: that
+
+	psk          string // that the client has; the gateway has keyOfAlice for alice, and so on
+	revoked      bool   // the gateway has revoked the client's key
+	gatewaySigns bool   // strongSwan as a gateway answers a key by a signature
+	wantsSigned  bool   // strongSwan as a client has a key and takes a signature only
 }
 
 // credentials are an end's identity.

@@ -44,6 +44,9 @@ func TestMatrix(t *testing.T) {
 		if c.auth.eap() {
 			lane += "_eap"
 		}
+		if c.auth == authPSK {
+			lane += "_psk"
+		}
 		if lanes[lane] == nil {
 			order = append(order, lane)
 		}

@@ -24,6 +24,7 @@ const (
 	oursCRL     = "/run/etc/list.crl"
 	oursCert    = "/run/etc/own.pem"
 	oursKey     = "/run/etc/own.key"
+	oursPSK     = "/run/etc/own.psk"
 )
 
 // ourGateway is "sallyport serve", told everything by its configuration file
@@ -43,14 +44,38 @@ func (e *ourGateway) serve(ctx context.Context, s setup) error {
 	}
 	e.began = time.Now().Format(time.RFC3339Nano)
 	if e.server == nil {
-		return e.start(ctx)
+		if err := e.start(ctx); err != nil || s.auth != authPSK {
+			return err
+		}
+		return e.addDevices(ctx)
 	}
 	e.log = len(e.server.Output())
 	if err := e.kickAll(ctx); err != nil {
 		return err
 	}
+	if s.revoked {
+		if _, err := e.sallyport(ctx, "device", "revoke", "bob"); err != nil {
+			return err
+		}
+	}
 	_, err := e.sallyport(ctx, "reload")
 	return err
+}
+
+// addDevices gives the clients of a lane their pre-shared keys.
+func (e *ourGateway) addDevices(ctx context.Context) error {
+	if _, err := e.sallyport(ctx, "user", "add", "example.org"); err != nil {
+		return err
+	}
+	for name, key := range map[string]string{"alice": keyOfAlice, "bob": keyOfBob} {
+		if err := e.host.WriteFile(oursPSK, []byte(key), 0o600); err != nil {
+			return err
+		}
+		if _, err := e.sallyport(ctx, "device", "add", name, "--user", "example.org", "--psk", "--psk-file", oursPSK, "--out", "/run/keys"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *ourGateway) writeFiles(s setup) error {
@@ -77,7 +102,10 @@ logging: {level: debug}
 }
 
 func ourAuth(a auth) string {
-	if a.eap() {
+	switch {
+	case a == authPSK:
+		return "psk"
+	case a.eap():
 		return "eap-tls"
 	}
 	return "certificate"
@@ -261,9 +289,6 @@ func (e *ourClient) writeFiles(s setup) error {
 remote: "%s"
 identity: %s
 remote_id: %s
-ca: %s
-certificate: %s
-key: %s
 ike: [%s]
 esp: [%s]
 routes: [10.9.0.0/24, "fd00:9::/64"]
@@ -274,8 +299,13 @@ auth: %s
 eap_identity: "%s"
 force_encapsulation: true
 dpd: %s
-crl: %s
-`, s.gatewayAddr, s.client.id, s.gatewayName, oursCA, oursCert, oursKey, s.ike, s.esp, ourAuth(s.auth), s.eapIdentity, clientDPD(s.clientDPD), oursCRL)
+`, s.gatewayAddr, s.client.id, s.gatewayName, s.ike, s.esp, ourAuth(s.auth), s.eapIdentity, clientDPD(s.clientDPD))
+	if s.auth == authPSK {
+		return errors.Join(
+			e.host.WriteFile(oursProfile, []byte(profile+"psk: "+oursPSK+"\n"), 0o600),
+			e.host.WriteFile(oursPSK, []byte(s.psk+"\n"), 0o600))
+	}
+	profile += fmt.Sprintf("ca: %s\ncertificate: %s\nkey: %s\ncrl: %s\n", oursCA, oursCert, oursKey, oursCRL)
 	return errors.Join(
 		e.host.WriteFile(oursProfile, []byte(profile), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.client.chain...), 0o644),

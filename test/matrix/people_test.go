@@ -18,6 +18,12 @@ const (
 	clientID    = "alice@example.org"
 	gatewayName = "vpn.example.org"
 
+	// Keys of 24 random characters. The names of devices are those of the identities
+	// before the @, and their user is what comes after it.
+	keyOfAlice = "ZbY2mQ7hXv9KrT4wNc8LfJd3"
+	keyOfBob   = "pG6sDk1uVe5RzM0yHj7WxQa8"
+	bobID      = "bob@example.org"
+
 	strongIKE = "aes256gcm16-prfsha384-ecp384"
 	strongESP = "aes256gcm16-ecp384"
 )
@@ -42,6 +48,11 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		clientDPD:  c.scenario == "gateway-vanishes" || c.scenario == "nat-rebinds",
 		gatewayDPD: c.scenario == "client-vanishes",
 		auth:       c.auth,
+		psk:        keyOfAlice,
+		revoked:    c.scenario == "key-revoked",
+	}
+	if c.scenario == "gateway-by-other-means" {
+		s.gatewaySigns, s.wantsSigned = c.gateway == swan, c.client == swan
 	}
 	if c.scenario == "eap-identity-of-somebody-else" {
 		s.eapIdentity = "bob@example.org"
@@ -80,6 +91,12 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		client.Name = "alice, revoked"
 	case "gateway-revoked":
 		gateway.Name = "gateway, revoked"
+	case "client-has-wrong-key":
+		s.psk = "tC3nLq9bWf6XhK2vRy5JmZs8"
+	case "client-has-key-of-another":
+		s.psk = keyOfBob
+	case "key-revoked":
+		client, s.psk = leafOf(c.auth, "bob", bobID), keyOfBob
 	case "large-chain-without-ip-fragments":
 		client.Bulk, gateway.Bulk = 2000, 2000
 		clientCA, gatewayCA = p.deep, p.deep

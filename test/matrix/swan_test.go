@@ -40,10 +40,11 @@ func (e *swanEnd) serve(ctx context.Context, s setup) error {
 	conf := block("connections", block("tunnel",
 		"version = 2", "encap = yes", "fragmentation = yes", "send_cert = always", "unique = replace",
 		"proposals = "+s.gatewayIKE, "pools = v4, v6", dpd(s.gatewayDPD),
-		block("local", swanGatewayAuth(s), "certs = own.pem", "id = "+s.gateway.id),
+		block("local", swanGatewayAuth(s), "id = "+s.gateway.id),
 		block("remote", swanClientAuth(s.auth), "id = *@example.org", "revocation = relaxed"),
 		block("children", block("tunnel", "local_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.gatewayESP)))) +
-		block("pools", block("v4", "addrs = 10.60.0.0/24"), block("v6", "addrs = fd00:60::/112"))
+		block("pools", block("v4", "addrs = 10.60.0.0/24"), block("v6", "addrs = fd00:60::/112")) +
+		swanSecrets(s, map[string]string{clientID: keyOfAlice, bobID: keyOfBob})
 	return e.daemon.Load(ctx, swanFiles(conf, s.gateway, s.gatewayTrusts, s.crl))
 }
 
@@ -56,9 +57,10 @@ func (e *swanEnd) connect(ctx context.Context, s setup) error {
 		"remote_addrs = "+s.gatewayAddr.String(), "vips = 0.0.0.0, ::",
 		"proposals = "+s.ike, dpd(s.clientDPD),
 		swanCertReq(s.auth),
-		block("local", swanLocalAuth(s), "certs = own.pem", "id = "+cmp.Or(s.ikeIdentity, s.client.id)),
-		block("remote", swanRemoteAuth(s.auth), "id = "+s.gatewayName, "revocation = relaxed"),
-		block("children", block("tunnel", "remote_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.esp))))
+		block("local", swanLocalAuth(s), "id = "+cmp.Or(s.ikeIdentity, s.client.id)),
+		block("remote", swanRemoteAuth(s), "id = "+s.gatewayName, "revocation = relaxed"),
+		block("children", block("tunnel", "remote_ts = 10.9.0.0/24, fd00:9::/64", "esp_proposals = "+s.esp)))) +
+		swanSecrets(s, map[string]string{s.gatewayName: s.psk})
 	if err := e.daemon.Load(ctx, swanFiles(conf, s.client, s.clientTrusts, s.crl)); err != nil {
 		return err
 	}
@@ -143,26 +145,43 @@ func swanFiles(conf string, own credentials, trusts *labtest.Authority, crl []by
 
 func swanAuth(c credentials) string {
 	if c.pss {
-		return "auth = rsa/pss-sha256"
+		return "certs = own.pem\nauth = rsa/pss-sha256"
 	}
-	return "auth = pubkey"
+	return "certs = own.pem\nauth = pubkey"
+}
+
+// swanSecrets are pre-shared keys by the peer's identity.
+func swanSecrets(s setup, keys map[string]string) string {
+	if s.auth != authPSK {
+		return ""
+	}
+	var blocks []string
+	for id, key := range keys {
+		blocks = append(blocks, block(fmt.Sprintf("ike-%d", len(blocks)), "id = "+id, "secret = \""+key+"\""))
+	}
+	return block("secrets", blocks...)
 }
 
 // swanLocalAuth is how strongSwan as a client proves itself.
 func swanLocalAuth(s setup) string {
 	switch {
+	case s.auth == authPSK:
+		return "auth = psk"
 	case !s.auth.eap():
 		return swanAuth(s.client)
 	case s.eapIdentity != "":
-		return "auth = eap-tls\neap_id = " + s.eapIdentity
+		return "certs = own.pem\nauth = eap-tls\neap_id = " + s.eapIdentity
 	}
-	return "auth = eap-tls"
+	return "certs = own.pem\nauth = eap-tls"
 }
 
 // swanRemoteAuth is what strongSwan wants of a gateway.
-func swanRemoteAuth(a auth) string {
-	if a == authEAPOnly {
+func swanRemoteAuth(s setup) string {
+	switch {
+	case s.auth == authEAPOnly:
 		return "auth = eap-tls"
+	case s.auth == authPSK && !s.wantsSigned:
+		return "auth = psk"
 	}
 	return "auth = pubkey"
 }
@@ -177,7 +196,10 @@ func swanCertReq(a auth) string {
 
 // swanClientAuth is what strongSwan as a gateway wants of a client.
 func swanClientAuth(a auth) string {
-	if a.eap() {
+	switch {
+	case a == authPSK:
+		return "auth = psk"
+	case a.eap():
 		return "auth = eap-tls\neap_id = %any"
 	}
 	return "auth = pubkey"
@@ -185,8 +207,11 @@ func swanClientAuth(a auth) string {
 
 // swanGatewayAuth is how strongSwan as a gateway proves itself.
 func swanGatewayAuth(s setup) string {
-	if s.auth == authEAPOnly {
-		return "auth = eap-tls"
+	switch {
+	case s.auth == authEAPOnly:
+		return "certs = own.pem\nauth = eap-tls"
+	case s.auth == authPSK && !s.gatewaySigns:
+		return "auth = psk"
 	}
 	return swanAuth(s.gateway)
 }
