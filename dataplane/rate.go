@@ -34,13 +34,13 @@ func (r *Rate) TakeIn(now time.Duration, octets int) bool { return r.in.Load().t
 // TakeOut is TakeIn for packets to the peer.
 func (r *Rate) TakeOut(now time.Duration, octets int) bool { return r.out.Load().take(now, octets) }
 
-// A burst is what passes at once after a pause: burstTime of the rate, so that
-// TCP, whose retransmission timer is at least 200 ms (RFC 6298, Section 2.4, as
-// systems in use have it), does not lose what it was entitled to while it
-// waited; but never less than burstOctets, the largest IP packet, which could
-// otherwise never pass.
+// A burst is what passes at once after a pause. burstTime of the rate is more
+// than TCP's retransmission timer, which Linux and others keep at 200 ms at
+// least: a sender that lost everything above the limit is silent that long, and
+// with a burst of 100 ms a connection gets half of its rate. burstOctets is the
+// largest IP packet, which a slow rate must let pass too.
 const (
-	burstTime   = 100 * time.Millisecond
+	burstTime   = 300 * time.Millisecond
 	burstOctets = 64 << 10
 )
 

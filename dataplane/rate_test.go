@@ -65,8 +65,8 @@ func TestABurstPassesOnceAndComesBackAfterAPause(t *testing.T) {
 	for _, c := range []struct{ rate, burst uint64 }{
 		{1000, burstOctets},
 		{8 << 10, burstOctets},
-		{2_500_000, 250_000},
-		{125_000_000, 12_500_000},
+		{2_500_000, 750_000},
+		{125_000_000, 37_500_000},
 	} {
 		r := limited(c.rate)
 		atOnce := func(now time.Duration) (passed uint64) {
