@@ -26,7 +26,7 @@ const (
 )
 
 // ChildSA is one pair of ESP security associations, as IKE agreed on it.
-// It is immutable once given to a plane.
+// It is immutable once given to a plane; only the limits of its Rate may change.
 type ChildSA struct {
 	SPIIn  uint32 // chosen by us; the key of this Child SA everywhere
 	SPIOut uint32 // chosen by the peer
@@ -44,6 +44,7 @@ type ChildSA struct {
 
 	Replay Window
 	Limits Limits
+	Rate   *Rate // of the session, shared with its other Child SAs; nil: no limit
 
 	// Outbound tells whether traffic to TSRemote uses this Child SA at once. The
 	// responder of a rekey installs the inbound half first and switches on the
@@ -118,6 +119,7 @@ type Stats struct {
 	ReplayDrops           uint64
 	AuthDrops             uint64
 	SelectorDrops         uint64
+	RateDrops             uint64 // above the session's Rate; those that came in are in PacketsIn and BytesIn too
 }
 
 // Plane moves packets. Apply and Stats may be called from any goroutine.

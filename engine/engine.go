@@ -36,6 +36,11 @@ type Options struct {
 	Shards  int          // 0: GOMAXPROCS
 	Workers int          // for jobs; 0: GOMAXPROCS-1, at least one
 	Limits  Limits
+	// Shape may change a Child SA right before the plane gets it, such as by
+	// the [dataplane.Rate] of its session; nil changes nothing. It runs on the
+	// event loop of the session, after its Established event, and must not
+	// block. A rekey brings a new Child SA, which is shaped again.
+	Shape func(*Session, *dataplane.ChildSA)
 }
 
 // Limits bound what peers can make the engine keep. Zero means the default.
@@ -57,6 +62,7 @@ type Profile struct {
 // Engine runs sessions. All methods are safe for concurrent use.
 type Engine struct {
 	backend Backend
+	shape   func(*Session, *dataplane.ChildSA) // nil: see Options
 	plane   dataplane.Plane
 	control dataplane.Control
 	log     *slog.Logger
@@ -85,7 +91,7 @@ const maxSessions = 200_000
 // New makes an engine. A plane may be given its [Engine.Upcalls] at once; what
 // they bring before [Engine.Start] is dropped.
 func New(o Options) *Engine {
-	e := &Engine{backend: o.Backend, log: o.Logger, start: time.Now(), seed: maphash.MakeSeed()}
+	e := &Engine{backend: o.Backend, shape: o.Shape, log: o.Logger, start: time.Now(), seed: maphash.MakeSeed()}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -216,7 +222,8 @@ func (e *Engine) drained(ctx context.Context) error {
 
 // Session is one peer, as the engine keeps it. Its fields belong to its shard.
 type Session struct {
-	// Data is the backend's own; it may be used in [Backend.Event] only.
+	// Data is the backend's own; it may be used in [Backend.Event] and
+	// [Options.Shape] only.
 	Data any
 
 	machine  *ike.Session

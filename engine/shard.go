@@ -291,7 +291,7 @@ func (sh *shard) childUp(s *Session, c ike.Child) {
 	if c.Encap {
 		encap = dataplane.UDP
 	}
-	sh.apply(s, c.SPIIn, dataplane.Add{SA: dataplane.ChildSA{
+	sa := dataplane.ChildSA{
 		SPIIn: c.SPIIn, SPIOut: c.SPIOut, Suite: c.Suite, KeyIn: c.KeyIn, KeyOut: c.KeyOut,
 		Local: c.Local, Remote: c.Remote, Encap: encap, TSLocal: c.TSLocal, TSRemote: c.TSRemote,
 		Replay: window(c.Policy), Outbound: c.Outbound,
@@ -299,7 +299,11 @@ func (sh *shard) childUp(s *Session, c ike.Child) {
 			SoftBytes: c.Limits.SoftBytes, HardBytes: c.Limits.HardBytes,
 			SoftPackets: c.Limits.SoftPackets, HardPackets: c.Limits.HardPackets, Expires: c.Expires,
 		},
-	}})
+	}
+	if shape := sh.engine.shape; shape != nil {
+		shape(s, &sa)
+	}
+	sh.apply(s, c.SPIIn, dataplane.Add{SA: sa})
 }
 
 func window(p *ike.ChildPolicy) dataplane.Window {

@@ -123,6 +123,9 @@ func (b *testBackend) Event(s *Session, ev ike.Event) {
 	}
 }
 
+// shapeByData gives every Child SA the rate that a hook has left in Data.
+func shapeByData(s *Session, sa *dataplane.ChildSA) { sa.Rate, _ = s.Data.(*dataplane.Rate) }
+
 // count returns how many events of type E came.
 func count[E ike.Event](b *testBackend) (n int) {
 	b.mu.Lock()
@@ -202,7 +205,7 @@ func (l *lan) join(t testing.TB, addr string, log *slog.Logger) *host {
 	h := &host{testBackend: &testBackend{child: child}, plane: new(dataplane.Null), addr: netip.MustParseAddr(addr)}
 	h.identity, h.key = newIdentity("host-" + addr)
 	child.Local = allTraffic()
-	h.Engine = New(Options{Backend: h.testBackend, Logger: log, Shards: 3, Workers: 2})
+	h.Engine = New(Options{Backend: h.testBackend, Shape: shapeByData, Logger: log, Shards: 3, Workers: 2})
 	h.Start(h.plane, l)
 	h.Respond(&Profile{Policy: policy})
 	t.Cleanup(func() {

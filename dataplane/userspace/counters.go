@@ -16,6 +16,7 @@ type counters struct {
 	NoRoute          atomic.Uint64
 	OutboundSelector atomic.Uint64
 	TooBig           atomic.Uint64
+	OverRate         atomic.Uint64
 	Expired          atomic.Uint64
 	SendErrors       atomic.Uint64
 	SegmentRefused   atomic.Uint64
@@ -59,6 +60,7 @@ var counterTable = []struct {
 	{"no_route", "outbound packets to a destination of no Child SA", func(c *counters) *atomic.Uint64 { return &c.NoRoute }},
 	{"outbound_selector", "outbound packets outside the traffic selectors", func(c *counters) *atomic.Uint64 { return &c.OutboundSelector }},
 	{"too_big", "outbound packets larger than the tunnel that may not be fragmented", func(c *counters) *atomic.Uint64 { return &c.TooBig }},
+	{"over_rate", "packets above the bandwidth limit of their session, in both directions", func(c *counters) *atomic.Uint64 { return &c.OverRate }},
 	{"expired", "packets of a Child SA past its lifetime", func(c *counters) *atomic.Uint64 { return &c.Expired }},
 	{"send_errors", "datagrams that the kernel did not send", func(c *counters) *atomic.Uint64 { return &c.SendErrors }},
 	{"segment_refused", "trains that the kernel did not segment and that were sent one by one", func(c *counters) *atomic.Uint64 { return &c.SegmentRefused }},

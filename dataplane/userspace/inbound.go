@@ -3,6 +3,7 @@ package userspace
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -41,7 +42,8 @@ type receiver struct {
 
 	info   received
 	in     inner
-	now    int64
+	at     time.Duration // of the plane's clock, once for each batch
+	now    int64         // the same in seconds
 	octets int
 	events []dataplane.Event
 }
@@ -100,7 +102,8 @@ func (r *receiver) round() error {
 	if err != nil {
 		return err
 	}
-	r.now = r.plane.clock()
+	r.at = r.plane.elapsed()
+	r.now = seconds(r.at)
 	r.lane.counters.MessagesReceived.Add(uint64(n))
 	for i := range n {
 		m := &r.msgs[i]
@@ -279,6 +282,12 @@ func (r *receiver) deliver(sa *childSA, payload []byte, next uint8) {
 	}
 	payload = payload[:r.in.length]
 	h.bytes += uint64(len(payload))
+	// Not before the packet is authentic: forgeries must not use up the limit.
+	if sa.rate != nil && !sa.rate.TakeIn(r.at, len(payload)) {
+		h.overRate++
+		c.OverRate.Add(1)
+		return
+	}
 	if !applyECN(payload, &r.in, r.info.tos) {
 		c.ECN.Add(1)
 		return

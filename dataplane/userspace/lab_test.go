@@ -282,42 +282,49 @@ func (e *end) counter(name string) uint64 {
 	return 0
 }
 
-// wantTransfer sends n random octets from a to b over TCP and compares hashes.
-func (l *link) wantTransfer(addr string, n int) {
+// stream is a TCP connection from a to that address of b.
+func (l *link) stream(addr string) (send, receive net.Conn) {
 	l.t.Helper()
 	var ln net.Listener
 	if err := l.b.do(func() (err error) { ln, err = net.Listen("tcp", net.JoinHostPort(addr, "0")); return err }); err != nil {
 		l.t.Fatal(err)
 	}
 	defer ln.Close()
+	err := l.a.do(func() (err error) { send, err = net.DialTimeout("tcp", ln.Addr().String(), 5*time.Second); return err })
+	if err == nil {
+		receive, err = ln.Accept()
+	}
+	if err != nil {
+		l.t.Fatalf("TCP to %s: %v\n%s", addr, err, l.counters())
+	}
+	for _, c := range []net.Conn{send, receive} {
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		l.t.Cleanup(func() { c.Close() })
+	}
+	return send, receive
+}
+
+// wantTransfer sends n random octets from a to b over TCP and compares hashes.
+func (l *link) wantTransfer(addr string, n int) {
+	l.t.Helper()
+	send, receive := l.stream(addr)
 	type result struct {
 		sum []byte
 		err error
 	}
 	got := make(chan result, 1)
 	go func() {
-		c, err := ln.Accept()
-		if err != nil {
-			got <- result{err: err}
-			return
-		}
-		defer c.Close()
-		c.SetDeadline(time.Now().Add(30 * time.Second))
+		defer receive.Close()
 		h := sha256.New()
-		_, err = io.Copy(h, c)
+		_, err := io.Copy(h, receive)
 		got <- result{h.Sum(nil), err}
 	}()
-	var conn net.Conn
-	if err := l.a.do(func() (err error) { conn, err = net.DialTimeout("tcp", ln.Addr().String(), 5*time.Second); return err }); err != nil {
-		l.t.Fatalf("dial: %v\n%s", err, l.counters())
-	}
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	h := sha256.New()
 	src := io.LimitReader(rand.NewChaCha8([32]byte{1}), int64(n))
-	if _, err := io.Copy(io.MultiWriter(conn, h), src); err != nil {
+	if _, err := io.Copy(io.MultiWriter(send, h), src); err != nil {
 		l.t.Errorf("send: %v", err)
 	}
-	conn.Close()
+	send.Close()
 	r := <-got
 	if r.err != nil || !bytes.Equal(r.sum, h.Sum(nil)) {
 		l.t.Errorf("transfer of %d octets to %s: %v, hashes equal: %v\n%s", n, addr, r.err, bytes.Equal(r.sum, h.Sum(nil)), l.counters())

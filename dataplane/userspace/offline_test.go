@@ -141,9 +141,9 @@ func newOffline(t testing.TB) *offline {
 	o.Plane = p
 	o.sender = newSender(p, l, o.frames)
 	o.sender.batch.sinks = func(*path) messageSink { return o.wire }
-	o.sender.now = o.clock()
+	o.sender.now = seconds(o.elapsed())
 	o.receiver = newReceiver(p, l, p.ike[0], kindNATT, o.frames)
-	o.receiver.now = o.clock()
+	o.receiver.now = seconds(o.elapsed())
 	return o
 }
 

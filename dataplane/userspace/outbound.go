@@ -2,6 +2,7 @@ package userspace
 
 import (
 	"errors"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,8 @@ type sender struct {
 	batch *batch
 	seg   segmenter
 	in    inner
-	now   int64
+	at    time.Duration // of the plane's clock, once for each round
+	now   int64         // the same in seconds
 	big   tooBig
 }
 
@@ -52,7 +54,8 @@ func (s *sender) round() (err error) {
 	if err != nil {
 		return err
 	}
-	s.now = s.plane.clock()
+	s.at = s.plane.elapsed()
+	s.now = seconds(s.at)
 	for range roundMax {
 		s.handle(n)
 		s.batch.sendFull()
@@ -107,7 +110,7 @@ func (s *sender) handle(n int) {
 	s.seal(sa, pkt)
 }
 
-// seal sends every packet of the prepared frame through sa.
+// seal sends the packets of the prepared frame through sa.
 func (s *sender) seal(sa *childSA, pkt []byte) {
 	if !sa.usable(s.now) {
 		s.lane.counters.Expired.Add(1)
@@ -120,26 +123,45 @@ func (s *sender) seal(sa *childSA, pkt []byte) {
 		s.big.report(pkt, &s.in, pa.innerMTU, s.now)
 		return
 	}
+	n := s.seg.count
+	if sa.rate != nil {
+		if n = s.admit(sa); n == 0 {
+			return
+		}
+	}
 	sealer := sa.lane(s.lane.index)
 	room := sealer.Size(s.seg.largest)
-	first, ask, ok := sa.reserve(uint64(s.seg.count))
+	first, ask, ok := sa.reserve(uint64(n))
 	if !ok {
 		s.lane.counters.Expired.Add(1)
 		s.plane.hardLimit(sa)
 		return
 	}
 	bytes := 0
-	for seq := first; ; seq++ {
+	for seq := first; seq < first+uint64(n); seq++ {
 		p := s.seg.packet()
-		if p == nil {
-			break
-		}
 		bytes += len(p)
 		s.batch.reserve(1, room)
 		s.batch.seal(sa, pa, sealer, seq, &s.in, p)
 	}
-	packets := sa.out.packets.Add(uint64(s.seg.count))
+	packets := sa.out.packets.Add(uint64(n))
 	total := sa.out.bytes.Add(uint64(bytes))
 	soft, hard := sa.spent(packets, total)
 	s.plane.limits(sa, soft || ask, hard)
+}
+
+// admit is how many packets of the prepared frame are within the session's
+// rate: all, or the first ones. Of 64 KiB from TCP only the tail is lost then:
+// what arrives is acknowledged, and tells the sender what to send again.
+func (s *sender) admit(sa *childSA) (n int) {
+	if sa.rate.TakeOut(s.at, s.seg.octets()) {
+		return s.seg.count
+	}
+	for n < s.seg.count-1 && sa.rate.TakeOut(s.at, s.seg.largest) {
+		n++
+	}
+	dropped := uint64(s.seg.count - n)
+	sa.out.overRate.Add(dropped)
+	s.lane.counters.OverRate.Add(dropped)
+	return n
 }

@@ -294,23 +294,7 @@ func TestThePacketPathDoesNotAllocate(t *testing.T) {
 	for name, e := range allESP {
 		for kind, s := range map[string]spec{"TCPv4": tcpAB4, "TCPv6": tcpAB6, "UDPv4": udpAB4} {
 			a, b := couple(t, e)
-			h, pkt, _ := superPacket(s, 30000, 1300)
-			var name4 [unix.SizeofSockaddrInet6]byte
-			putSockaddr(name4[:], netip.MustParseAddrPort(fromA))
-			var buf []byte
-			a.out(h, pkt)
-			b.frames.keep = false
-			// One frame out; its packets are kept in place of the wire and go in.
-			sink := &lastMessage{}
-			a.sender.batch.sinks = func(*path) messageSink { return sink }
-			a.out(h, pkt)
-			n := testing.AllocsPerRun(100, func() {
-				a.out(h, pkt)
-				buf = append(buf[:0], sink.data...)
-				b.receiver.info = received{segment: sink.segment}
-				b.receiver.datagrams(name4[:], buf)
-				b.receiver.flush()
-			})
+			n := testing.AllocsPerRun(100, trip(a, b, s))
 			if n != 0 {
 				t.Errorf("%s, %s: %v allocations for a frame of 24 packets", name, kind, n)
 			}
@@ -318,6 +302,27 @@ func TestThePacketPathDoesNotAllocate(t *testing.T) {
 				t.Errorf("the packets did not arrive: %+v", st)
 			}
 		}
+	}
+}
+
+// trip is the way of one frame of 24 packets out of a and into b.
+func trip(a, b *offline, s spec) func() {
+	h, pkt, _ := superPacket(s, 30000, 1300)
+	var name [unix.SizeofSockaddrInet6]byte
+	putSockaddr(name[:], netip.MustParseAddrPort(fromA))
+	var buf []byte
+	a.out(h, pkt)
+	b.frames.keep = false
+	// One frame out; its packets are kept in place of the wire and go in.
+	sink := &lastMessage{}
+	a.sender.batch.sinks = func(*path) messageSink { return sink }
+	a.out(h, pkt)
+	return func() {
+		a.out(h, pkt)
+		buf = append(buf[:0], sink.data...)
+		b.receiver.info = received{segment: sink.segment}
+		b.receiver.datagrams(name[:], buf)
+		b.receiver.flush()
 	}
 }
 

@@ -60,7 +60,7 @@ func (m *pathMeter) close() {
 // remeasure looks again at the path of sa, after the kernel refused a packet.
 // It runs beside the worker, at most once a second for each SA.
 func (p *Plane) remeasure(sa *childSA) {
-	now, last := p.clock(), sa.measured.Load()
+	now, last := seconds(p.elapsed()), sa.measured.Load()
 	if now == last || !sa.measured.CompareAndSwap(last, now) {
 		return
 	}

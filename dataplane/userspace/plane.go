@@ -273,9 +273,12 @@ func (p *Plane) start() {
 // newEpoch lies a second back, so that 0 can mean never.
 func newEpoch() time.Time { return time.Now().Add(-time.Second) }
 
-// clock counts seconds and does not follow a clock that is set: lifetimes must
-// neither end nor stretch because of NTP.
-func (p *Plane) clock() int64 { return int64(time.Since(p.epoch) / time.Second) }
+// elapsed is the plane's clock. It does not follow a clock that is set:
+// lifetimes must neither end nor stretch because of NTP.
+func (p *Plane) elapsed() time.Duration { return time.Since(p.epoch) }
+
+// seconds is what most of the plane needs of its clock.
+func seconds(d time.Duration) int64 { return int64(d / time.Second) }
 
 // deadline is a time on that clock, rounded up; the zero time is never.
 func (p *Plane) deadline(t time.Time) int64 {

@@ -23,9 +23,10 @@ type childSA struct {
 	tsLocal       selectors
 	tsRemote      selectors
 	limits        dataplane.Limits
-	expires       int64  // seconds of the plane's clock
-	lastSeq       uint64 // the last number that may be used outbound
-	softSeq       uint64 // asks for a rekey well before lastSeq
+	rate          *dataplane.Rate // nil: no limit
+	expires       int64           // seconds of the plane's clock
+	lastSeq       uint64          // the last number that may be used outbound
+	softSeq       uint64          // asks for a rekey well before lastSeq
 
 	path     atomic.Pointer[path]
 	measured atomic.Int64 // second in which the path was last looked at again
@@ -51,6 +52,7 @@ type inboundHalf struct {
 	replay    uint64
 	auth      uint64
 	selector  uint64
+	overRate  uint64
 	moved     netip.AddrPort // the last address reported as PeerMoved
 	movedTime int64
 }
@@ -61,6 +63,7 @@ type outboundHalf struct {
 	packets  atomic.Uint64
 	bytes    atomic.Uint64
 	selector atomic.Uint64
+	overRate atomic.Uint64
 	lanes    []*esp.Outbound // by worker; made by that worker on first use
 	base     *esp.Outbound   // only ever cloned
 }
@@ -85,7 +88,7 @@ func newChildSA(sa *dataplane.ChildSA, workers int, expires int64) (*childSA, er
 	s := &childSA{
 		spiIn: sa.SPIIn, spiOut: sa.SPIOut, raw: sa.Encap == dataplane.Raw,
 		keyIn: sa.KeyIn, keyOut: sa.KeyOut,
-		tsLocal: sa.TSLocal, tsRemote: sa.TSRemote, limits: sa.Limits,
+		tsLocal: sa.TSLocal, tsRemote: sa.TSRemote, limits: sa.Limits, rate: sa.Rate,
 		lastSeq: math.MaxUint32, expires: expires,
 	}
 	if sa.Suite.ESN {
@@ -150,6 +153,7 @@ func (s *childSA) stats(start time.Time) dataplane.Stats {
 		PacketsOut: s.out.packets.Load(), BytesOut: s.out.bytes.Load(),
 		ReplayDrops: s.in.replay, AuthDrops: s.in.auth,
 		SelectorDrops: s.in.selector + s.out.selector.Load(),
+		RateDrops:     s.in.overRate + s.out.overRate.Load(),
 	}
 	if s.in.last != 0 {
 		st.LastInbound = start.Add(time.Duration(s.in.last) * time.Second)

@@ -73,6 +73,9 @@ func gsoHeaderLength(gsoType uint8, b []byte, p *inner) (int, bool) {
 	return 0, false
 }
 
+// octets is the length of all packets of the frame together.
+func (s *segmenter) octets() int { return len(s.frame) + (s.count-1)*s.hdrLen }
+
 // packet returns the next packet, whole and with its checksums, or nil when
 // the frame is done. It is valid until the following call and may be extended
 // by esp.MaxTrailer octets, which are restored then.
