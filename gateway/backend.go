@@ -231,7 +231,9 @@ func (g *Gateway) refused(r ike.Record) {
 // have been revoked while it was being set up.
 func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 	l := &live{session: s, admission: ev.Admission, since: time.Now(), remote: ev.Remote}
-	l.terms, _ = ev.Admission.Value.(*terms)
+	if l.terms, _ = ev.Admission.Value.(*terms); l.terms != nil {
+		l.rate = rateOf(l.terms.limits)
+	}
 	s.Data = l
 	z, ok := g.realm.Load().zones[l.admission.Zone]
 	if !ok {

@@ -81,7 +81,7 @@ func (g *Gateway) start(ctx context.Context) error {
 		return err
 	}
 	g.logins = &engine.EAPServer{Begin: g.beginEAP}
-	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg)})
+	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg), Shape: g.shape})
 	if err := g.openPlane(cfg); err != nil {
 		return err
 	}

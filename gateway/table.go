@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/dataplane"
 	"sallyport/engine"
 	"sallyport/protocol/ike"
 )
@@ -19,6 +20,7 @@ type live struct {
 	admission *ike.Admission
 	pool      *addressPool
 	terms     *terms
+	rate      *dataplane.Rate // of all its Child SAs; nil: no limit
 	since     time.Time
 
 	remote    netip.AddrPort // changes with MOBIKE; under the table's lock
