@@ -24,7 +24,7 @@ func (b *backend) eapTLS() *engine.EAPPeer {
 		Config: &eap.PeerConfig{
 			Identity: cmp.Or(b.profile.EAPIdentity, b.profile.Identity),
 			Offers:   []eap.Offer{{Method: eap.TypeTLS}},
-			TLS:      &eap.TLS{Certificates: []tls.Certificate{own}, Verify: b.verifyEAP},
+			TLS:      &eap.TLS{Certificates: []tls.Certificate{own}, Verify: b.verifyEAP, AllowUnbound: b.profile.AcceptNoEMS},
 		},
 		Mutual: true,
 		Admit: func(s eap.Success) (*ike.Admission, error) {

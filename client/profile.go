@@ -38,11 +38,12 @@ type Profile struct {
 	Ports       []uint16       `yaml:"ports"`     // the gateway's for IKE and NAT traversal; empty: 500, 4500
 	CA          string         `yaml:"ca"`
 	Certificate string         `yaml:"certificate"`
-	Key         string         `yaml:"key"`          // mode 0600
-	Auth        string         `yaml:"auth"`         // certificate (the default), eap-tls or psk
-	PSK         string         `yaml:"psk"`          // for psk in place of ca, certificate and key: the file of the key, mode 0600
-	EAPIdentity string         `yaml:"eap_identity"` // for EAP-Identity, in the clear; empty: identity
-	IKE         []string       `yaml:"ike"`          // proposals, best first
+	Key         string         `yaml:"key"`           // mode 0600
+	Auth        string         `yaml:"auth"`          // certificate (the default), eap-tls or psk
+	PSK         string         `yaml:"psk"`           // for psk in place of ca, certificate and key: the file of the key, mode 0600
+	EAPIdentity string         `yaml:"eap_identity"`  // for EAP-Identity, in the clear; empty: identity
+	AcceptNoEMS bool           `yaml:"accept_no_ems"` // take a gateway whose TLS 1.2 has no extended master secret (RFC 7627)
+	IKE         []string       `yaml:"ike"`           // proposals, best first
 	ESP         []string       `yaml:"esp"`
 	Routes      []netip.Prefix `yaml:"routes"` // what to ask for; the gateway may narrow it
 	IPv4        bool           `yaml:"ipv4"`   // ask for an address

@@ -12,6 +12,7 @@ import (
 	"sallyport/engine"
 	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
+	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
 )
 
@@ -65,7 +66,7 @@ func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
 	return &engine.EAPLogin{Local: local, Admit: admitEAP, Server: &eap.ServerConfig{
 		Offers: []eap.Offer{{Method: eap.TypeTLS}},
 		TLS: &eap.TLS{
-			Certificates: r.tlsCertificates(z, local), Authorities: r.authorities,
+			Certificates: r.tlsCertificates(z, local), Authorities: r.authorities, AllowUnbound: r.allowsUnbound(t.WantID),
 			Verify: func(chain [][]byte) (eap.Verified, error) { return g.verifyEAP(r, t, local, chain) },
 		},
 	}}, nil
@@ -116,7 +117,18 @@ func admitEAP(s eap.Success) (*ike.Admission, error) {
 	if !ok {
 		return nil, errors.New("gateway: EAP succeeded for nobody")
 	}
+	if s.Unbound && !a.Value.(*terms).zone.config.Waived(config.RuleNoEMS, s.Identity, time.Now()) {
+		return nil, errors.New("TLS 1.2 without extended master secret, which the waiver of " + config.RuleNoEMS + " in zone " + a.Zone + " does not cover")
+	}
 	return a, nil
+}
+
+// allowsUnbound tells whether some peer of a zone that answers may come with
+// TLS 1.2 without extended master secret. Whether this one may, admitEAP says.
+func (r *realm) allowsUnbound(want *ikemsg.ID) bool {
+	return slices.ContainsFunc(r.order, func(z *zone) bool {
+		return z.answersTo(want) && z.config.WaivedForAnyone(config.RuleNoEMS, time.Now())
+	})
 }
 
 func eapRefusal(err error) error {

@@ -69,11 +69,7 @@ func runLane(t *testing.T, cases []testCase, program string) {
 	if authKinds[cases[0].auth].classic {
 		options = append(options, "signature_authentication = no")
 	}
-	var env []string // of our program
-	if cases[0].auth.eap() {
-		env = withoutEMS
-	}
-	w := newWorld(t, client, gateway, program, options, env)
+	w := newWorld(t, client, gateway, program, options)
 	for _, c := range cases {
 		t.Run(c.name(), func(t *testing.T) {
 			if c.cannot != "" {
@@ -95,36 +91,31 @@ type world struct {
 	people  *people
 }
 
-// withoutEMS is Go's own way to export keys from TLS 1.2 without the extended
-// master secret, which this strongSwan (5.9.8) does not know. The product does
-// without: it refuses such a client and says why.
-var withoutEMS = []string{"GODEBUG=tlsunsafeekm=1"}
-
-func newWorld(t *testing.T, client, gateway kind, program string, options, env []string) *world {
+func newWorld(t *testing.T, client, gateway kind, program string, options []string) *world {
 	t.Helper()
 	w := &world{lab: labtest.Open(t, lab.RoadWarrior, "nft", "charon-systemd", "swanctl"), people: newPeople(t)}
 	var err error
-	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway, program, options, env); err != nil {
+	if w.gateway, err = startGateway(t, w.lab.At("gateway"), gateway, program, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.gateway.close)
-	if w.client, err = startClient(t, w.lab.At("client"), client, program, options, env); err != nil {
+	if w.client, err = startClient(t, w.lab.At("client"), client, program, options); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.client.close)
 	return w
 }
 
-func startGateway(t *testing.T, h *lab.Host, k kind, program string, options, env []string) (gatewayEnd, error) {
+func startGateway(t *testing.T, h *lab.Host, k kind, program string, options []string) (gatewayEnd, error) {
 	if k == ours {
-		return &ourGateway{host: h, program: program, env: env}, nil
+		return &ourGateway{host: h, program: program}, nil
 	}
 	return startSwan(t.Context(), h, options)
 }
 
-func startClient(t *testing.T, h *lab.Host, k kind, program string, options, env []string) (clientEnd, error) {
+func startClient(t *testing.T, h *lab.Host, k kind, program string, options []string) (clientEnd, error) {
 	if k == ours {
-		return &ourClient{host: h, program: program, env: env}, nil
+		return &ourClient{host: h, program: program}, nil
 	}
 	return startSwan(t.Context(), h, options)
 }

@@ -32,7 +32,6 @@ const (
 type ourGateway struct {
 	host    *lab.Host
 	program string
-	env     []string
 	server  *lab.Process
 	log     int    // length of the server's log when the case began
 	began   string // when the case began, as refusals are stamped
@@ -92,7 +91,7 @@ zones:
     sessions: 4
     waivers: [%[9]s]
 logging: {level: debug}
-`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD), ourWaiver(s.waiveSHA1), ourAuth(s.auth))
+`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD), ourWaivers(s), ourAuth(s.auth))
 	return errors.Join(
 		e.host.WriteFile(oursConfig, []byte(conf), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.gateway.chain...), 0o644),
@@ -111,12 +110,19 @@ func ourAuth(a auth) string {
 	return "certificate"
 }
 
-func ourWaiver(sha1 bool) string {
-	if !sha1 {
-		return ""
+// ourWaivers are what this strongSwan (5.9.8) needs.
+func ourWaivers(s setup) string {
+	var waivers []string
+	waive := func(rule, reason string) {
+		waivers = append(waivers, fmt.Sprintf("{rule: %s, until: %s, owner: matrix, reason: %q}", rule, time.Now().AddDate(0, 0, 2).Format(time.DateOnly), reason))
 	}
-	return fmt.Sprintf(`{rule: CRY-019, until: %s, owner: matrix, reason: "strongSwan without RFC 7427"}`,
-		time.Now().AddDate(0, 0, 2).Format(time.DateOnly))
+	if s.waiveSHA1 {
+		waive("CRY-019", "strongSwan without RFC 7427")
+	}
+	if s.auth.eap() {
+		waive("PPP-017", "strongSwan's TLS 1.2 has no extended master secret")
+	}
+	return strings.Join(waivers, ", ")
 }
 
 func ourDPD(quick bool) string {
@@ -130,7 +136,7 @@ func (e *ourGateway) start(ctx context.Context) (err error) {
 	if _, err := e.sallyport(ctx, "init"); err != nil {
 		return err
 	}
-	if e.server, err = e.host.Start(lab.Command{Program: e.program, Args: []string{"serve", "--config", oursConfig}, Env: e.env}); err != nil {
+	if e.server, err = e.host.Start(lab.Command{Program: e.program, Args: []string{"serve", "--config", oursConfig}}); err != nil {
 		return err
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -243,7 +249,6 @@ func (e *ourGateway) close() {
 type ourClient struct {
 	host    *lab.Host
 	program string
-	env     []string
 	process *lab.Process
 	reports *reports
 }
@@ -265,7 +270,7 @@ func (e *ourClient) connect(ctx context.Context, s setup) error {
 	e.reports = &reports{}
 	var err error
 	e.process, err = e.host.Start(lab.Command{
-		Program: e.program, Args: []string{"connect", oursProfile, "--json", "--once", "--verbose"}, Output: e.reports, Env: e.env,
+		Program: e.program, Args: []string{"connect", oursProfile, "--json", "--once", "--verbose"}, Output: e.reports,
 	})
 	if err != nil {
 		return err
@@ -297,9 +302,10 @@ ipv6: true
 mobike: true
 auth: %s
 eap_identity: "%s"
+accept_no_ems: %v
 force_encapsulation: true
 dpd: %s
-`, s.gatewayAddr, s.client.id, s.gatewayName, s.ike, s.esp, ourAuth(s.auth), s.eapIdentity, clientDPD(s.clientDPD))
+`, s.gatewayAddr, s.client.id, s.gatewayName, s.ike, s.esp, ourAuth(s.auth), s.eapIdentity, s.auth.eap(), clientDPD(s.clientDPD))
 	if s.auth == authPSK {
 		return errors.Join(
 			e.host.WriteFile(oursProfile, []byte(profile+"psk: "+oursPSK+"\n"), 0o600),
