@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
@@ -26,6 +27,17 @@ func (d *decoder) checkGroups(c *Config) {
 		d.checkGroupPool(base+".pool.ipv6", g.Pool.IPv6, z.Pool.IPv6)
 		d.checkGroupDNS(base+".dns", g, z)
 		d.checkNetworks(base+".routes", g.Routes)
+		for j := range i {
+			d.checkGroupsApart(base+".pool.ipv4", g.Pool.IPv4, &c.Groups[j], c.Groups[j].Pool.IPv4)
+			d.checkGroupsApart(base+".pool.ipv6", g.Pool.IPv6, &c.Groups[j], c.Groups[j].Pool.IPv6)
+		}
+	}
+}
+
+// checkGroupsApart lets a firewall tell groups by their addresses.
+func (d *decoder) checkGroupsApart(key string, p netip.Prefix, other *Group, o netip.Prefix) {
+	if p.IsValid() && o.IsValid() && p.Overlaps(o) {
+		d.errorAt(key, "give each group its own part", "%s overlaps %s of group %s", p, o, other.Name)
 	}
 }
 
@@ -35,7 +47,7 @@ func (d *decoder) checkGroupPool(key string, part, whole netip.Prefix) {
 	case !whole.IsValid() || part.Addr().Is4() != whole.Addr().Is4() || part.Bits() < whole.Bits() || !whole.Contains(part.Addr()):
 		d.errorAt(key, "choose a part of "+formatPrefix(whole), "%s is not within the pool of the zone, %s", part, formatPrefix(whole))
 	case part.Bits() > part.Addr().BitLen()-1:
-		d.errorAt(key, "for one user, give the user a static address: sallyport user set NAME --address", "%s is one address", part)
+		d.errorAt(key, "for one user, give the user an address: sallyport user set NAME --inner", "%s is one address", part)
 	}
 }
 
@@ -141,7 +153,7 @@ func (d *decoder) checkLogins(c *Config) {
 		if !slices.ContainsFunc(z.Auth, func(m string) bool { return slices.Contains(EAPMethods, m) }) {
 			continue
 		}
-		id := z.Identity.ID
+		id := cmp.Or(z.Identity.ID, c.Gateway.Name)
 		if other := first[id]; other != nil && d.judge(c, other) != d.judge(c, z) {
 			d.errorAt("zones."+z.Name+".radius", "give one of the two zones an identity of its own, or the same radius",
 				"the zones %s and %s answer to the same name, and EAP logins would have to be judged in two places", other.Name, z.Name)

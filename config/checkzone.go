@@ -243,6 +243,9 @@ func (d *decoder) checkWaiver(key string, w Waiver, now time.Time) {
 			d.errorAt(key+"."+name, "", "a waiver needs an %s", map[string]string{"owner": "owner", "reason": "honest reason"}[name])
 		}
 	}
+	if w.Peer != "" && w.Rule == RuleMSCHAPv2 {
+		d.errorAt(key+".peer", "leave peer out", "the method is chosen before anybody knows who the peer is")
+	}
 	if d.broken[key+".until"] {
 		return
 	}
@@ -265,5 +268,5 @@ func waivableHint(written string) string {
 		}
 		ids = append(ids, r.id+" ("+r.title+")")
 	}
-	return "this version can waive " + strings.Join(ids, " and ")
+	return "this version can waive " + strings.Join(ids, ", ")
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -289,21 +288,19 @@ func childKeys(row string) []string {
 
 func childNames(row string) string { return strings.Join(childKeys(row), ", ") }
 
-// homeOf finds where a key of this name lives, when there is one such place.
+// homeOf finds where a key of this name lives, when there are one or two such
+// places. What a group repeats of its zone does not count.
 func homeOf(name string) string {
-	homes := map[string]bool{}
+	var homes []string
 	for _, k := range keys {
-		if parent, ok := strings.CutSuffix(k.Path, "."+name); ok {
-			homes[parent] = true
+		if parent, ok := strings.CutSuffix(k.Path, "."+name); ok && !strings.HasPrefix(k.Path, "groups.GROUP.") {
+			homes = append(homes, parent)
 		}
 	}
-	if len(homes) != 1 {
+	if len(homes) == 0 || len(homes) > 2 {
 		return ""
 	}
-	for home := range maps.Keys(homes) {
-		return home
-	}
-	return ""
+	return strings.Join(homes, " or ")
 }
 
 func lastName(row string) string { return row[strings.LastIndex(row, ".")+1:] }

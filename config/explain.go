@@ -24,7 +24,7 @@ type Explanation struct {
 
 // Explain tells about a key. A zone may be given by any name, and the
 // beginning of a key may be left out where that leaves no doubt:
-// "pool.ipv4" is zones.ZONE.pool.ipv4.
+// "pool.ipv4" is zones.ZONE.pool.ipv4, and not a group's.
 func Explain(key string) (Explanation, error) {
 	rows := rowsFor(key)
 	switch len(rows) {
@@ -87,6 +87,16 @@ func rowsFor(key string) []*Key {
 		if strings.HasSuffix(bare, "."+strings.ReplaceAll(wanted, "[]", "")) {
 			rows = append(rows, &keys[i])
 		}
+	}
+	return preferZones(rows)
+}
+
+// preferZones drops the keys by which a group replaces its zone's where the
+// zone's own is meant as well: they say the same.
+func preferZones(rows []*Key) []*Key {
+	ofGroup := func(k *Key) bool { return strings.HasPrefix(k.Path, "groups.GROUP.") }
+	if zones := slices.DeleteFunc(slices.Clone(rows), ofGroup); len(zones) > 0 {
+		return zones
 	}
 	return rows
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,9 +14,13 @@ import (
 func conforms(s map[string]any, v any, at string) []string {
 	var wrong []string
 	fail := func(format string, args ...any) { wrong = append(wrong, at+": "+fmt.Sprintf(format, args...)) }
-	if want, ok := s["type"].(string); ok && jsonType(v) != want {
-		fail("is %s, want %s", jsonType(v), want)
-		return wrong // the other keywords are for that type
+	types, several := s["type"].([]any)
+	if want, ok := s["type"].(string); ok {
+		types, several = []any{want}, true
+	}
+	if several && !slices.Contains(types, any(jsonType(v))) {
+		fail("is %s, want one of %v", jsonType(v), types)
+		return wrong // the other keywords are for those types
 	}
 	for keyword, arg := range s {
 		switch keyword {
@@ -141,7 +146,7 @@ func TestSchemaRefusesFaultsOfForm(t *testing.T) {
 		"gateway: {nmae: a.example}":                                      "unknown nmae",
 		"gateway: {listen: []}":                                           "has no name",
 		"zones: {}":                                                       "has no gateway",
-		"gateway: {name: a.example, names: b.example}":                    "is string, want array",
+		"gateway: {name: a.example, names: b.example}":                    "is string, want one of [array]",
 		"gateway: {name: a.example, dataplane: {mtu: 100}}":               "100 is under 1280",
 		"gateway: {name: a.example}\nlogging: {level: loud}":              "is not one of",
 		"gateway: {name: a.example}\nzones: {a: {policy: loud}}":          "fits 0 of the choices",

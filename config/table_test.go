@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,13 +20,14 @@ func fieldPaths(t reflect.Type, row string) []string {
 		path := strings.TrimPrefix(row+"."+name, ".")
 		paths = append(paths, path)
 		switch ft := t.Field(i).Type; {
-		case ft == reflect.TypeFor[Zones]():
-			paths = append(paths, path+".ZONE")
-			paths = append(paths, fieldPaths(reflect.TypeFor[Zone](), path+".ZONE")...)
+		case nameds[ft].mark != "":
+			at := path + "." + nameds[ft].mark
+			paths = append(paths, at)
+			paths = append(paths, fieldPaths(ft.Elem(), at)...)
 		case ft == reflect.TypeFor[Policy]():
 			paths = append(paths, path+".ike", path+".esp")
-		case ft == reflect.TypeFor[[]Waiver]():
-			paths = append(paths, fieldPaths(reflect.TypeFor[Waiver](), path+"[]")...)
+		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct && scalars[ft.Elem()].parse == nil:
+			paths = append(paths, fieldPaths(ft.Elem(), path+"[]")...)
 		case ft.Kind() == reflect.Struct && scalars[ft].parse == nil:
 			paths = append(paths, fieldPaths(ft, path)...)
 		}
@@ -59,22 +61,22 @@ func TestEveryRowIsWhole(t *testing.T) {
 	}
 }
 
+// elements are the items that an example of one of their keys needs around it.
+var elements = map[string]map[string]string{
+	"zones.ZONE.waivers[]":        {"rule": "CRY-019", "until": "2027-03-31", "owner": "alice", "reason": "old"},
+	"radius.REALM.servers[]":      {"address": `"radius1.example.org:1812"`, "secret": "/s"},
+	"radius.REALM.accounting[]":   {"address": `"radius1.example.org:1813"`, "secret": "/s"},
+	"radius.REALM.dynamic.from[]": {"address": "192.0.2.9", "secret": "/s"},
+}
+
 // within wraps a key and its value into a whole file.
 func within(row, value string) string {
-	parts := strings.Split(row, ".")
-	text := value
-	if strings.Contains(row, "[]") {
-		whole := map[string]string{"rule": "CRY-019", "until": "2027-03-31", "owner": "alice", "reason": "old"}
-		whole[parts[3]] = value
-		text, parts = "[{", parts[:3]
-		for _, name := range []string{"rule", "until", "owner", "reason", "peer"} {
-			if v := whole[name]; v != "" {
-				text += name + ": " + v + ", "
-			}
-		}
-		text += "}]"
-		parts[2] = "waivers"
+	rest := row
+	if list, key, ok := strings.Cut(row, "[]."); ok {
+		rest, value = list, "["+element(list+"[]", key, value)+"]"
 	}
+	parts := strings.Split(rest, ".")
+	text := value
 	for _, part := range slices.Backward(parts) {
 		text = "{" + part + ": " + text + "}"
 	}
@@ -88,24 +90,82 @@ func within(row, value string) string {
 	return text
 }
 
+// element is an item of a list in which one key has the value.
+func element(row, key, value string) string {
+	whole := maps.Clone(elements[row])
+	if below, ok := strings.CutPrefix(key, "tls."); ok {
+		tls := map[string]string{"ca": "/ca", "certificate": "/c", "key": "/k", below: value}
+		if value == `""` { // the default: no TLS
+			return element(row, "secret", "/s")
+		}
+		delete(whole, "secret")
+		key, value = "tls", flow(tls)
+	}
+	whole[key] = value
+	if whole["secret"] == `""` {
+		whole["tls"] = "{ca: /ca, certificate: /c, key: /k}"
+	}
+	return flow(whole)
+}
+
+// flow writes a section on one line.
+func flow(keys map[string]string) string {
+	var fields []string
+	for _, k := range slices.Sorted(maps.Keys(keys)) {
+		fields = append(fields, k+": "+keys[k])
+	}
+	return "{" + strings.Join(fields, ", ") + "}"
+}
+
 // companion keys that an example needs beside it to make sense.
 var companion = map[string]string{
-	"zones.ZONE.policy.ike":           `{gateway: {name: vpn.example.org}, zones: {a: {policy: {ike: VALUE, esp: [aes256gcm16-ecp384]}}}}`,
-	"zones.ZONE.policy.esp":           `{gateway: {name: vpn.example.org}, zones: {a: {policy: {esp: VALUE, ike: [aes256gcm16-prfsha384-ecp384]}}}}`,
-	"zones.ZONE.identity.certificate": `{gateway: {name: vpn.example.org}, zones: {a: {identity: {certificate: VALUE, key: /k}}}}`,
-	"zones.ZONE.identity.key":         `{gateway: {name: vpn.example.org}, zones: {a: {identity: {key: VALUE, certificate: /c}}}}`,
-	"zones.ZONE.dns.split":            `{gateway: {name: vpn.example.org}, zones: {a: {dns: {split: VALUE, servers: [10.0.0.53]}}}}`,
+	"zones.ZONE.policy.ike":               `{gateway: {name: vpn.example.org}, zones: {a: {policy: {ike: VALUE, esp: [aes256gcm16-ecp384]}}}}`,
+	"zones.ZONE.policy.esp":               `{gateway: {name: vpn.example.org}, zones: {a: {policy: {esp: VALUE, ike: [aes256gcm16-prfsha384-ecp384]}}}}`,
+	"zones.ZONE.identity.certificate":     `{gateway: {name: vpn.example.org}, zones: {a: {identity: {certificate: VALUE, key: /k}}}}`,
+	"zones.ZONE.identity.key":             `{gateway: {name: vpn.example.org}, zones: {a: {identity: {key: VALUE, certificate: /c}}}}`,
+	"zones.ZONE.radius":                   `{gateway: {name: vpn.example.org}, zones: {a: {auth: [peap], radius: VALUE}}, radius: {corp: {servers: [{address: "r:1812", secret: /s}]}}}`,
+	"groups":                              `{gateway: {name: vpn.example.org}, groups: VALUE}`,
+	"groups.GROUP.zone":                   `{gateway: {name: vpn.example.org}, groups: {g: {zone: VALUE}}}`,
+	"groups.GROUP.pool.ipv4":              inGroup("pool: {ipv4: VALUE}"),
+	"groups.GROUP.pool.ipv6":              inGroup("pool: {ipv6: VALUE}"),
+	"groups.GROUP.dns.servers":            inGroup("dns: {servers: VALUE}"),
+	"groups.GROUP.dns.search":             inGroup("dns: {search: VALUE}"),
+	"groups.GROUP.dns.split":              inGroup("dns: {split: VALUE, servers: [10.1.0.53]}"),
+	"groups.GROUP.routes":                 inGroup("routes: VALUE"),
+	"groups.GROUP.user.sessions":          inGroup("user: {sessions: VALUE}"),
+	"groups.GROUP.user.when_full":         inGroup("user: {when_full: VALUE}"),
+	"groups.GROUP.user.download":          inGroup("user: {download: VALUE}"),
+	"groups.GROUP.user.upload":            inGroup("user: {upload: VALUE}"),
+	"radius.REALM.servers":                inRealm("servers: VALUE, accounting: [{address: \"r:1813\", secret: /s}]"),
+	"radius.REALM.accounting":             inRealm("accounting: VALUE, servers: [{address: \"r:1812\", secret: /s}]"),
+	"radius.REALM.identifier":             inRealm("identifier: VALUE, servers: [{address: \"r:1812\", secret: /s}]"),
+	"radius.REALM.interim":                inRealm("interim: VALUE, servers: [{address: \"r:1812\", secret: /s}]"),
+	"radius.REALM.dynamic.listen":         inRealm("dynamic: {listen: VALUE, from: [{address: 192.0.2.9, secret: /s}]}, servers: [{address: \"r:1812\", secret: /s}]"),
+	"radius.REALM.dynamic.from":           inRealm("dynamic: {from: VALUE, listen: \"192.0.2.1:3799\"}, servers: [{address: \"r:1812\", secret: /s}]"),
+	"radius.REALM.dynamic.from[].address": inRealm("dynamic: {from: [{address: VALUE, secret: /s}], listen: \"192.0.2.1:3799\"}, servers: [{address: \"r:1812\", secret: /s}]"),
+	"radius.REALM.dynamic.from[].secret":  inRealm("dynamic: {from: [{address: 192.0.2.9, secret: VALUE}], listen: \"192.0.2.1:3799\"}, servers: [{address: \"r:1812\", secret: /s}]"),
+	"zones.ZONE.dns.split":                `{gateway: {name: vpn.example.org}, zones: {a: {dns: {split: VALUE, servers: [10.0.0.53]}}}}`,
+}
+
+// inGroup and inRealm are files with one group, one realm.
+func inGroup(keys string) string {
+	return `{gateway: {name: vpn.example.org}, zones: {staff: {pool: {ipv6: "fd00:60::/64"}}}, groups: {g: {zone: staff, ` + keys + `}}}`
+}
+
+func inRealm(keys string) string {
+	return `{gateway: {name: vpn.example.org}, zones: {staff: {auth: [peap], radius: r}}, radius: {r: {` + keys + `}}}`
 }
 
 func TestEveryExampleAndDefaultIsAccepted(t *testing.T) {
 	for _, k := range keys {
 		for what, value := range map[string]string{"example": k.Example, "default": k.Default} {
-			if value == "" || what == "default" && strings.HasPrefix(k.Path, "zones.ZONE.identity") {
+			half := strings.HasPrefix(k.Path, "zones.ZONE.identity") || strings.HasPrefix(k.Path, "radius.REALM.dynamic.")
+			if value == "" || what == "default" && half { // half of a pair is refused, and says so
 				continue
 			}
 			text := strings.Replace(companion[k.Path], "VALUE", value, 1)
 			if text == "" {
-				text = strings.Replace(within(k.Path, value), "ZONE", "a", 1)
+				text = strings.NewReplacer("ZONE", "a", "GROUP", "g", "REALM", "r").Replace(within(k.Path, value))
 			}
 			_, found := Parse("example.yaml", []byte(text), today)
 			err := found.Err()
@@ -124,15 +184,17 @@ func TestEveryExampleAndDefaultIsAccepted(t *testing.T) {
 
 func TestExplainFindsAKeyByItsEnd(t *testing.T) {
 	for asked, want := range map[string]string{
-		"gateway.name":              "gateway.name",
-		"ipv4":                      "zones.ZONE.pool.ipv4",
-		"pool.ipv4":                 "zones.ZONE.pool.ipv4",
-		"zones.printers.pool":       "zones.ZONE.pool",
-		"zones.a.waivers[0].until":  "zones.ZONE.waivers[].until",
-		"waivers.rule":              "zones.ZONE.waivers[].rule",
-		"zones.staff.routes[3]":     "zones.ZONE.routes",
-		" logging ":                 "logging",
-		"gateway.dataplane.offload": "gateway.dataplane.offload",
+		"gateway.name":                  "gateway.name",
+		"ipv4":                          "zones.ZONE.pool.ipv4",
+		"pool.ipv4":                     "zones.ZONE.pool.ipv4",
+		"groups.crew.pool.ipv4":         "groups.GROUP.pool.ipv4",
+		"radius.corp.servers[1].tls.ca": "radius.REALM.servers[].tls.ca",
+		"zones.printers.pool":           "zones.ZONE.pool",
+		"zones.a.waivers[0].until":      "zones.ZONE.waivers[].until",
+		"waivers.rule":                  "zones.ZONE.waivers[].rule",
+		"zones.staff.routes[3]":         "zones.ZONE.routes",
+		" logging ":                     "logging",
+		"gateway.dataplane.offload":     "gateway.dataplane.offload",
 	} {
 		e, err := Explain(asked)
 		if err != nil || e.Key != want {
@@ -182,7 +244,7 @@ func TestSchemaHasEveryKey(t *testing.T) {
 		at := root
 		for part := range strings.SplitSeq(k.Path, ".") {
 			name, _, list := strings.Cut(part, "[")
-			if name == "ZONE" {
+			if isMark(name) {
 				at = at["additionalProperties"].(map[string]any)
 				continue
 			}
