@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,8 @@ type EAPLogin struct {
 	// Admit turns a success of the machine into an admission. By then the method
 	// has succeeded, and the peer has been told nothing of it yet.
 	Admit func(eap.Success) (*ike.Admission, error)
+	// Failed hears of a failure of the machine; nil: nobody does.
+	Failed func(eap.Failure)
 	// Relay holds the conversation in place of a machine, such as by passing it
 	// on to a RADIUS server. Its first step has no packet, and asks for the
 	// identity.
@@ -62,7 +65,7 @@ func (s *EAPServer) New() ike.Conversation {
 			if err != nil {
 				return opening{}, err
 			}
-			o := opening{local: login.Local, relay: login.Relay, answer: login.Answer, admit: login.Admit}
+			o := opening{local: login.Local, relay: login.Relay, answer: login.Answer, admit: login.Admit, failed: login.Failed}
 			if o.relay == nil {
 				o.machine, err = eap.NewServer(login.Server)
 			}
@@ -110,6 +113,7 @@ type opening struct {
 	local   *ike.Identity
 	answer  func(eap.Task) (any, error)
 	admit   func(eap.Success) (*ike.Admission, error)
+	failed  func(eap.Failure)
 }
 
 // conversation implements [ike.Conversation]. Step runs on workers, one at a
@@ -214,6 +218,9 @@ func (c *conversation) outcome(out *eap.Out) (step ike.EAPStep) {
 			step = c.succeeded(ev, step)
 		case eap.Failure:
 			c.failure, c.byPeer = refusalOf(ev), ev.ByPeer
+			if c.failed != nil {
+				c.failed(ev)
+			}
 		}
 	}
 	if c.failure == nil && step.Packet == nil && step.Success == nil {
@@ -228,11 +235,19 @@ func (c *conversation) succeeded(ev eap.Success, step ike.EAPStep) ike.EAPStep {
 	admission, err := c.admit(ev)
 	if err != nil {
 		ev.MSK.Clear()
-		c.failure = &ike.Refusal{Reason: err.Error()}
+		c.failure = refusedBy(err)
 		return ike.EAPStep{} // not the Success that the machine would have sent
 	}
 	step.Success = &ike.EAPSuccess{MSK: ev.MSK, Admission: admission, Mutual: c.mutual}
 	return step
+}
+
+// refusedBy is err as the record of a refusal.
+func refusedBy(err error) *ike.Refusal {
+	if r, ok := errors.AsType[*ike.Refusal](err); ok {
+		return r
+	}
+	return &ike.Refusal{Reason: err.Error()}
 }
 
 // refusalOf puts a failed conversation into the words of a record.

@@ -74,11 +74,6 @@ type ChildInfo struct {
 	Replaced bool      `json:"replaced,omitempty"` // by a rekey, kept for late packets
 }
 
-// NewUser asks for a user.
-type NewUser struct {
-	Name string `json:"name"`
-}
-
 // NewDevice asks for a device with a certificate of the gateway's own CA, or
 // with a pre-shared key. Zone may be empty when there is one; Days 0 and Key ""
 // mean the CA's defaults.
@@ -88,6 +83,8 @@ type NewDevice struct {
 	Zone string `json:"zone,omitempty"`
 	Key  string `json:"key,omitempty"`
 	Days int    `json:"days,omitempty"`
+
+	Inner []netip.Addr `json:"inner,omitempty"` // inner addresses of the device's own
 
 	PSK       bool         `json:"psk,omitempty"`
 	SharedKey string       `json:"shared_key,omitempty"` // with PSK: one that exists; empty: a new one of 160 bits

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -50,7 +51,7 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
 	}
-	return r.admission(who, z, local), nil
+	return g.admission(r, who, z, local)
 }
 
 // mayEnter tells whether a zone takes a known peer now, by the way it came.
@@ -68,12 +69,16 @@ func (g *Gateway) mayEnter(who peer, z *zone, auth string) error {
 }
 
 // admission lets a peer into its zone, on its terms.
-func (r *realm) admission(who peer, z *zone, local *ike.Identity) *ike.Admission {
+func (g *Gateway) admission(r *realm, who peer, z *zone, local *ike.Identity) (*ike.Admission, error) {
 	t := r.termsOf(z, who.user, who.groups)
+	t.fixed = who.fixed
+	if why := g.full(t, who.device); why != "" {
+		return nil, refusal("disconnect one of them, or raise user.sessions of the zone or group", "%s", why)
+	}
 	return &ike.Admission{
 		Identity: who.identity, Device: who.device, Zone: z.config.Name,
 		Local: local, Policy: t.child, AuthLifetime: z.config.AuthLifetime, Lease: true, Value: t,
-	}
+	}, nil
 }
 
 // peer is who a certificate says it is.
@@ -81,6 +86,7 @@ type peer struct {
 	identity, device, user string
 	zone                   string // of the device's record; empty: by the trust anchor
 	groups                 []string
+	fixed                  InnerAddrs
 }
 
 // identify verifies the chain: first against our own CA, which leads to a
@@ -117,7 +123,7 @@ func (g *Gateway) enrolled(cert *x509.Certificate) (peer, error) {
 	if why := g.registry.allowed(d.Name); why != "" {
 		return peer{}, refusal("if that is a mistake, enrol the device again with: sallyport device add "+d.Name+" --user "+d.User, "device %q: %s", d.Name, why)
 	}
-	return peer{identity: d.Identity, device: d.Name, user: u.Name, zone: d.Zone, groups: u.Groups}, nil
+	return peer{identity: d.Identity, device: d.Name, user: u.Name, zone: d.Zone, groups: u.Groups, fixed: d.Inner}, nil
 }
 
 // zoneOf finds the zone of a peer and holds what it negotiated and asked for
@@ -170,7 +176,7 @@ func (g *Gateway) Lease(t *ike.Lease) (ike.Leased, error) {
 		return ike.Leased{}, fmt.Errorf("gateway: the zone %q is gone", t.Zone)
 	}
 	want4, want6 := wanted(t.Request)
-	l, err := g.lease(z, t.Device, want4, want6)
+	l, err := g.lease(z, t.Device, addressing{own.within, own.fixed}, want4, want6)
 	if err != nil {
 		return ike.Leased{}, err
 	}
@@ -231,9 +237,12 @@ func (g *Gateway) refused(r ike.Record) {
 // have been revoked while it was being set up.
 func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 	l := &live{session: s, admission: ev.Admission, since: time.Now(), remote: ev.Remote}
-	if l.terms, _ = ev.Admission.Value.(*terms); l.terms != nil {
-		l.rate = rateOf(l.terms.limits)
+	l.claim = ev.PeerID.String()
+	if l.terms, _ = ev.Admission.Value.(*terms); l.terms == nil {
+		s.Do(ike.CloseSession{Reason: "it was admitted on no terms"})
+		return
 	}
+	l.rate = rateOf(l.terms.limits)
 	s.Data = l
 	z, ok := g.realm.Load().zones[l.admission.Zone]
 	if !ok {
@@ -248,6 +257,7 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 		return
 	}
 	g.table.replace(older, z.config.Sessions, ev.InitialContact, g.alive)
+	g.thin(l)
 	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", l.admission.Identity, "zone", l.admission.Zone,
 		"remote", ev.Remote, "client", fmt.Sprint(ev.PeerKind), "suite", ev.Suite.String())
 }
@@ -258,14 +268,29 @@ func (g *Gateway) mayStay(l *live) string {
 		return ""
 	}
 	if user, ok := seatOwner(l.admission.Device); ok {
-		return g.registry.userAllowed(user)
+		return cmp.Or(g.registry.userAllowed(user), g.changedTerms(l, user))
 	}
-	var remote netip.AddrPort
-	g.table.update(func() { remote = l.remote })
-	if d, ok := g.registry.Device(l.admission.Device); ok && !d.mayComeFrom(remote.Addr()) {
-		return fmt.Sprintf("the device may come from %v only, and is at %v", d.Address, remote.Addr())
+	d, ok := g.registry.Device(l.admission.Device)
+	if at := g.remoteOf(l); ok && !d.mayComeFrom(at) {
+		return fmt.Sprintf("the device may come from %v only, and is at %v", d.Address, at)
 	}
-	return g.registry.allowed(l.admission.Device)
+	return cmp.Or(g.registry.allowed(l.admission.Device), g.changedTerms(l, d.User))
+}
+
+// changedTerms tells whether a session's user has been moved to other terms
+// since: it ends, and comes back on those.
+func (g *Gateway) changedTerms(l *live, user string) string {
+	u, _ := g.registry.User(user)
+	r, zone := g.realm.Load(), l.admission.Zone
+	if _, seated := seatOwner(l.admission.Device); seated {
+		if now, err := g.userZone(u); err != nil || now != zone {
+			return "its user was moved to another zone"
+		}
+	}
+	if z, ok := r.zones[zone]; ok && r.termsOf(z, user, u.Groups).group != l.terms.group {
+		return "its user was moved to another group"
+	}
+	return ""
 }
 
 // alive tells whether a packet came in a moment ago.

@@ -29,7 +29,9 @@ var openAPI []byte
 type controller interface {
 	Status(context.Context) (Status, error)
 	Users(context.Context) ([]User, error)
-	AddUser(context.Context, NewUser) (User, error)
+	AddUser(context.Context, NewUser) (UserAdded, error)
+	SetUser(ctx context.Context, name string, n SetUser) (User, error)
+	SetPassword(ctx context.Context, name string, n SetPassword) (UserAdded, error)
 	RevokeUser(ctx context.Context, name string, r Revocation) (Revoked, error)
 	Devices(context.Context) ([]Device, error)
 	AddDevice(context.Context, NewDevice) (Enrolled, error)
@@ -56,8 +58,18 @@ var routes = []route{
 		func(c controller, r *http.Request) (any, error) { return c.Status(r.Context()) }},
 	{"GET", "/v1/users", "All users", nil, []User{},
 		func(c controller, r *http.Request) (any, error) { return c.Users(r.Context()) }},
-	{"POST", "/v1/users", "Add a user", NewUser{}, User{},
+	{"POST", "/v1/users", "Add a user; the answer holds a password that was made, this once", NewUser{}, UserAdded{},
 		func(c controller, r *http.Request) (any, error) { return withBody(r, c.AddUser) }},
+	{"PATCH", "/v1/users/{name}", "Change a user's zone, groups or inner addresses; live sessions end", SetUser{}, User{},
+		func(c controller, r *http.Request) (any, error) {
+			return withBody(r, func(ctx context.Context, v SetUser) (User, error) { return c.SetUser(ctx, r.PathValue("name"), v) })
+		}},
+	{"POST", "/v1/users/{name}/password", "Set, make or remove a user's password", SetPassword{}, UserAdded{},
+		func(c controller, r *http.Request) (any, error) {
+			return withBody(r, func(ctx context.Context, v SetPassword) (UserAdded, error) {
+				return c.SetPassword(ctx, r.PathValue("name"), v)
+			})
+		}},
 	{"POST", "/v1/users/{name}/revoke", "Revoke a user and all devices, and cut their sessions", Revocation{}, Revoked{},
 		func(c controller, r *http.Request) (any, error) {
 			return withBody(r, func(ctx context.Context, v Revocation) (Revoked, error) {

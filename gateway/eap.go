@@ -6,13 +6,13 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"sallyport/config"
 	"sallyport/engine"
 	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
-	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
 )
 
@@ -23,53 +23,122 @@ const (
 	authPSK         = config.PSK
 )
 
+// offers are the methods of EAP in a zone's words, with all that may run inside
+// them. What a password proves inside TLS is settled by what is kept of it: PAP
+// needs argon2id, the others the NT hash.
+var offers = map[string]eap.Offer{
+	config.EAPTLS:      {Method: eap.TypeTLS},
+	config.PEAP:        {Method: eap.TypePEAP, Inner: []eap.Inner{eap.InnerEAPMSCHAPv2, eap.InnerEAPTLS}},
+	config.EAPTTLS:     {Method: eap.TypeTTLS, Inner: []eap.Inner{eap.InnerPAP, eap.InnerEAPMSCHAPv2, eap.InnerMSCHAPv2, eap.InnerEAPTLS}},
+	config.EAPMSCHAPv2: {Method: eap.TypeMSCHAPv2},
+}
+
+// authOf is a method in a zone's words; empty: none has it.
+func authOf(method eap.Type) string {
+	for word, o := range offers {
+		if o.Method == method {
+			return word
+		}
+	}
+	return ""
+}
+
 // takes tells whether clients of a zone may prove themselves that way.
 func (z *zone) takes(auth string) bool { return slices.Contains(z.config.Auth, auth) }
 
+// takesEAP tells whether they may by any method of EAP.
+func (z *zone) takesEAP() bool {
+	return slices.ContainsFunc(z.config.Auth, func(auth string) bool { return slices.Contains(config.EAPMethods, auth) })
+}
+
 // respond lets new sessions in by the rules of r.
 func (g *Gateway) respond(r *realm) {
-	if slices.ContainsFunc(r.order, func(z *zone) bool { return z.takes(authEAPTLS) }) {
+	if slices.ContainsFunc(r.order, (*zone).takesEAP) {
 		r.profile.NewEAP = g.logins.New
 	}
 	g.engine.Respond(r.profile)
 }
 
-// eapZone finds the zone that answers a client of which nothing is known but
-// whom it wants to talk to. Which zone it belongs to, its certificate tells.
-func (r *realm) eapZone(t *ike.EAP) *zone {
-	for _, z := range r.order {
-		if z.takes(authEAPTLS) && z.answersTo(t.WantID) {
-			return z
-		}
-	}
-	return nil
+// login is one EAP conversation with a client of which nothing is known but
+// whom it wants to talk to.
+type login struct {
+	g     *Gateway
+	r     *realm
+	t     *ike.EAP // its first packet
+	zones []*zone  // that answer to the name, and take EAP
+	local *ike.Identity
 }
 
 // beginEAP implements [engine.EAPServer]'s Begin: as whom we answer, and by
-// which methods. That is EAP-TLS alone; the others prove passwords.
+// which methods.
 func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
-	r := g.realm.Load()
-	z := r.eapZone(t)
-	if z == nil {
-		if t.WantID == nil {
-			return nil, refusal("add eap-tls to the zone's auth, or configure the client for certificate authentication", "no zone takes EAP")
+	l := &login{g: g, r: g.realm.Load(), t: t}
+	for _, z := range l.r.order {
+		if z.takesEAP() && z.answersTo(t.WantID) {
+			l.zones = append(l.zones, z)
 		}
-		return nil, refusal("add eap-tls to the zone's auth, or correct the remote identity on the client",
-			"no zone that answers to %v takes EAP", t.WantID.String())
 	}
+	if len(l.zones) == 0 {
+		return nil, noEAP(t)
+	}
+	z := l.zones[0]
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, "", time.Now())}
-	local := z.identityFor(&ike.Authenticate{WantID: t.WantID, Hashes: t.Hashes, PeerKind: t.PeerKind}, allow)
-	if local == nil {
+	l.local = z.identityFor(&ike.Authenticate{WantID: t.WantID, Hashes: t.Hashes, PeerKind: t.PeerKind}, allow)
+	if l.local == nil {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
 	}
-	return &engine.EAPLogin{Local: local, Admit: admitEAP, Server: &eap.ServerConfig{
-		Offers: []eap.Offer{{Method: eap.TypeTLS}},
+	c, err := l.server(z)
+	if err != nil {
+		return nil, err
+	}
+	return &engine.EAPLogin{Local: l.local, Server: c, Answer: l.answer, Admit: l.admit, Failed: l.failed}, nil
+}
+
+func noEAP(t *ike.EAP) error {
+	if t.WantID == nil {
+		return refusal("add eap-tls to the zone's auth, or configure the client for certificate authentication", "no zone takes EAP")
+	}
+	return refusal("add eap-tls to the zone's auth, or correct the remote identity on the client",
+		"no zone that answers to %v takes EAP", t.WantID.String())
+}
+
+// server is how the conversation is held: by the methods of all zones that it
+// may be about.
+func (l *login) server(z *zone) (*eap.ServerConfig, error) {
+	c := &eap.ServerConfig{
+		Name: l.r.config.Gateway.Name,
 		TLS: &eap.TLS{
-			Certificates: r.tlsCertificates(z, local), Authorities: r.authorities, AllowUnbound: r.allowsUnbound(t.WantID),
-			Verify: func(chain [][]byte) (eap.Verified, error) { return g.verifyEAP(r, t, local, chain) },
+			Certificates: l.r.tlsCertificates(z, l.local), Authorities: l.r.authorities, AllowUnbound: l.waives(config.RuleNoEMS),
+			Verify: l.verify,
 		},
-	}}, nil
+	}
+	for _, z := range l.zones {
+		for _, auth := range z.config.Auth {
+			o, ok := offers[auth]
+			if !ok || slices.ContainsFunc(c.Offers, func(have eap.Offer) bool { return have.Method == o.Method }) {
+				continue
+			}
+			// Who holds a bare MSCHAPv2 with a client can find its password: only
+			// after our signature, and by waiver.
+			if auth == config.EAPMSCHAPv2 && (l.t.Unsigned || !l.waives(config.RuleMSCHAPv2)) {
+				continue
+			}
+			c.BareMSCHAPv2 = c.BareMSCHAPv2 || auth == config.EAPMSCHAPv2
+			c.Offers = append(c.Offers, o)
+		}
+	}
+	if len(c.Offers) == 0 {
+		return nil, refusal("let the client check the gateway's certificate, or add eap-tls, peap or eap-ttls to the zone's auth",
+			"the client wants the gateway to prove itself inside EAP (RFC 5998), and the zone takes eap-mschapv2 alone, which does not")
+	}
+	return c, nil
+}
+
+// waives tells whether some client of the zones may break a rule. Whether this
+// one may is said when it is known.
+func (l *login) waives(rule string) bool {
+	return slices.ContainsFunc(l.zones, func(z *zone) bool { return z.config.WaivedForAnyone(rule, time.Now()) })
 }
 
 // tlsCertificates are the gateway's identities of one name: TLS shows the
@@ -83,22 +152,27 @@ func (r *realm) tlsCertificates(z *zone, local *ike.Identity) (out []tls.Certifi
 	return out
 }
 
-// verifyEAP judges the client's certificate and whether its owner may come in,
+// verify judges the client's certificate and whether its owner may come in,
 // while TLS can still refuse it: the identity is the certificate's alone, not
 // IDi and not what EAP-Identity claimed.
-func (g *Gateway) verifyEAP(r *realm, t *ike.EAP, local *ike.Identity, chain [][]byte) (eap.Verified, error) {
-	_, who, err := g.identify(r, chain, func(c *x509.Certificate) string { return strconv.Quote(nameOf(c)) })
+func (l *login) verify(chain [][]byte) (eap.Verified, error) {
+	_, who, err := l.g.identify(l.r, chain, func(c *x509.Certificate) string { return strconv.Quote(nameOf(c)) })
 	if err != nil {
 		return eap.Verified{}, eapRefusal(err)
 	}
-	z, err := r.zoneOf(who, &ike.Authenticate{WantID: &local.ID, Suite: t.Suite})
+	z, err := l.r.zoneOf(who, l.task())
+	if err == nil && !z.takesEAP() {
+		err = refusal("add eap-tls to the zone's auth, or configure the client for certificate authentication", "zone %q does not take EAP", z.config.Name)
+	}
 	if err != nil {
 		return eap.Verified{}, eapRefusal(err)
 	}
-	if err := g.mayEnter(who, z, authEAPTLS); err != nil {
-		return eap.Verified{}, eapRefusal(err)
-	}
-	return eap.Verified{Identity: who.identity, Value: r.admission(who, z, local)}, nil
+	return eap.Verified{Identity: who.identity, Value: who}, nil
+}
+
+// task is what zoneOf asks about a client by EAP.
+func (l *login) task() *ike.Authenticate {
+	return &ike.Authenticate{WantID: &l.local.ID, Suite: l.t.Suite}
 }
 
 // nameOf is what a certificate of another CA calls its owner.
@@ -111,24 +185,91 @@ func nameOf(c *x509.Certificate) string {
 	return c.Subject.String()
 }
 
-// admitEAP implements [engine.EAPLogin]'s Admit.
-func admitEAP(s eap.Success) (*ike.Admission, error) {
-	a, ok := s.Value.(*ike.Admission)
-	if !ok {
-		return nil, errors.New("gateway: EAP succeeded for nobody")
+// admit implements [engine.EAPLogin]'s Admit: the method has proved who it is,
+// and this tells whether that lets it in.
+func (l *login) admit(s eap.Success) (*ike.Admission, error) {
+	who, certified := s.Value.(peer)
+	var err error
+	if !certified {
+		if who, err = l.g.passwordPeer(l.r, s.Identity); err != nil {
+			return nil, err
+		}
 	}
-	if s.Unbound && !a.Value.(*terms).zone.config.Waived(config.RuleNoEMS, s.Identity, time.Now()) {
-		return nil, errors.New("TLS 1.2 without extended master secret, which the waiver of " + config.RuleNoEMS + " in zone " + a.Zone + " does not cover")
+	z, err := l.r.zoneOf(who, l.task())
+	if err != nil {
+		return nil, err
 	}
-	return a, nil
+	now := time.Now()
+	switch auth := authOf(s.Method); {
+	case auth == config.EAPMSCHAPv2 && !z.config.Waived(config.RuleMSCHAPv2, "", now):
+		return nil, refusal("configure the client for peap or eap-ttls, or waive "+config.RuleMSCHAPv2+" in the zone",
+			"zone %q does not waive %s, and the password came by EAP-MSCHAPv2 without TLS", z.config.Name, config.RuleMSCHAPv2)
+	case s.Unbound && !z.config.Waived(config.RuleNoEMS, who.identity, now):
+		return nil, refusal("update the client's TLS, or waive "+config.RuleNoEMS+" in the zone",
+			"TLS 1.2 without extended master secret, and no waiver of %s in zone %q covers %q", config.RuleNoEMS, z.config.Name, who.identity)
+	default:
+		err = l.g.mayEnter(who, z, auth)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !certified {
+		if who.device, err = l.g.seat(who.device, l.r.termsOf(z, who.user, who.groups), l.t.PeerID, l.t.Remote); err != nil {
+			return nil, err
+		}
+	}
+	return l.g.admission(l.r, who, z, l.local)
 }
 
-// allowsUnbound tells whether some peer of a zone that answers may come with
-// TLS 1.2 without extended master secret. Whether this one may, admitEAP says.
-func (r *realm) allowsUnbound(want *ikemsg.ID) bool {
-	return slices.ContainsFunc(r.order, func(z *zone) bool {
-		return z.answersTo(want) && z.config.WaivedForAnyone(config.RuleNoEMS, time.Now())
-	})
+// passwordPeer is a user who has proved a password.
+func (g *Gateway) passwordPeer(r *realm, name string) (peer, error) {
+	u, ok := g.registry.User(name)
+	if why := g.registry.userAllowed(name); why != "" || !ok {
+		return peer{}, refusal("if that is a mistake, add the user under another name", "%s", why)
+	}
+	zone, err := g.userZone(u)
+	if err != nil {
+		return peer{}, refusal("say which: sallyport user set "+u.Name+" --zone ZONE", "user %q: %v", u.Name, err)
+	}
+	return peer{identity: u.Name, device: userPrefix + u.Name, user: u.Name, zone: zone, groups: u.Groups, fixed: u.Inner}, nil
+}
+
+// answer does the machine's tasks about passwords. Whoever asks too often, in
+// vain and from one place, is refused whether the user exists or not.
+func (l *login) answer(task eap.Task) (any, error) {
+	switch t := task.(type) {
+	case eap.LookupPassword:
+		name := userName(t.User)
+		if err := l.g.pauses.mayTry(name, l.t.Remote.Addr(), time.Now()); err != nil {
+			return nil, err
+		}
+		return l.g.account(name)
+	case eap.CheckPassword:
+		name := userName(t.User)
+		if err := l.g.pauses.mayTry(name, l.t.Remote.Addr(), time.Now()); err != nil {
+			return nil, err
+		}
+		return l.g.checkPassword(name, t.Password)
+	}
+	return nil, errors.New("gateway: EAP asks for something that is not about passwords")
+}
+
+// failed counts what was guessed in vain.
+func (l *login) failed(f eap.Failure) {
+	if f.Reason == eap.ReasonWrongPassword || f.Reason == eap.ReasonUnknownUser {
+		l.g.pauses.failed(userName(f.User), l.t.Remote.Addr(), time.Now())
+	}
+}
+
+// userName is the name of a user as clients write it: Windows puts a domain and
+// a backslash before it, others a realm after it, and people type capitals. All
+// of that is dropped: our names are in lower case.
+func userName(claimed string) string {
+	if _, name, ok := strings.Cut(claimed, `\`); ok {
+		claimed = name
+	}
+	name, _, _ := strings.Cut(claimed, "@")
+	return strings.ToLower(name)
 }
 
 func eapRefusal(err error) error {

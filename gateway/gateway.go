@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -48,6 +49,7 @@ type Gateway struct {
 	control  *controlServer
 	table    table
 	refusals refusals
+	pauses   pauses
 
 	reloading sync.Mutex
 }
@@ -88,6 +90,7 @@ func (g *Gateway) start(ctx context.Context) error {
 	if err := g.forwardDNS(cfg); err != nil {
 		return err
 	}
+	g.reserveFixed(r)
 	g.watchRevocations()
 	g.respond(r)
 	if g.control, err = serveControl(cfg.Gateway.Control, handler(g), g.log); err != nil {
@@ -179,6 +182,7 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 // it.
 func (g *Gateway) watchRevocations() {
 	cut := func(users, devices []string) {
+		g.reserveFixed(g.realm.Load())
 		touched := g.table.matching(func(l *live) bool {
 			return slices.Contains(devices, l.admission.Device) || slices.Contains(users, l.user())
 		})
@@ -190,6 +194,14 @@ func (g *Gateway) watchRevocations() {
 		}
 	}
 	g.changed.Store(&cut)
+}
+
+// reserveFixed keeps inner addresses that belong to somebody from everybody
+// else.
+func (g *Gateway) reserveFixed(r *realm) {
+	for _, z := range r.order {
+		z.pool.reserve(slices.Collect(maps.Values(g.registry.fixed(z.config.Name, g.userZone))))
+	}
 }
 
 // Run does what is due from time to time until ctx ends.
@@ -313,6 +325,7 @@ func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) err
 	}
 	g.realm.Store(next)
 	g.config.Store(cfg)
+	g.reserveFixed(next)
 	g.setLevel(cfg)
 	g.engine.SetLimits(engineLimits(cfg))
 	g.respond(next)

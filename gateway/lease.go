@@ -15,8 +15,8 @@ const leaseTimeout = 10 * time.Second
 
 // lease gives a device its addresses in a zone, and has them on disk before the
 // peer hears of them: after a crash nobody else may get them first.
-func (g *Gateway) lease(z *zone, device string, want4, want6 bool) (lease, error) {
-	l, changed, lost, err := z.pool.acquire(device, want4, want6, time.Now())
+func (g *Gateway) lease(z *zone, device string, from addressing, want4, want6 bool) (lease, error) {
+	l, changed, lost, err := z.pool.acquire(device, from, want4, want6, time.Now())
 	if err != nil {
 		return lease{}, err
 	}

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"sallyport/config"
 )
 
 // addressPool hands out the inner addresses of one zone, one of each family to
@@ -22,11 +24,12 @@ type addressPool struct {
 
 // family is one address family of a pool; the zero value is "none".
 type family struct {
-	prefix  netip.Prefix
-	gateway netip.Addr // first host address: the gateway's own
-	last    netip.Addr // last address that may be handed out
-	cursor  netip.Addr // last one handed out
-	owners  map[netip.Addr]string
+	prefix   netip.Prefix
+	gateway  netip.Addr // first host address: the gateway's own
+	last     netip.Addr // last address that may be handed out
+	cursor   netip.Addr // last one handed out
+	owners   map[netip.Addr]string
+	reserved map[netip.Addr]bool // for whom they are fixed, and for nobody else
 }
 
 // lease is what a device holds in one zone.
@@ -122,7 +125,7 @@ const recent = 2 * time.Minute
 // acquire returns the addresses of a device, and gives it those it has none
 // of. changed tells that the lease must be stored: an address was added.
 // lost names devices whose stored leases must be deleted.
-func (p *addressPool) acquire(device string, want4, want6 bool, now time.Time) (got lease, changed bool, lost []string, err error) {
+func (p *addressPool) acquire(device string, from addressing, want4, want6 bool, now time.Time) (got lease, changed bool, lost []string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.leases[device]
@@ -130,24 +133,26 @@ func (p *addressPool) acquire(device string, want4, want6 bool, now time.Time) (
 		l = &lease{}
 	}
 	for _, w := range []struct {
-		want bool
-		f    *family
-		a    *netip.Addr
-	}{{want4, &p.v4, &l.IPv4}, {want6, &p.v6, &l.IPv6}} {
-		if !w.want || !w.f.prefix.IsValid() || w.a.IsValid() {
+		want   bool
+		f      *family
+		a      *netip.Addr
+		within netip.Prefix
+		fixed  netip.Addr
+	}{{want4, &p.v4, &l.IPv4, from.within.IPv4, from.fixed.IPv4}, {want6, &p.v6, &l.IPv6, from.within.IPv6, from.fixed.IPv6}} {
+		if !w.want || !w.f.prefix.IsValid() {
 			continue
 		}
-		a, ok := w.f.free()
+		if w.a.IsValid() && !fits(*w.a, w.within, w.fixed) {
+			delete(w.f.owners, *w.a)
+			*w.a, changed = netip.Addr{}, true
+		}
+		if w.a.IsValid() {
+			continue
+		}
+		a, gone, ok := p.find(w.f, device, w.within, w.fixed, now)
+		lost = append(lost, gone...)
 		if !ok {
-			victim := p.longestAway(device, now.Add(-recent))
-			if victim == "" {
-				continue
-			}
-			p.drop(victim)
-			lost = append(lost, victim)
-			if a, ok = w.f.free(); !ok {
-				continue
-			}
+			continue
 		}
 		w.f.owners[a] = device
 		*w.a, changed = a, true
@@ -161,6 +166,66 @@ func (p *addressPool) acquire(device string, want4, want6 bool, now time.Time) (
 	return *l, changed, lost, nil
 }
 
+// addressing is where a device's addresses come from.
+type addressing struct {
+	within config.Pool // parts of the pool; an invalid one is all of it
+	fixed  InnerAddrs  // these and no other
+}
+
+// fits tells whether an address that a device holds is still one for it.
+func fits(a netip.Addr, within netip.Prefix, fixed netip.Addr) bool {
+	if fixed.IsValid() {
+		return a == fixed
+	}
+	return !within.IsValid() || within.Contains(a)
+}
+
+// find finds an address for a device, and takes it from the one that has been
+// away for longest if it must: any device where the part is full, and whoever
+// holds it where it is fixed.
+func (p *addressPool) find(f *family, device string, within netip.Prefix, fixed netip.Addr, now time.Time) (a netip.Addr, lost []string, ok bool) {
+	if fixed.IsValid() {
+		return fixed, p.evict(f, fixed, device), f.holds(fixed) && p.idle(f.owners[fixed], device)
+	}
+	if a, ok := f.free(within); ok {
+		return a, nil, true
+	}
+	victim := p.longestAway(device, f, within, now.Add(-recent))
+	if victim == "" {
+		return a, nil, false
+	}
+	p.drop(victim)
+	a, ok = f.free(within)
+	return a, []string{victim}, ok
+}
+
+// idle tells whether a device has no session, or is the one that asks.
+func (p *addressPool) idle(owner, device string) bool {
+	l := p.leases[owner]
+	return owner == device || l == nil || l.sessions == 0
+}
+
+// evict drops whoever holds an address that is another's by right now.
+func (p *addressPool) evict(f *family, a netip.Addr, device string) []string {
+	owner, held := f.owners[a]
+	if !held || owner == device || !p.idle(owner, device) {
+		return nil
+	}
+	p.drop(owner)
+	return []string{owner}
+}
+
+// reserve keeps addresses from being handed out to anybody but whom they are
+// fixed for. It replaces what was reserved before.
+func (p *addressPool) reserve(fixed []InnerAddrs) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.v4.reserved, p.v6.reserved = map[netip.Addr]bool{}, map[netip.Addr]bool{}
+	for _, f := range fixed {
+		p.v4.reserved[f.IPv4], p.v6.reserved[f.IPv6] = true, true
+	}
+}
+
 // keep files a lease that holds an address.
 func (p *addressPool) keep(device string, l *lease) {
 	if l.IPv4.IsValid() || l.IPv6.IsValid() {
@@ -170,40 +235,53 @@ func (p *addressPool) keep(device string, l *lease) {
 
 // free finds the next address nobody holds, after the last one handed out, so
 // that an address comes back into use as late as possible.
-func (f *family) free() (netip.Addr, bool) {
-	if f.full() {
-		return netip.Addr{}, false
+func (f *family) free(within netip.Prefix) (netip.Addr, bool) {
+	first, last := f.gateway.Next(), f.last
+	if within.IsValid() && within != f.prefix {
+		first, last = maxAddr(first, within.Masked().Addr()), minAddr(last, lastOf(within.Masked()))
 	}
-	for a := f.cursor.Next(); ; a = a.Next() {
-		if !a.IsValid() || a.Compare(f.last) > 0 {
-			a = f.gateway.Next()
+	a := f.cursor.Next()
+	for tried := 0; ; a = a.Next() {
+		if !a.IsValid() || a.Compare(last) > 0 || a.Compare(first) < 0 {
+			a = first
 		}
-		if _, held := f.owners[a]; !held {
+		if _, held := f.owners[a]; !held && !f.reserved[a] {
 			f.cursor = a
 			return a, true
+		}
+		// Each address that was passed over is held or reserved, so that more tries
+		// than there are of those mean that all were looked at.
+		if tried++; tried > len(f.owners)+len(f.reserved) {
+			return netip.Addr{}, false
 		}
 	}
 }
 
-// full compares the number of holders with the number of addresses.
-func (f *family) full() bool {
-	hostBits := f.prefix.Addr().BitLen() - f.prefix.Bits()
-	if hostBits >= 32 {
-		return false // more addresses than this process can hold devices
+func maxAddr(a, b netip.Addr) netip.Addr {
+	if a.Less(b) {
+		return b
 	}
-	size := 1<<hostBits - 2 // without network and gateway
-	if f.prefix.Addr().Is4() {
-		size-- // without broadcast
+	return a
+}
+
+func minAddr(a, b netip.Addr) netip.Addr {
+	if b.Less(a) {
+		return b
 	}
-	return len(f.owners) >= size
+	return a
 }
 
 // longestAway returns the device without session that used its lease longest
 // ago, and not after latest.
-func (p *addressPool) longestAway(except string, latest time.Time) string {
+func (p *addressPool) longestAway(except string, f *family, within netip.Prefix, latest time.Time) string {
 	var found string
 	for device, l := range p.leases {
-		if l.sessions == 0 && device != except && !l.Used.After(latest) {
+		a := l.IPv4
+		if f == &p.v6 {
+			a = l.IPv6
+		}
+		inside := a.IsValid() && !f.reserved[a] && (!within.IsValid() || within.Contains(a))
+		if l.sessions == 0 && device != except && !l.Used.After(latest) && inside {
 			found, latest = device, l.Used
 		}
 	}

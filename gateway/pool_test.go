@@ -26,7 +26,7 @@ func testPool(t *testing.T, v4, v6 string) *addressPool {
 func TestDeviceKeepsItsAddressesWhileAway(t *testing.T) {
 	p := testPool(t, "10.60.0.0/24", "fd00:60::/64")
 	now := time.Unix(1000, 0)
-	first, changed, _, err := p.acquire("laptop", true, true, now)
+	first, changed, _, err := p.acquire("laptop", addressing{}, true, true, now)
 	if err != nil || !changed {
 		t.Fatalf("first acquire: changed=%v err=%v", changed, err)
 	}
@@ -39,11 +39,11 @@ func TestDeviceKeepsItsAddressesWhileAway(t *testing.T) {
 	p.begin("laptop")
 	p.end("laptop", now)
 	for i := range 50 {
-		if _, _, _, err := p.acquire(fmt.Sprint("other", i), true, true, now); err != nil {
+		if _, _, _, err := p.acquire(fmt.Sprint("other", i), addressing{}, true, true, now); err != nil {
 			t.Fatal(err)
 		}
 	}
-	again, changed, _, err := p.acquire("laptop", true, true, now.Add(time.Hour))
+	again, changed, _, err := p.acquire("laptop", addressing{}, true, true, now.Add(time.Hour))
 	if err != nil || changed || again.IPv4 != first.IPv4 || again.IPv6 != first.IPv6 {
 		t.Errorf("after coming back: %v %v changed=%v err=%v, want %v %v unchanged", again.IPv4, again.IPv6, changed, err, first.IPv4, first.IPv6)
 	}
@@ -54,7 +54,7 @@ func TestTwoDevicesNeverShareAnAddress(t *testing.T) {
 	seen := make(map[netip.Addr]string)
 	for i := range 1021 { // 1024 less network, broadcast and gateway
 		d := fmt.Sprint("d", i)
-		l, _, _, err := p.acquire(d, true, true, time.Now())
+		l, _, _, err := p.acquire(d, addressing{}, true, true, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +65,7 @@ func TestTwoDevicesNeverShareAnAddress(t *testing.T) {
 			seen[a] = d
 		}
 	}
-	if _, _, _, err := p.acquire("one too many", true, false, time.Now()); !errors.Is(err, errPoolFull) {
+	if _, _, _, err := p.acquire("one too many", addressing{}, true, false, time.Now()); !errors.Is(err, errPoolFull) {
 		t.Errorf("full pool: got %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestFullPoolTakesFromTheDeviceLongestAway(t *testing.T) {
 	p := testPool(t, "10.0.0.0/29", "") // five devices
 	base := time.Unix(0, 0)
 	for i := range 5 {
-		if _, _, _, err := p.acquire(fmt.Sprint("d", i), true, false, base.Add(time.Duration(i)*time.Hour)); err != nil {
+		if _, _, _, err := p.acquire(fmt.Sprint("d", i), addressing{}, true, false, base.Add(time.Duration(i)*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,10 +83,10 @@ func TestFullPoolTakesFromTheDeviceLongestAway(t *testing.T) {
 	}
 	p.end("d1", base.Add(6*time.Hour))
 	p.end("d3", base.Add(7*time.Hour))
-	if _, _, _, err := p.acquire("early", true, false, base.Add(6*time.Hour)); !errors.Is(err, errPoolFull) {
+	if _, _, _, err := p.acquire("early", addressing{}, true, false, base.Add(6*time.Hour)); !errors.Is(err, errPoolFull) {
 		t.Fatalf("an address that was in use a moment ago was given away: %v", err)
 	}
-	l, changed, lost, err := p.acquire("new", true, false, base.Add(9*time.Hour))
+	l, changed, lost, err := p.acquire("new", addressing{}, true, false, base.Add(9*time.Hour))
 	if err != nil || !changed || len(lost) != 1 || lost[0] != "d1" {
 		t.Fatalf("lease %v changed=%v lost=%v err=%v, want the address of d1", l.IPv4, changed, lost, err)
 	}
@@ -97,9 +97,9 @@ func TestFullPoolTakesFromTheDeviceLongestAway(t *testing.T) {
 
 func TestReconnectBeforeTheOldSessionDiesTakesNoSecondAddress(t *testing.T) {
 	p := testPool(t, "10.0.0.0/29", "")
-	a, _, _, _ := p.acquire("phone", true, false, time.Now())
+	a, _, _, _ := p.acquire("phone", addressing{}, true, false, time.Now())
 	for range 20 {
-		b, changed, _, err := p.acquire("phone", true, false, time.Now())
+		b, changed, _, err := p.acquire("phone", addressing{}, true, false, time.Now())
 		if err != nil || changed || a.IPv4 != b.IPv4 {
 			t.Fatalf("reconnect got %v changed=%v err=%v, want %v again (trap 15)", b.IPv4, changed, err, a.IPv4)
 		}
@@ -113,7 +113,7 @@ func TestRestoreRefusesWhatThePoolNoLongerHas(t *testing.T) {
 	p.restore("gateway", lease{IPv4: netip.MustParseAddr("10.0.0.1")})
 	p.restore("twin", lease{IPv4: netip.MustParseAddr("10.0.0.4")})
 	for device, want := range map[string]bool{"kept": true, "outside": false, "gateway": false, "twin": false} {
-		l, changed, _, err := p.acquire(device, true, false, time.Now())
+		l, changed, _, err := p.acquire(device, addressing{}, true, false, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

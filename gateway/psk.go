@@ -103,7 +103,7 @@ func (g *Gateway) authenticatePSK(r *realm, t *ike.Authenticate) (*ike.Admission
 		return nil, refusal("if it moved, revoke the device and add it with another --address", "device %q may come from %v only, and came from %v", d.Name, d.Address, t.Remote.Addr())
 	}
 	u, _ := g.registry.User(d.User)
-	who := peer{identity: d.Identity, device: d.Name, user: d.User, zone: d.Zone, groups: u.Groups}
+	who := peer{identity: d.Identity, device: d.Name, user: d.User, zone: d.Zone, groups: u.Groups, fixed: d.Inner}
 	z, err := r.zoneOf(who, t)
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (g *Gateway) authenticatePSK(r *realm, t *ike.Authenticate) (*ike.Admission
 	if why := z.barsPSK(d); why != "" {
 		return nil, refusal("revoke the device and add it with a new key", "device %q: %s", d.Name, why)
 	}
-	return r.admission(who, z, z.identityByPSK(d.Name, t.WantID)), nil
+	return g.admission(r, who, z, z.identityByPSK(d.Name, t.WantID))
 }
 
 // barsPSK tells why the zone takes a device's pre-shared key no more; empty: it
@@ -158,7 +158,7 @@ func (g *Gateway) signPSK(t *ike.Sign, device string) (ike.Signed, error) {
 }
 
 // addWithPSK records a device with a pre-shared key, a new one or the given.
-func (s *State) addWithPSK(ctx context.Context, n NewDevice, zone string) (Enrolled, error) {
+func (s *State) addWithPSK(ctx context.Context, n NewDevice, zone string, inner InnerAddrs) (Enrolled, error) {
 	id, err := pki.NewDeviceID(n.User, n.Name)
 	if err != nil {
 		return Enrolled{}, &InvalidError{Reason: err.Error()}
@@ -171,7 +171,7 @@ func (s *State) addWithPSK(ctx context.Context, n NewDevice, zone string) (Enrol
 		return Enrolled{}, &InvalidError{Reason: fmt.Sprintf("the zone %q does not take pre-shared keys", zone), Hint: fmt.Sprintf("add psk to zones.%s.auth", zone)}
 	}
 	d := Device{
-		Name: n.Name, User: n.User, Zone: zone, Identity: id.Email, Key: keyPSK, Address: n.Address.Masked(),
+		Name: n.Name, User: n.User, Zone: zone, Identity: id.Email, Key: keyPSK, Address: n.Address.Masked(), Inner: inner,
 		Created: time.Now().UTC().Truncate(time.Second),
 	}
 	// One at a time, so that the same key cannot slip in twice.

@@ -18,11 +18,15 @@ import (
 
 // User is a person (or a machine) that owns devices.
 type User struct {
-	Name    string    `json:"name"`
-	Groups  []string  `json:"groups,omitempty"` // of the configuration
-	Created time.Time `json:"created"`
-	Revoked time.Time `json:"revoked,omitzero"` // zero: may come in
-	Reason  string    `json:"reason,omitempty"` // of the revocation
+	Name     string     `json:"name"`
+	Groups   []string   `json:"groups,omitempty"`   // of the configuration
+	Zone     string     `json:"zone,omitempty"`     // of a user with a password; empty: see userZone
+	Inner    InnerAddrs `json:"inner,omitzero"`     // inner addresses of a user with a password
+	Password bool       `json:"password,omitempty"` // has one
+	MSCHAPv2 bool       `json:"mschapv2,omitempty"` // of which the NT hash is kept too
+	Created  time.Time  `json:"created"`
+	Revoked  time.Time  `json:"revoked,omitzero"` // zero: may come in
+	Reason   string     `json:"reason,omitempty"` // of the revocation
 }
 
 // Device is one enrolled client with a certificate or a pre-shared key of its
@@ -35,6 +39,7 @@ type Device struct {
 	Key      string       `json:"key"`              // kind of its key; psk: a pre-shared one
 	Serial   string       `json:"serial,omitempty"` // of its certificate, hexadecimal
 	Address  netip.Prefix `json:"address,omitzero"` // where it may come from; with a pre-shared key only
+	Inner    InnerAddrs   `json:"inner,omitzero"`   // inner addresses of its own
 	Waived   []string     `json:"waived,omitempty"` // rules that its pre-shared key breaks: it comes in while they are waived
 	Created  time.Time    `json:"created"`
 	NotAfter time.Time    `json:"not_after,omitzero"` // of its certificate

@@ -19,6 +19,7 @@ import (
 	"sallyport/config"
 	"sallyport/internal/file"
 	"sallyport/pki"
+	"sallyport/protocol/eap/password"
 	"sallyport/store"
 	"sallyport/store/bolt"
 	"sallyport/store/seal"
@@ -28,18 +29,19 @@ import (
 // store and the CA. Commands work on it directly when no gateway runs; a
 // running gateway is built on it.
 type State struct {
-	path     string // of the configuration
-	log      *slog.Logger
-	config   atomic.Pointer[config.Config]
-	store    store.Store
-	ca       *pki.CA
-	box      *seal.Box
-	noPSK    []byte     // a record like those of pre-shared keys, of nobody
-	sharing  sync.Mutex // while a pre-shared key is compared with the others and recorded
-	registry *registry
-	cancel   context.CancelFunc
-	warnings atomic.Pointer[[]string]
-	changed  atomic.Pointer[func(users, devices []string)]
+	path            string // of the configuration
+	log             *slog.Logger
+	config          atomic.Pointer[config.Config]
+	store           store.Store
+	ca              *pki.CA
+	box             *seal.Box
+	noPSK           []byte     // a record like those of pre-shared keys, of nobody
+	nobodysPassword []byte     // likewise
+	sharing         sync.Mutex // while a pre-shared key is compared with the others and recorded
+	registry        *registry
+	cancel          context.CancelFunc
+	warnings        atomic.Pointer[[]string]
+	changed         atomic.Pointer[func(users, devices []string)]
 }
 
 // Files in the state directory.
@@ -101,7 +103,9 @@ func (s *State) openBox() (err error) {
 	if s.box, err = seal.Open(s.Config().Gateway.State); err != nil {
 		return err
 	}
-	s.noPSK, err = s.sealPSK(nobody, pki.NewSharedKey())
+	if s.noPSK, err = s.sealPSK(nobody, pki.NewSharedKey()); err == nil {
+		s.nobodysPassword, err = s.sealPassword(nobody, passwordRecord{Hash: password.Nobody})
+	}
 	return err
 }
 
@@ -201,12 +205,6 @@ func (s *State) Status(context.Context) (Status, error) {
 	return st, nil
 }
 
-// Users implements the control API, sorted by name.
-func (s *State) Users(context.Context) ([]User, error) {
-	m := s.registry.Users()
-	return sorted(m), nil
-}
-
 // Devices implements the control API, sorted by name.
 func (s *State) Devices(context.Context) ([]Device, error) {
 	return sorted(s.registry.Devices()), nil
@@ -220,35 +218,16 @@ func sorted[T any](m map[string]T) []T {
 	return out
 }
 
-// AddUser implements the control API.
-func (s *State) AddUser(ctx context.Context, n NewUser) (User, error) {
-	if err := checkName("user", n.Name); err != nil {
-		return User{}, err
-	}
-	if _, err := pki.NewDeviceID(n.Name, "x"); err != nil {
-		return User{}, &InvalidError{Reason: err.Error()}
-	}
-	u := User{Name: n.Name, Created: time.Now().UTC().Truncate(time.Second)}
-	ok, err := s.registry.write(ctx, usersKey+n.Name, u, []store.Compare{store.Absent(usersKey + n.Name)})
-	if err == nil && !ok {
-		err = &ExistsError{"user", n.Name}
-	}
-	if err == nil {
-		s.log.Info("user added", "user", u.Name)
-	}
-	return u, err
-}
-
 // AddDevice implements the control API: it issues a certificate, or makes a
 // pre-shared key, and records the device. The private key leaves here and
 // nowhere stays.
 func (s *State) AddDevice(ctx context.Context, n NewDevice) (Enrolled, error) {
-	zone, err := s.checkNewDevice(n)
+	zone, inner, err := s.checkNewDevice(n)
 	if err != nil {
 		return Enrolled{}, err
 	}
 	if n.PSK {
-		return s.addWithPSK(ctx, n, zone)
+		return s.addWithPSK(ctx, n, zone, inner)
 	}
 	if n.SharedKey != "" || n.Address.IsValid() {
 		return Enrolled{}, &InvalidError{Reason: "a device with a certificate has no pre-shared key and no address", Hint: "add --psk, or leave --psk-file and --address out"}
@@ -271,7 +250,7 @@ func (s *State) AddDevice(ctx context.Context, n NewDevice) (Enrolled, error) {
 		return Enrolled{}, &InvalidError{Reason: err.Error()}
 	}
 	d := Device{
-		Name: n.Name, User: n.User, Zone: zone, Identity: id.Email, Key: string(kind),
+		Name: n.Name, User: n.User, Zone: zone, Identity: id.Email, Key: string(kind), Inner: inner,
 		Serial: pki.SerialText(issued.Cert.SerialNumber), Created: now.UTC().Truncate(time.Second), NotAfter: issued.Cert.NotAfter.UTC(),
 	}
 	certificate := store.Put{Key: certificatesKey + d.Name, Value: []byte(pemText("CERTIFICATE", issued.Chain...))}
@@ -283,23 +262,30 @@ func (s *State) AddDevice(ctx context.Context, n NewDevice) (Enrolled, error) {
 	return s.enrolled(d, issued)
 }
 
-// checkNewDevice returns the zone the device goes to.
-func (s *State) checkNewDevice(n NewDevice) (zone string, err error) {
+// checkNewDevice returns the zone the device goes to, and its inner addresses.
+func (s *State) checkNewDevice(n NewDevice) (zone string, inner InnerAddrs, err error) {
 	if _, err := pki.NewDeviceID(n.User, n.Name); err != nil {
-		return "", &InvalidError{Reason: err.Error()}
+		return "", inner, &InvalidError{Reason: err.Error()}
 	}
 	if n.Days < 0 || n.Days > 3650 {
-		return "", &InvalidError{Reason: fmt.Sprintf("%d days is no validity; use 1 to 3650", n.Days)}
+		return "", inner, &InvalidError{Reason: fmt.Sprintf("%d days is no validity; use 1 to 3650", n.Days)}
 	}
 	if u, ok := s.registry.User(n.User); !ok {
-		return "", &NotFoundError{What: "user", Name: n.User, Hint: "add it with: sallyport user add " + n.User}
+		return "", inner, &NotFoundError{What: "user", Name: n.User, Hint: "add it with: sallyport user add " + n.User}
 	} else if !u.Revoked.IsZero() {
-		return "", &InvalidError{Reason: fmt.Sprintf("the user %q is revoked", n.User)}
+		return "", inner, &InvalidError{Reason: fmt.Sprintf("the user %q is revoked", n.User)}
 	}
 	if d, ok := s.registry.Device(n.Name); ok && d.Revoked.IsZero() {
-		return "", &ExistsError{"device", n.Name}
+		return "", inner, &ExistsError{"device", n.Name}
 	}
-	return s.zoneFor(n.Zone)
+	zone, err = s.zoneFor(n.Zone)
+	if err == nil {
+		inner, err = fixedOf(n.Inner)
+	}
+	if err == nil && inner != (InnerAddrs{}) {
+		err = s.checkFixed(zone, inner, n.Name)
+	}
+	return zone, inner, err
 }
 
 // zoneFor finds the zone for a device: the only one, or the one named.

@@ -22,6 +22,7 @@ type live struct {
 	terms     *terms
 	rate      *dataplane.Rate // of all its Child SAs; nil: no limit
 	since     time.Time
+	claim     string // IDi; only tells machines of one user apart
 
 	remote    netip.AddrPort // changes with MOBIKE; under the table's lock
 	children  []uint32       // inbound SPIs; under the table's lock
@@ -46,6 +47,8 @@ type table struct {
 	mu       sync.Mutex
 	last     uint64
 	devices  map[string][]*live // oldest first
+	users    map[string][]*live // likewise, by user
+	held     map[string]holding // seats of logins under way
 	handover time.Duration      // 0: the constant; tests shorten it
 }
 
@@ -54,28 +57,109 @@ func (t *table) add(l *live) (older []*live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.devices == nil {
-		t.devices = make(map[string][]*live)
+		t.devices, t.users = make(map[string][]*live), make(map[string][]*live)
 	}
 	t.last++
 	l.id = t.last
 	older = slices.Clone(t.devices[l.admission.Device])
 	t.devices[l.admission.Device] = append(t.devices[l.admission.Device], l)
+	if user := l.user(); user != "" {
+		t.users[user] = append(t.users[user], l)
+	}
+	delete(t.held, l.admission.Device)
 	return older
+}
+
+// holding is a seat that is kept for a login under way.
+type holding struct {
+	claim string
+	until time.Time
+}
+
+// hold keeps a seat for a login, unless a session or another login has it.
+func (t *table) hold(device, claim string, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.devices[device]) > 0 {
+		return false
+	}
+	if h, held := t.held[device]; held && h.claim != claim && now.Before(h.until) {
+		return false
+	}
+	if t.held == nil {
+		t.held = make(map[string]holding)
+	}
+	if len(t.held) >= maxHeldSeats {
+		maps.DeleteFunc(t.held, func(_ string, h holding) bool { return now.After(h.until) })
+	}
+	if len(t.held) < maxHeldSeats {
+		t.held[device] = holding{claim, now.Add(seatHeld)}
+	}
+	return true
+}
+
+// maxHeldSeats bounds what logins that never end leave behind: the number of
+// EAP conversations at a time, some times over. Above it two machines of one
+// user that log in at once may get one seat, and the later one keeps it.
+const maxHeldSeats = 16384
+
+// seats are the newest sessions of a user's seats.
+func (t *table) seats(owner string) (taken []*live) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n := range maxSeats {
+		if ls := t.devices[seatName(owner, n)]; len(ls) > 0 {
+			taken = append(taken, ls[len(ls)-1])
+		}
+	}
+	return taken
+}
+
+// others counts the devices on which a user has sessions, but for one.
+func (t *table) others(user, device string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	seen := map[string]bool{device: true}
+	for _, l := range t.users[user] {
+		seen[l.admission.Device] = true
+	}
+	return len(seen) - 1
+}
+
+// oldest are the sessions on those devices of a user that are too many now, the
+// ones that came first.
+func (t *table) oldest(l *live, most int) (out []*live) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	newest := map[string]*live{}
+	for _, o := range t.users[l.user()] {
+		newest[o.admission.Device] = o
+	}
+	byAge := slices.SortedFunc(maps.Values(newest), func(a, b *live) int { return cmp.Compare(a.id, b.id) })
+	for _, o := range byAge[:max(0, len(byAge)-most)] {
+		out = append(out, t.devices[o.admission.Device]...)
+	}
+	return out
 }
 
 // remove forgets a session.
 func (t *table) remove(l *live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	device := l.admission.Device
-	rest := slices.DeleteFunc(t.devices[device], func(o *live) bool { return o == l })
-	if len(rest) == 0 {
-		delete(t.devices, device)
-	} else {
-		t.devices[device] = rest
-	}
+	drop(t.devices, l.admission.Device, l)
+	drop(t.users, l.user(), l)
 	if l.replacing != nil {
 		l.replacing.Stop()
+	}
+}
+
+// drop takes a session out of one index.
+func drop(index map[string][]*live, key string, l *live) {
+	rest := slices.DeleteFunc(index[key], func(o *live) bool { return o == l })
+	if len(rest) == 0 {
+		delete(index, key)
+	} else {
+		index[key] = rest
 	}
 }
 

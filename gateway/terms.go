@@ -19,13 +19,13 @@ type terms struct {
 	resolvers []netip.Addr
 	split     []string
 	within    config.Pool // where its addresses come from: the pool, or a part of it
-	fixed     fixedAddrs
+	fixed     InnerAddrs
 	limits    config.User
 }
 
-// fixedAddrs are addresses of a peer's own, out of the pool. Invalid ones mean
-// any of the pool.
-type fixedAddrs struct {
+// InnerAddrs are inner addresses that belong to one device or user. An invalid
+// one means any of the pool.
+type InnerAddrs struct {
 	IPv4 netip.Addr `json:"ipv4,omitzero"`
 	IPv6 netip.Addr `json:"ipv6,omitzero"`
 }

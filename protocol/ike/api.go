@@ -157,6 +157,7 @@ type EAP struct {
 	WantID       *ikemsg.ID  // responder, first step: the IDr the peer asked for; nil = none
 	CertReqs     []byte      // responder, first step: as in Authenticate
 	Proven       bool        // initiator: the server's AUTH was verified
+	Unsigned     bool        // responder: the client wants EAP alone, and we do not sign before it (RFC 5998)
 	Hashes       []uint16    // as in Authenticate
 	Allow        suite.Allow // as in Authenticate
 	PeerKind     PeerKind

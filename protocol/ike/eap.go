@@ -116,7 +116,7 @@ func (s *Session) beginEAP(now time.Time, in *inbound, a authMessage, out *Out) 
 	s.hs.required = proofsOfEAPResponder
 	s.limit = now.Add(eapPatience)
 	task := s.eapTask(nil)
-	task.WantID, task.CertReqs = a.wantID, a.certReqs
+	task.WantID, task.CertReqs, task.Unsigned = a.wantID, a.certReqs, wantsEAPOnly(in.payloads, a)
 	s.await(now, task, out, func(now time.Time, r Result, out *Out) {
 		step, err := value[EAPStep](r)
 		switch {
@@ -133,7 +133,7 @@ func (s *Session) beginEAP(now time.Time, in *inbound, a authMessage, out *Out) 
 		}
 		s.hs.eap.local = step.Local
 		packet := &ikemsg.EAP{Packet: step.Packet}
-		if wantsEAPOnly(in.payloads, a) {
+		if task.Unsigned {
 			s.respond(now, s.sa, in, []ikemsg.Payload{ownID(step.Local, true), packet}, out)
 			return
 		}

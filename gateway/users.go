@@ -1,0 +1,298 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"sallyport/internal/secret"
+	"sallyport/pki"
+	"sallyport/protocol/eap/password"
+	"sallyport/store"
+)
+
+// NewUser asks for a user. Password, PasswordHash and Generate are three ways
+// to a password, of which at most one may be taken; without, the user comes in
+// by devices alone.
+type NewUser struct {
+	Name         string       `json:"name"`
+	Zone         string       `json:"zone,omitempty"`          // where the user goes by password
+	Groups       []string     `json:"groups,omitempty"`        // of the configuration
+	Inner        []netip.Addr `json:"inner,omitempty"`         // inner addresses of the user's own, by password
+	Password     string       `json:"password,omitempty"`      // the new password
+	PasswordHash string       `json:"password_hash,omitempty"` // $argon2id$ or $nt$, of another product
+	Generate     bool         `json:"generate,omitempty"`      // a new password is made, and shown in the answer
+	AllowWeak    bool         `json:"allow_weak,omitempty"`    // of an import: take Password as it is
+}
+
+// SetUser changes a user; nil fields stay as they are.
+type SetUser struct {
+	Zone   *string       `json:"zone,omitempty"`
+	Groups *[]string     `json:"groups,omitempty"`
+	Inner  *[]netip.Addr `json:"inner,omitempty"`
+}
+
+// SetPassword replaces a user's password: exactly one field.
+type SetPassword struct {
+	Password string `json:"password,omitempty"`
+	Generate bool   `json:"generate,omitempty"`
+	Remove   bool   `json:"remove,omitempty"`
+}
+
+// UserAdded is a user with the password that was made, which is shown this once.
+type UserAdded struct {
+	User
+	Made string `json:"made_password,omitempty"`
+}
+
+// Users implements the control API, sorted by name.
+func (s *State) Users(context.Context) ([]User, error) { return sorted(s.registry.Users()), nil }
+
+// AddUser implements the control API.
+func (s *State) AddUser(ctx context.Context, n NewUser) (UserAdded, error) {
+	added, ops, err := s.newUser(n)
+	if err != nil {
+		return UserAdded{}, err
+	}
+	key := usersKey + n.Name
+	ok, err := s.registry.write(ctx, key, added.User, []store.Compare{store.Absent(key)}, ops...)
+	if err == nil && !ok {
+		err = &ExistsError{"user", n.Name}
+	}
+	if err != nil {
+		return UserAdded{}, err
+	}
+	s.log.Info("user added", "user", n.Name, "zone", added.Zone, "groups", added.Groups, "password", added.Password)
+	return added, nil
+}
+
+// newUser checks a request, and makes the record and what is written with it.
+func (s *State) newUser(n NewUser) (added UserAdded, ops []store.Op, err error) {
+	if err := checkName("user", n.Name); err != nil {
+		return added, nil, err
+	}
+	if _, err := pki.NewDeviceID(n.Name, "x"); err != nil {
+		return added, nil, &InvalidError{Reason: err.Error()}
+	}
+	u := User{Name: n.Name, Zone: n.Zone, Groups: n.Groups, Created: time.Now().UTC().Truncate(time.Second)}
+	if u.Inner, err = fixedOf(n.Inner); err != nil {
+		return added, nil, err
+	}
+	if err := s.checkPlace(u); err != nil {
+		return added, nil, err
+	}
+	p, made, err := s.newPassword(n)
+	if err == nil && p != (passwordRecord{}) {
+		ops, err = s.keepPassword(&u, p)
+	}
+	return UserAdded{u, made}, ops, err
+}
+
+// newPassword makes what is kept of the password that a request brings or asks
+// for; nothing when it does neither.
+func (s *State) newPassword(n NewUser) (p passwordRecord, made string, err error) {
+	nt := keepsNT(s.Config())
+	switch {
+	case n.PasswordHash != "" && (n.Generate || n.Password != ""), n.Generate && n.Password != "":
+		return p, "", &InvalidError{Reason: "a password was given in two ways", Hint: "use one"}
+	case n.PasswordHash != "":
+		p.Hash = password.Hash(n.PasswordHash)
+		if _, err := p.Hash.Check(secret.Bytes("x")); err != nil {
+			return p, "", &InvalidError{Reason: "the password's hash cannot be used", Hint: "it begins with $argon2id$ or $nt$, as other programs write it"}
+		}
+		return p, "", nil
+	case n.Generate:
+		made = string(pki.NewPassword())
+		p, err = hashPassword(secret.Bytes(made), nt)
+		return p, made, err
+	case n.Password != "":
+		if err := judgePassword(n.Name, secret.Bytes(n.Password)); err != nil && !n.AllowWeak {
+			return p, "", err
+		}
+		p, err = hashPassword(secret.Bytes(n.Password), nt)
+	}
+	return p, "", err
+}
+
+// keepPassword is the write of a password, and marks the user's record.
+func (s *State) keepPassword(u *User, p passwordRecord) ([]store.Op, error) {
+	sealed, err := s.sealPassword(u.Name, p)
+	if err != nil {
+		return nil, err
+	}
+	_, noNT := p.Hash.NT()
+	u.Password, u.MSCHAPv2 = true, p.NT != "" || noNT == nil
+	return []store.Op{store.Put{Key: passwordsKey + u.Name, Value: sealed}}, nil
+}
+
+// checkPlace holds a user's zone, groups and addresses against the
+// configuration and the others' addresses.
+func (s *State) checkPlace(u User) error {
+	cfg := s.Config()
+	if u.Zone != "" {
+		if _, err := s.zoneFor(u.Zone); err != nil {
+			return err
+		}
+	}
+	for _, g := range u.Groups {
+		if _, ok := cfg.Group(g); !ok {
+			var names []string
+			for _, g := range cfg.Groups {
+				names = append(names, g.Name)
+			}
+			return &NotFoundError{What: "group", Name: g, Hint: fmt.Sprintf("the configuration has %q", names)}
+		}
+	}
+	if u.Inner == (InnerAddrs{}) {
+		return nil
+	}
+	zone, err := s.userZone(u)
+	if err != nil {
+		return &InvalidError{Reason: "an inner address needs a zone: " + err.Error(), Hint: "say which zone takes the user's password"}
+	}
+	return s.checkFixed(zone, u.Inner, userPrefix+u.Name)
+}
+
+// fixedOf sorts addresses by family.
+func fixedOf(addrs []netip.Addr) (f InnerAddrs, err error) {
+	for _, a := range addrs {
+		to := &f.IPv6
+		if a = a.Unmap(); a.Is4() {
+			to = &f.IPv4
+		}
+		if to.IsValid() || !a.IsValid() {
+			return f, &InvalidError{Reason: "at most one inner address of each family, please"}
+		}
+		*to = a
+	}
+	return f, nil
+}
+
+// checkFixed refuses inner addresses that the zone cannot give, or that are
+// somebody else's.
+func (s *State) checkFixed(zone string, f InnerAddrs, owner string) error {
+	z, _ := s.Config().Zone(zone)
+	pool, err := newAddressPool(z.Pool.IPv4, z.Pool.IPv6)
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		a netip.Addr
+		f *family
+	}{{f.IPv4, &pool.v4}, {f.IPv6, &pool.v6}} {
+		if c.a.IsValid() && !c.f.holds(c.a) {
+			return &InvalidError{Reason: fmt.Sprintf("%v is not an address that zone %q gives to clients", c.a, zone), Hint: fmt.Sprintf("its pool is %v and %v, less the gateway's own and the last", z.Pool.IPv4, z.Pool.IPv6)}
+		}
+	}
+	for holder, o := range s.registry.fixed(zone, s.userZone) {
+		if holder != owner && (f.IPv4.IsValid() && f.IPv4 == o.IPv4 || f.IPv6.IsValid() && f.IPv6 == o.IPv6) {
+			return &InvalidError{Reason: fmt.Sprintf("the inner address is %q's already", holder)}
+		}
+	}
+	return nil
+}
+
+// fixed are all inner addresses of somebody's own in a zone, by device or seat.
+func (r *registry) fixed(zone string, zoneOf func(User) (string, error)) map[string]InnerAddrs {
+	out := map[string]InnerAddrs{}
+	for name, d := range r.Devices() {
+		if d.Zone == zone && d.Inner != (InnerAddrs{}) && d.Revoked.IsZero() {
+			out[name] = d.Inner
+		}
+	}
+	for name, u := range r.Users() {
+		if u.Inner == (InnerAddrs{}) || !u.Revoked.IsZero() {
+			continue
+		}
+		if z, err := zoneOf(u); err == nil && z == zone {
+			out[userPrefix+name] = u.Inner
+		}
+	}
+	return out
+}
+
+// SetUser implements the control API.
+func (s *State) SetUser(ctx context.Context, name string, n SetUser) (User, error) {
+	u, err := s.activeUser(name)
+	if err != nil {
+		return u, err
+	}
+	if n.Zone != nil {
+		u.Zone = *n.Zone
+	}
+	if n.Groups != nil {
+		u.Groups = *n.Groups
+	}
+	if n.Inner != nil {
+		if u.Inner, err = fixedOf(*n.Inner); err != nil {
+			return u, err
+		}
+	}
+	if err := s.checkPlace(u); err != nil {
+		return u, err
+	}
+	if err := s.rewrite(ctx, u); err != nil {
+		return u, err
+	}
+	s.log.Info("user changed", "user", name, "zone", u.Zone, "groups", u.Groups)
+	return u, nil
+}
+
+// SetPassword implements the control API. Live sessions stay: they have proved
+// themselves by the password of then.
+func (s *State) SetPassword(ctx context.Context, name string, n SetPassword) (UserAdded, error) {
+	u, err := s.activeUser(name)
+	if err != nil {
+		return UserAdded{}, err
+	}
+	if n.Remove && !n.Generate && n.Password == "" {
+		u.Password, u.MSCHAPv2 = false, false
+		s.log.Info("password removed", "user", name)
+		return UserAdded{User: u}, s.rewrite(ctx, u, store.Delete{Key: passwordsKey + name})
+	}
+	p, made, err := s.newPassword(NewUser{Name: name, Password: n.Password, Generate: n.Generate})
+	switch {
+	case err != nil:
+		return UserAdded{}, err
+	case n.Remove || p == (passwordRecord{}):
+		return UserAdded{}, &InvalidError{Reason: "give a password, let one be made, or remove it: one of the three"}
+	}
+	ops, err := s.keepPassword(&u, p)
+	if err != nil {
+		return UserAdded{}, err
+	}
+	s.log.Info("password set", "user", name)
+	return UserAdded{u, made}, s.rewrite(ctx, u, ops...)
+}
+
+// activeUser finds a user who may be changed.
+func (s *State) activeUser(name string) (User, error) {
+	u, ok := s.registry.User(name)
+	switch {
+	case !ok:
+		return u, &NotFoundError{What: "user", Name: name, Hint: "see them with: sallyport user list"}
+	case !u.Revoked.IsZero():
+		return u, &InvalidError{Reason: fmt.Sprintf("the user %q is revoked", name)}
+	}
+	u.Groups = slices.Clone(u.Groups)
+	return u, nil
+}
+
+// rewrite replaces a user's record, unless the user was revoked meanwhile.
+func (s *State) rewrite(ctx context.Context, u User, with ...store.Op) error {
+	page, err := s.store.Get(ctx, store.Key(usersKey+u.Name))
+	if err != nil {
+		return err
+	}
+	kv, ok := page.First()
+	if now, known := s.registry.User(u.Name); !ok || !known || !now.Revoked.IsZero() {
+		return &NotFoundError{What: "user", Name: u.Name}
+	}
+	ok, err = s.registry.write(ctx, usersKey+u.Name, u, []store.Compare{store.Unchanged(kv)}, with...)
+	if err == nil && !ok {
+		err = &InvalidError{Reason: fmt.Sprintf("the user %q was changed by somebody else at the same time", u.Name), Hint: "look at it, and try again"}
+	}
+	return err
+}
