@@ -188,7 +188,7 @@ func (s *State) checkFixed(zone string, f InnerAddrs, owner string) error {
 	}
 	for holder, o := range s.registry.fixed(zone, s.userZone) {
 		if holder != owner && (f.IPv4.IsValid() && f.IPv4 == o.IPv4 || f.IPv6.IsValid() && f.IPv6 == o.IPv6) {
-			return &InvalidError{Reason: fmt.Sprintf("the inner address is %q's already", holder)}
+			return &InvalidError{Reason: fmt.Sprintf("the inner address is already that of %q", ownerName(holder))}
 		}
 	}
 	return nil
