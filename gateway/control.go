@@ -30,6 +30,7 @@ type controller interface {
 	Status(context.Context) (Status, error)
 	Users(context.Context) ([]User, error)
 	AddUser(context.Context, NewUser) (UserAdded, error)
+	ImportUsers(context.Context, Import) (Imported, error)
 	SetUser(ctx context.Context, name string, n SetUser) (User, error)
 	SetPassword(ctx context.Context, name string, n SetPassword) (UserAdded, error)
 	RevokeUser(ctx context.Context, name string, r Revocation) (Revoked, error)
@@ -60,6 +61,8 @@ var routes = []route{
 		func(c controller, r *http.Request) (any, error) { return c.Users(r.Context()) }},
 	{"POST", "/v1/users", "Add a user; the answer holds a password that was made, this once", NewUser{}, UserAdded{},
 		func(c controller, r *http.Request) (any, error) { return withBody(r, c.AddUser) }},
+	{"POST", "/v1/users/import", "Add many users; each is taken or refused by itself", Import{}, Imported{},
+		func(c controller, r *http.Request) (any, error) { return withBody(r, c.ImportUsers) }},
 	{"PATCH", "/v1/users/{name}", "Change a user's zone, groups or inner addresses; live sessions end", SetUser{}, User{},
 		func(c controller, r *http.Request) (any, error) {
 			return withBody(r, func(ctx context.Context, v SetUser) (User, error) { return c.SetUser(ctx, r.PathValue("name"), v) })

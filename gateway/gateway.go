@@ -182,7 +182,9 @@ func (g *Gateway) forwardDNS(cfg *config.Config) error {
 // it.
 func (g *Gateway) watchRevocations() {
 	cut := func(users, devices []string) {
-		g.reserveFixed(g.realm.Load())
+		if g.registry.ownAddresses(users, devices) {
+			g.reserveFixed(g.realm.Load())
+		}
 		touched := g.table.matching(func(l *live) bool {
 			return slices.Contains(devices, l.admission.Device) || slices.Contains(users, l.user())
 		})

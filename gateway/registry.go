@@ -104,11 +104,12 @@ type registry struct {
 	users    map[string]User
 	devices  map[string]Device
 	serials  map[string]string // serial to device
+	reserved map[string]bool   // who has inner addresses of their own, as of ownAddresses
 }
 
 // openRegistry reads the records and follows them until ctx ends.
 func openRegistry(ctx context.Context, s store.Store, changed func(users, devices []string)) (*registry, error) {
-	r := &registry{store: s, changed: changed}
+	r := &registry{store: s, changed: changed, reserved: make(map[string]bool)}
 	r.moved = sync.NewCond(r.mu.RLocker())
 	if err := r.load(ctx); err != nil {
 		return nil, err
@@ -147,6 +148,10 @@ func (r *registry) load(ctx context.Context) error {
 	r.users, r.devices, r.serials = users, devices, make(map[string]string)
 	for _, d := range devices {
 		r.addSerial(d)
+		r.reserved[d.Name] = d.Inner != (InnerAddrs{})
+	}
+	for _, u := range users {
+		r.reserved[userPrefix+u.Name] = u.Inner != (InnerAddrs{})
 	}
 	r.revision = min(up.Revision, dp.Revision) // the watch repeats what came between
 	r.moved.Broadcast()

@@ -197,12 +197,14 @@ func (s *State) checkFixed(zone string, f InnerAddrs, owner string) error {
 // fixed are all inner addresses of somebody's own in a zone, by device or seat.
 func (r *registry) fixed(zone string, zoneOf func(User) (string, error)) map[string]InnerAddrs {
 	out := map[string]InnerAddrs{}
-	for name, d := range r.Devices() {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for name, d := range r.devices {
 		if d.Zone == zone && d.Inner != (InnerAddrs{}) && d.Revoked.IsZero() {
 			out[name] = d.Inner
 		}
 	}
-	for name, u := range r.Users() {
+	for name, u := range r.users {
 		if u.Inner == (InnerAddrs{}) || !u.Revoked.IsZero() {
 			continue
 		}
@@ -211,6 +213,27 @@ func (r *registry) fixed(zone string, zoneOf func(User) (string, error)) map[str
 		}
 	}
 	return out
+}
+
+// ownAddresses tells whether some of these have, or had, inner addresses of
+// their own.
+func (r *registry) ownAddresses(users, devices []string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := false
+	note := func(key string, has bool) {
+		found = found || has || r.reserved[key]
+		if delete(r.reserved, key); has {
+			r.reserved[key] = true
+		}
+	}
+	for _, name := range users {
+		note(userPrefix+name, r.users[name].Inner != (InnerAddrs{}))
+	}
+	for _, name := range devices {
+		note(name, r.devices[name].Inner != (InnerAddrs{}))
+	}
+	return found
 }
 
 // SetUser implements the control API.

@@ -60,6 +60,10 @@ strong and no other device's, or waived by the rules PSK-001 and PSK-004.`,
 			n.Zone, _ = f.GetString("zone")
 			n.Key, _ = f.GetString("key")
 			n.Days, _ = f.GetInt("days")
+			var err error
+			if n.Inner, err = innerFlag(c); err != nil {
+				return err
+			}
 			out, _ := f.GetString("out")
 			if n.User == "" {
 				return failure("usage: "+usage(c), "whose device is it? --user is missing")
@@ -78,6 +82,7 @@ strong and no other device's, or waived by the rules PSK-001 and PSK-004.`,
 	}
 	withConfig(c)
 	withJSON(c)
+	withInner(c)
 	c.Flags().String("user", "", "the `USER` it belongs to")
 	c.Flags().String("zone", "", "the `ZONE` it goes to (default: the only one)")
 	c.Flags().String("key", "", "`KIND` of key: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, ed25519")

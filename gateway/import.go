@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+)
+
+// Import asks for many users at once: at most maxImport, each of which is taken
+// or refused by itself.
+type Import struct {
+	Users  []NewUser `json:"users"`
+	Update bool      `json:"update,omitempty"`  // set the password of users who exist
+	DryRun bool      `json:"dry_run,omitempty"` // judge, and change nothing
+}
+
+// Imported tells what became of each user, in the order of the request.
+type Imported struct {
+	Results []ImportResult `json:"results"`
+}
+
+// ImportResult is what became of one user.
+type ImportResult struct {
+	User    string `json:"user"`
+	Outcome string `json:"outcome"` // added, updated, skipped or refused
+	Reason  string `json:"reason,omitempty"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+// Outcomes of an import.
+const (
+	ImportAdded   = "added"
+	ImportUpdated = "updated"
+	ImportSkipped = "skipped"
+	ImportRefused = "refused"
+)
+
+// maxImport keeps one request within its time: a hash takes 30 ms.
+const maxImport = 100
+
+// ImportUsers implements the control API.
+func (s *State) ImportUsers(ctx context.Context, in Import) (Imported, error) {
+	if len(in.Users) > maxImport {
+		return Imported{}, &InvalidError{Reason: fmt.Sprintf("%d users in one request; the limit is %d", len(in.Users), maxImport)}
+	}
+	out := Imported{Results: make([]ImportResult, len(in.Users))}
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // argon2id, one on each processor
+		workers.Go(func() {
+			for i := range next {
+				out.Results[i] = s.importUser(ctx, in.Users[i], in)
+			}
+		})
+	}
+	for i := range in.Users {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return out, ctx.Err()
+}
+
+func (s *State) importUser(ctx context.Context, n NewUser, in Import) ImportResult {
+	outcome, err := s.importOne(ctx, n, in)
+	if err == nil {
+		return ImportResult{User: n.Name, Outcome: outcome}
+	}
+	r := ImportResult{User: n.Name, Outcome: ImportRefused, Reason: err.Error(), Hint: hintOf(err)}
+	if e, ok := errors.AsType[*InvalidError](err); ok {
+		r.Hint = e.Hint
+	}
+	if e, ok := errors.AsType[*NotFoundError](err); ok {
+		r.Hint = e.Hint
+	}
+	return r
+}
+
+func (s *State) importOne(ctx context.Context, n NewUser, in Import) (outcome string, err error) {
+	_, exists := s.registry.User(n.Name)
+	switch {
+	case exists && !in.Update:
+		return ImportSkipped, nil
+	case in.DryRun && exists:
+		return ImportUpdated, s.judgeUser(n)
+	case in.DryRun:
+		return ImportAdded, s.judgeUser(n)
+	case !exists:
+		_, err = s.AddUser(ctx, n)
+		return ImportAdded, err
+	}
+	return ImportUpdated, s.updateUser(ctx, n)
+}
+
+// judgeUser is newUser without the work of hashing.
+func (s *State) judgeUser(n NewUser) error {
+	password := n.Password
+	n.Password = ""
+	if _, _, err := s.newUser(n); err != nil || password == "" || n.AllowWeak {
+		return err
+	}
+	return judgePassword(n.Name, []byte(password))
+}
+
+// updateUser gives a user who exists what an import says.
+func (s *State) updateUser(ctx context.Context, n NewUser) error {
+	u, err := s.activeUser(n.Name)
+	if err != nil {
+		return err
+	}
+	next, ops, err := s.newUser(n)
+	if err != nil {
+		return err
+	}
+	next.Created = u.Created
+	if len(ops) == 0 { // the list says nothing of a password
+		next.Password, next.MSCHAPv2 = u.Password, u.MSCHAPv2
+	}
+	return s.rewrite(ctx, next.User, ops...)
+}
