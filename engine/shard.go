@@ -271,8 +271,10 @@ func (sh *shard) event(s *Session, ev ike.Event) {
 	case ike.ChildOutbound:
 		sh.apply(s, ev.SPIIn, dataplane.UseOutbound{SPIIn: ev.SPIIn})
 	case ike.ChildDown:
+		sh.engine.backend.Event(s, ev) // while the plane still has its counts
 		delete(sh.byChild, ev.SPIIn)
 		sh.apply(s, 0, dataplane.Remove{SPIIn: ev.SPIIn})
+		return
 	case ike.Moved:
 		for _, spi := range ev.Children {
 			sh.apply(s, spi, dataplane.Move{SPIIn: spi, Local: ev.Local, Remote: ev.Remote})

@@ -208,7 +208,9 @@ func (g *Gateway) Event(s *engine.Session, ev ike.Event) {
 	case ike.ChildUp:
 		g.withLive(s, func(l *live) { l.children = append(l.children, ev.Child.SPIIn) })
 	case ike.ChildDown:
-		g.withLive(s, func(l *live) { l.children = without(l.children, ev.SPIIn) })
+		if l, ok := s.Data.(*live); ok {
+			g.childGone(l, ev.SPIIn)
+		}
 	case ike.Moved:
 		g.moved(s, ev)
 	case ike.Closed:
@@ -249,7 +251,7 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 		s.Do(ike.CloseSession{Reason: "its zone is gone"})
 		return
 	}
-	l.pool = z.pool
+	l.zone, l.pool = z, z.pool
 	l.pool.begin(l.admission.Device)
 	older := g.table.add(l)
 	if why := g.mayStay(l); why != "" {
@@ -258,6 +260,7 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 	}
 	g.table.replace(older, z.config.Sessions, ev.InitialContact, g.alive)
 	g.thin(l)
+	g.openAccount(l, z, ev)
 	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", l.admission.Identity, "zone", l.admission.Zone,
 		"remote", ev.Remote, "client", fmt.Sprint(ev.PeerKind), "suite", ev.Suite.String())
 }
@@ -329,6 +332,7 @@ func (g *Gateway) closed(s *engine.Session, ev ike.Closed) {
 		return
 	}
 	s.Data = nil
+	g.closeAccount(l, ev)
 	g.table.remove(l)
 	if l.pool != nil {
 		l.pool.end(l.admission.Device, time.Now())

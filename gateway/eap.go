@@ -88,6 +88,13 @@ func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
 	}
+	s, err := g.judges(z)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		return &engine.EAPLogin{Local: l.local, Relay: newRelay(l, z, s)}, nil
+	}
 	c, err := l.server(z)
 	if err != nil {
 		return nil, err

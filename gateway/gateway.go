@@ -50,6 +50,10 @@ type Gateway struct {
 	table    table
 	refusals refusals
 	pauses   pauses
+	realms   map[string]*servers
+	accounts accounts
+	closing  atomic.Bool
+	stop     context.CancelFunc // of keepAccounts
 
 	reloading sync.Mutex
 }
@@ -82,6 +86,9 @@ func (g *Gateway) start(ctx context.Context) error {
 	if err := g.restoreLeases(ctx, r); err != nil {
 		return err
 	}
+	if err := g.openRealms(cfg); err != nil {
+		return err
+	}
 	g.logins = &engine.EAPServer{Begin: g.beginEAP}
 	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg), Shape: g.shape})
 	if err := g.openPlane(cfg); err != nil {
@@ -92,6 +99,12 @@ func (g *Gateway) start(ctx context.Context) error {
 	}
 	g.reserveFixed(r)
 	g.watchRevocations()
+	if err := g.listenDynamic(cfg); err != nil {
+		return err
+	}
+	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
+	g.stop = stop
+	go g.keepAccounts(keep)
 	g.respond(r)
 	if g.control, err = serveControl(cfg.Gateway.Control, handler(g), g.log); err != nil {
 		return err
@@ -247,6 +260,10 @@ func (g *Gateway) maintain(ctx context.Context) error {
 // the answers for a short while only.
 func (g *Gateway) Close(ctx context.Context) error {
 	var errs []error
+	g.closing.Store(true)
+	if g.stop != nil {
+		g.stop()
+	}
 	if g.control != nil {
 		g.control.close()
 	}
@@ -260,6 +277,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 			g.log.Info("some peers did not answer the DELETE", "err", err)
 		}
 	}
+	g.closeRealms(ctx) // after the Stops of all sessions
 	if g.plane != nil {
 		errs = append(errs, g.plane.Close())
 	}
@@ -311,6 +329,7 @@ func keepRestarts(cfg, old *config.Config) *config.Config {
 	kept.Gateway = old.Gateway
 	kept.Gateway.Names, kept.Gateway.Limits = names, limits
 	kept.Logging.Format = old.Logging.Format
+	kept.RADIUS = old.RADIUS
 	return &kept
 }
 

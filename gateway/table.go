@@ -20,12 +20,14 @@ type live struct {
 	admission *ike.Admission
 	pool      *addressPool
 	terms     *terms
+	zone      *zone
 	rate      *dataplane.Rate // of all its Child SAs; nil: no limit
 	since     time.Time
 	claim     string // IDi; only tells machines of one user apart
 
 	remote    netip.AddrPort // changes with MOBIKE; under the table's lock
 	children  []uint32       // inbound SPIs; under the table's lock
+	account   *account       // nil: nobody wants one; set under the table's lock
 	replacing *time.Timer    // closes it, because a newer session took over
 }
 

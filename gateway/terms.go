@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"sallyport/config"
 	"sallyport/protocol/ike"
@@ -21,6 +22,18 @@ type terms struct {
 	within    config.Pool // where its addresses come from: the pool, or a part of it
 	fixed     InnerAddrs
 	limits    config.User
+	granted   *granted // by a RADIUS server; nil: the user is ours
+}
+
+// granted is what a RADIUS server says of a session beyond what zones say.
+type granted struct {
+	session string // Acct-Session-Id, as in the login
+	user    string // User-Name, as the server has it
+	class   [][]byte
+	cui     []byte
+	interim time.Duration // 0: unsaid
+	idle    time.Duration // 0: no limit
+	timeout time.Duration // of the session; 0: no limit
 }
 
 // InnerAddrs are inner addresses that belong to one device or user. An invalid

@@ -1,0 +1,243 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"sallyport/config"
+	aaa "sallyport/gateway/radius"
+	"sallyport/protocol/eap"
+	"sallyport/protocol/ike"
+	"sallyport/protocol/radius"
+)
+
+// relay is an EAP conversation that a realm's servers judge (RFC 3579). It
+// implements [ike.Conversation]: a step is done when the servers have answered,
+// and holds no worker meanwhile.
+type relay struct {
+	l       *login
+	zone    *zone
+	servers *servers
+	session string // Acct-Session-Id, the same in the accounting
+
+	mu     sync.Mutex
+	closed bool
+	login  *aaa.Login
+	method eap.Type // of the servers' last request
+	id     byte     // its Identifier
+}
+
+// firstID is the Identifier of our request for the identity. Servers go on from
+// there as they like.
+const firstID = 1
+
+func newRelay(l *login, z *zone, s *servers) *relay {
+	r := &relay{l: l, zone: z, servers: s, session: newSessionID(), id: firstID}
+	r.login = s.login.NewLogin(radius.LoginConfig{Attributes: r.attributes()})
+	return r
+}
+
+// attributes describe the client to the servers.
+func (c *relay) attributes() []radius.Attribute {
+	return append(nasPort(c.l.t.Remote, c.l.t.Local, c.session),
+		radius.Uint32Attr(radius.FramedMTU, eap.DefaultMTU)) // what an IKE message carries (RFC 3579, Section 2.4)
+}
+
+var errRelayClosed = errors.New("gateway: the EAP conversation is closed")
+
+// Step implements [ike.Conversation].
+func (c *relay) Step(t *ike.EAP, done func(ike.EAPStep, error)) {
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	switch {
+	case closed:
+		done(ike.EAPStep{}, errRelayClosed)
+	case t.Packet == nil:
+		const request, identity = 1, 1 // RFC 3748, Sections 4.1 and 5.1
+		done(ike.EAPStep{Packet: []byte{request, firstID, 0, 5, identity}}, nil)
+	default:
+		c.login.Respond(t.Packet, func(s radius.Step, err error) { done(c.answered(s, err), nil) })
+	}
+}
+
+// Close implements [ike.Conversation].
+func (c *relay) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+}
+
+// answered turns the servers' answer into a step. It runs on the client's own
+// goroutine, and does not wait.
+func (c *relay) answered(s radius.Step, err error) ike.EAPStep {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case err != nil:
+		return c.fail(nil, refusal("see the servers in: sallyport status", "the RADIUS servers of %q let nobody in: %v", c.servers.config.Name, err))
+	case s.Outcome == radius.Rejected:
+		return c.fail(s.EAP, refusal("ask whoever runs the RADIUS server", "the RADIUS servers of %q rejected %q%s", c.servers.config.Name, c.login.User(), said(s.Messages)))
+	case s.Outcome == radius.Continue:
+		return c.proposed(s.EAP)
+	}
+	a, err := c.accepted(s.Grant)
+	if err != nil {
+		s.Grant.MSK.Clear()
+		return c.fail(nil, err)
+	}
+	return ike.EAPStep{Packet: s.EAP, Success: &ike.EAPSuccess{MSK: s.Grant.MSK, Admission: a}}
+}
+
+// said is what a server told the user, quoted.
+func said(messages []string) string {
+	if len(messages) == 0 {
+		return ""
+	}
+	text := strings.Join(messages, " ")
+	return fmt.Sprintf(", saying %q", text[:min(len(text), 200)])
+}
+
+// fail ends the conversation. The peer hears EAP-Failure, the server's or ours.
+func (c *relay) fail(packet []byte, err error) ike.EAPStep {
+	if packet == nil {
+		const failure = 4 // RFC 3748, Section 4.2
+		packet = []byte{failure, c.id, 0, 4}
+	}
+	r, _ := errors.AsType[*ike.Refusal](err)
+	return ike.EAPStep{Packet: packet, Failure: r}
+}
+
+// proposed holds the servers' request against what the zone takes: they judge
+// who comes in, and not by which proof.
+func (c *relay) proposed(packet []byte) ike.EAPStep {
+	const identity, notification = 1, 2 // RFC 3748, Section 5
+	if len(packet) < 5 {
+		return c.fail(nil, refusal("", "the RADIUS servers of %q sent an EAP request without a type", c.servers.config.Name))
+	}
+	c.id = packet[1]
+	if packet[4] == identity || packet[4] == notification {
+		return ike.EAPStep{Packet: packet}
+	}
+	c.method = eap.Type(packet[4])
+	auth := authOf(c.method)
+	switch {
+	case auth == "" || !c.zone.takes(auth):
+		return c.fail(nil, refusal(fmt.Sprintf("let the server begin with one of %q, or add the method to the zone's auth", c.zone.config.Auth),
+			"the RADIUS servers of %q want %s from %q, which zone %q does not take", c.servers.config.Name, c.method, c.login.User(), c.zone.config.Name))
+	case auth == config.EAPMSCHAPv2 && c.l.t.Unsigned:
+		return c.fail(nil, refusal("let the client check the gateway's certificate", "the client wants the gateway to prove itself inside EAP (RFC 5998), which EAP-MSCHAPv2 does not"))
+	}
+	return ike.EAPStep{Packet: packet}
+}
+
+// accepted turns a grant into an admission.
+func (c *relay) accepted(g *radius.Grant) (*ike.Admission, error) {
+	gw, z := c.l.g, c.zone
+	name := g.UserName
+	if name == "" {
+		name = c.login.User()
+	}
+	switch auth := authOf(c.method); {
+	case auth == "":
+		return nil, refusal("", "the RADIUS servers of %q accepted %q before any proof", c.servers.config.Name, name)
+	case auth == config.EAPMSCHAPv2 && !z.config.Waived(config.RuleMSCHAPv2, "", time.Now()):
+		return nil, refusal("waive "+config.RuleMSCHAPv2+" in the zone", "zone %q does not waive EAP-MSCHAPv2 without TLS any more", z.config.Name)
+	case !printableName(name):
+		return nil, refusal("let the server send a User-Name that can be printed", "the RADIUS servers of %q call the user %q", c.servers.config.Name, name)
+	}
+	who := peer{identity: name, user: c.servers.config.Name + ":" + name, zone: z.config.Name}
+	if _, err := c.l.r.zoneOf(who, c.l.task()); err != nil {
+		return nil, err
+	}
+	var err error
+	if who.groups, err = z.groupsOf(c.l.r, g.FilterIDs); err != nil {
+		return nil, err
+	}
+	if who.fixed, err = z.framed(g); err != nil {
+		return nil, err
+	}
+	// Escaped, a name holds neither the colon nor the mark of a seat.
+	owner := radiusPrefix + c.servers.config.Name + ":" + url.PathEscape(name)
+	if who.device, err = gw.seat(owner, c.l.r.termsOf(z, who.user, who.groups), c.l.t.PeerID, c.l.t.Remote); err != nil {
+		return nil, err
+	}
+	a, err := gw.admission(c.l.r, who, z, c.l.local)
+	if err == nil {
+		c.grant(a, g)
+	}
+	return a, err
+}
+
+// grant adds to the terms what only a server says.
+func (c *relay) grant(a *ike.Admission, g *radius.Grant) {
+	t := a.Value.(*terms)
+	t.granted = &granted{
+		session: c.session, user: g.UserName, class: g.Class, cui: g.CUI, interim: g.Interim, idle: g.IdleTimeout,
+	}
+	if t.granted.user == "" {
+		t.granted.user = c.login.User()
+	}
+	if len(g.DNS) > 0 {
+		t.resolvers = g.DNS
+	}
+	switch {
+	case g.SessionTimeout == 0:
+	case g.Reauthenticate: // RFC 2865, Section 5.29
+		if a.AuthLifetime == 0 || g.SessionTimeout < a.AuthLifetime {
+			a.AuthLifetime = g.SessionTimeout
+		}
+	default:
+		t.granted.timeout = g.SessionTimeout
+	}
+}
+
+// groupsOf are the groups of a zone that Filter-Id names. One that names none is
+// no access: whoever filters by it expects it to be honoured.
+func (z *zone) groupsOf(r *realm, filters []string) ([]string, error) {
+	for _, f := range filters {
+		if t, ok := r.groups[f]; !ok || t.zone.config.Name != z.config.Name {
+			return nil, refusal(fmt.Sprintf("add a group of that name to the configuration, with zone: %s, or let the server leave Filter-Id out", z.config.Name),
+				"the RADIUS server's Filter-Id %q names no group of zone %q", f, z.config.Name)
+		}
+	}
+	return slices.Clone(filters), nil
+}
+
+// framed are the addresses that a server chooses. They must be the zone's: a
+// firewall knows its clients by them.
+func (z *zone) framed(g *radius.Grant) (f InnerAddrs, err error) {
+	if g.Addressing == radius.AddressFixed {
+		f.IPv4 = g.IPv4
+	}
+	if len(g.IPv6) > 0 {
+		f.IPv6 = g.IPv6[0]
+	}
+	if f.IPv4.IsValid() && !z.pool.v4.holds(f.IPv4) || f.IPv6.IsValid() && !z.pool.v6.holds(f.IPv6) || len(g.IPv6) > 1 {
+		return f, refusal("let the server choose addresses of the zone's pool, or none",
+			"the RADIUS server gives the address %v, which zone %q cannot: its pool is %v and %v", f, z.config.Name, z.config.Pool.IPv4, z.config.Pool.IPv6)
+	}
+	return f, nil
+}
+
+// String shows the addresses that there are.
+func (f InnerAddrs) String() string {
+	var texts []string
+	for _, a := range []fmt.Stringer{f.IPv4, f.IPv6} {
+		if s := a.String(); s != "invalid IP" {
+			texts = append(texts, s)
+		}
+	}
+	return strings.Join(texts, " and ")
+}
+
+func printableName(s string) bool {
+	return s != "" && len(s) <= eap.MaxIdentity && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
