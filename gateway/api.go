@@ -28,6 +28,7 @@ type Status struct {
 	// Plane counts what the data plane dropped and handed up, by the names of
 	// its counters; only those that are not zero.
 	Plane    map[string]uint64 `json:"plane,omitempty"`
+	RADIUS   []RealmStatus     `json:"radius,omitempty"`
 	Refusals []Refusal         `json:"refusals,omitempty"` // the last ones, newest last
 	Warnings []string          `json:"warnings,omitempty"`
 }
@@ -41,6 +42,30 @@ type ZoneStatus struct {
 	Devices  int          `json:"devices"`
 	Sessions int          `json:"sessions"`
 	Leases   int          `json:"leases"`
+}
+
+// RealmStatus is one organisation's RADIUS servers.
+type RealmStatus struct {
+	Name       string             `json:"name"`
+	Servers    []RADIUSServer     `json:"servers,omitempty"`
+	Collectors []RADIUSServer     `json:"accounting,omitempty"`
+	Queue      *AccountingBacklog `json:"queue,omitempty"`
+}
+
+// RADIUSServer is one of them.
+type RADIUSServer struct {
+	Name  string            `json:"name"`
+	Dead  bool              `json:"dead"` // it does not answer, and is not asked before it does
+	Heard time.Time         `json:"heard,omitzero"`
+	Drops map[string]uint64 `json:"drops,omitempty"` // answers that were discarded, by reason
+}
+
+// AccountingBacklog is what accounting has not delivered.
+type AccountingBacklog struct {
+	Waiting   int       `json:"waiting"`
+	Delivered uint64    `json:"delivered"`
+	Lost      uint64    `json:"lost"`
+	Failing   time.Time `json:"failing,omitzero"` // since when no server answers
 }
 
 // SessionInfo is one live session.

@@ -409,6 +409,9 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 	stats := g.engine.Stats()
 	st.Engine = &stats
 	st.Plane = planeCounts(g.plane)
+	for _, name := range slices.Sorted(maps.Keys(g.realms)) {
+		st.RADIUS = append(st.RADIUS, g.realms[name].status())
+	}
 	st.Refusals = last(g.refusals.list(), shownRefusals)
 	r := g.realm.Load()
 	for i := range st.Zones {

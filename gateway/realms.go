@@ -232,3 +232,32 @@ func (g *Gateway) judges(z *zone) (*servers, error) {
 	}
 	return s, nil
 }
+
+// status tells of a realm.
+func (s *servers) status() RealmStatus {
+	r := RealmStatus{Name: s.config.Name, Servers: serverStatus(s.login), Collectors: serverStatus(s.collectors)}
+	if s.accounting != nil {
+		q := s.accounting.Status()
+		r.Queue = &AccountingBacklog{Waiting: q.Waiting, Delivered: q.Delivered, Lost: q.Lost, Failing: q.Failing}
+	}
+	return r
+}
+
+func serverStatus(c *aaa.Client) (out []RADIUSServer) {
+	if c == nil {
+		return nil
+	}
+	for _, s := range c.Status() {
+		r := RADIUSServer{Name: s.Name, Dead: s.Dead, Heard: s.Heard}
+		for _, d := range radius.Drops() {
+			if n := s.Drops[d]; n > 0 {
+				if r.Drops == nil {
+					r.Drops = make(map[string]uint64)
+				}
+				r.Drops[d.String()] = n
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}

@@ -13,7 +13,6 @@ import (
 // unread are the settings that no code needs to look at, each with the reason.
 var unread = map[string]string{
 	"Zone.Protocol":     "it has one value in this version; config refuses the other",
-	"Zone.Auth":         "it has one value in this version; config refuses the others",
 	"Zone.Reach":        "it belongs to L2TP zones, which config refuses in this version",
 	"Waiver.Owner":      "it is for people",
 	"Waiver.Reason":     "it is for people",
@@ -21,7 +20,8 @@ var unread = map[string]string{
 	"Waiver.Until":      "Zone.Waived looks at it",
 	"Waiver.Peer":       "Zone.Waived looks at it",
 	"Zone.Waivers":      "Zone.Waived looks at it",
-	"DNS.Servers":       "Zone.Resolvers looks at it",
+	"DNS.Servers":       "Zone.ResolversOf looks at it",
+	"User.WhenFull":     "User.Rejects looks at it",
 	"Config.Logging":    "a section",
 	"Gateway.Dataplane": "a section",
 }

@@ -19,6 +19,7 @@ const vendorMicrosoft = 311
 var (
 	avpUserName      = avpKey{0, 1}
 	avpUserPassword  = avpKey{0, 2}
+	avpReplyMessage  = avpKey{0, 18} // RFC 2865, Section 5.18
 	avpEAPMessage    = avpKey{0, 79}
 	avpMSCHAPError   = avpKey{vendorMicrosoft, 2}
 	avpMSChallenge   = avpKey{vendorMicrosoft, 11}
@@ -104,6 +105,7 @@ func avpSet(plain []byte) (map[avpKey][]byte, *Failure) {
 			return nil, fail(ReasonProtocol, "TTLS: mandatory attribute %d/%d is unknown", a.Vendor, a.Code).failure
 		case a.avpKey == avpEAPMessage:
 			set[a.avpKey] = append(old[:len(old):len(old)], a.Data...)
+		case a.avpKey == avpReplyMessage: // for a person who is not here; FreeRADIUS marks it mandatory
 		case twice:
 			return nil, fail(ReasonProtocol, "TTLS: attribute %d/%d comes twice", a.Vendor, a.Code).failure
 		default:
@@ -115,7 +117,7 @@ func avpSet(plain []byte) (map[avpKey][]byte, *Failure) {
 
 func knownAVP(k avpKey) bool {
 	switch k {
-	case avpUserName, avpUserPassword, avpEAPMessage, avpMSCHAPError, avpMSChallenge, avpMSCHAP2Answer, avpMSCHAP2Proof:
+	case avpUserName, avpUserPassword, avpEAPMessage, avpMSCHAPError, avpMSChallenge, avpMSCHAP2Answer, avpMSCHAP2Proof, avpReplyMessage:
 		return true
 	}
 	return false
