@@ -73,6 +73,9 @@ func (e *Env) writeStatus(w io.Writer, st gateway.Status) {
 		fmt.Fprintf(t, "%s\t%s %s\t%d\t%d\t%d\n", z.Name, prefixText(z.IPv4), prefixText(z.IPv6), z.Devices, z.Sessions, z.Leases)
 	}
 	t.Flush()
+	for _, r := range st.RADIUS {
+		e.writeRealm(w, r)
+	}
 	if st.Engine != nil {
 		writeCounts(w, "dropped", st.Engine.Dropped)
 		writeCounts(w, "errors", st.Engine.Errors)
@@ -88,6 +91,30 @@ func (e *Env) writeStatus(w io.Writer, st gateway.Status) {
 	}
 	for _, warning := range st.Warnings {
 		fmt.Fprintf(w, "\n%s: %s\n", e.paint(w, yellow, "warning"), warning)
+	}
+}
+
+// writeRealm shows an organisation's RADIUS servers.
+func (e *Env) writeRealm(w io.Writer, r gateway.RealmStatus) {
+	fmt.Fprintf(w, "\nRADIUS %s:\n", r.Name)
+	for _, list := range []struct {
+		what    string
+		servers []gateway.RADIUSServer
+	}{{"logins", r.Servers}, {"accounting", r.Collectors}} {
+		for _, s := range list.servers {
+			state := "not asked yet"
+			switch {
+			case s.Dead:
+				state = e.paint(w, red, "does not answer")
+			case !s.Heard.IsZero():
+				state = e.paint(w, green, "answers") + ", last " + s.Heard.Local().Format(time.DateTime)
+			}
+			fmt.Fprintf(w, "  %s: %s %s\n", list.what, s.Name, state)
+			writeCounts(w, "    discarded", s.Drops)
+		}
+	}
+	if q := r.Queue; q != nil {
+		fmt.Fprintf(w, "  records: %d delivered, %d waiting, %d lost\n", q.Delivered, q.Waiting, q.Lost)
 	}
 }
 
