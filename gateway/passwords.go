@@ -16,9 +16,9 @@ import (
 )
 
 // Passwords: for each user who has one an argon2id hash, and beside it the NT
-// hash where a zone needs it for MSCHAPv2. Whoever has an NT hash can log in, so
-// both lie sealed in the store, apart from the user's record, and no answer of
-// the control API carries them.
+// hash, which MSCHAPv2 needs, unless the user is to do without. Whoever has an
+// NT hash can log in, so both lie sealed in the store, apart from the user's
+// record, and no answer of the control API carries them.
 
 const passwordsKey = "/passwords/" // then user; the whole is the name it is sealed for
 
@@ -53,14 +53,6 @@ func judgePassword(user string, p secret.Bytes) error {
 		return nil
 	}
 	return &InvalidError{Reason: "the password cannot be used: " + reason, Hint: "let a good one be made: --generate"}
-}
-
-// keepsNT tells whether some zone needs NT hashes. Inside TTLS a client can use
-// PAP, which does not.
-func keepsNT(cfg *config.Config) bool {
-	return slices.ContainsFunc(cfg.Zones, func(z config.Zone) bool {
-		return slices.Contains(z.Auth, config.PEAP) || slices.Contains(z.Auth, config.EAPMSCHAPv2)
-	})
 }
 
 // hashPassword makes what is kept of a password. It takes some 30 ms.
@@ -108,7 +100,7 @@ func (s *State) passwordOf(user string) (r passwordRecord, known bool, err error
 }
 
 var errNoNT = &eap.Refusal{Reason: eap.ReasonUnknownUser, Text: "of this user's password no NT hash is kept, which MSCHAPv2 needs",
-	Hint: "set the password again while a zone takes peap or eap-mschapv2, or let the client use eap-ttls with PAP inside"}
+	Hint: "let the client use eap-ttls with PAP inside, or set the password again without --no-mschapv2"}
 
 // account answers LookupPassword. The refusals go into the record; the peer
 // hears the same as for a wrong password.

@@ -24,6 +24,7 @@ type NewUser struct {
 	Password     string       `json:"password,omitempty"`      // the new password
 	PasswordHash string       `json:"password_hash,omitempty"` // $argon2id$ or $nt$, of another product
 	Generate     bool         `json:"generate,omitempty"`      // a new password is made, and shown in the answer
+	NoMSCHAPv2   bool         `json:"no_mschapv2,omitempty"`   // keep no NT hash: the password serves PAP inside TTLS alone
 	AllowWeak    bool         `json:"allow_weak,omitempty"`    // of an import: take Password as it is
 }
 
@@ -39,6 +40,8 @@ type SetPassword struct {
 	Password string `json:"password,omitempty"`
 	Generate bool   `json:"generate,omitempty"`
 	Remove   bool   `json:"remove,omitempty"`
+
+	NoMSCHAPv2 bool `json:"no_mschapv2,omitempty"` // as in NewUser
 }
 
 // UserAdded is a user with the password that was made, which is shown this once.
@@ -93,7 +96,6 @@ func (s *State) newUser(n NewUser) (added UserAdded, ops []store.Op, err error) 
 // newPassword makes what is kept of the password that a request brings or asks
 // for; nothing when it does neither.
 func (s *State) newPassword(n NewUser) (p passwordRecord, made string, err error) {
-	nt := keepsNT(s.Config())
 	switch {
 	case n.PasswordHash != "" && (n.Generate || n.Password != ""), n.Generate && n.Password != "":
 		return p, "", &InvalidError{Reason: "a password was given in two ways", Hint: "use one"}
@@ -105,13 +107,13 @@ func (s *State) newPassword(n NewUser) (p passwordRecord, made string, err error
 		return p, "", nil
 	case n.Generate:
 		made = string(pki.NewPassword())
-		p, err = hashPassword(secret.Bytes(made), nt)
+		p, err = hashPassword(secret.Bytes(made), !n.NoMSCHAPv2)
 		return p, made, err
 	case n.Password != "":
 		if err := judgePassword(n.Name, secret.Bytes(n.Password)); err != nil && !n.AllowWeak {
 			return p, "", err
 		}
-		p, err = hashPassword(secret.Bytes(n.Password), nt)
+		p, err = hashPassword(secret.Bytes(n.Password), !n.NoMSCHAPv2)
 	}
 	return p, "", err
 }
@@ -275,7 +277,7 @@ func (s *State) SetPassword(ctx context.Context, name string, n SetPassword) (Us
 		s.log.Info("password removed", "user", name)
 		return UserAdded{User: u}, s.rewrite(ctx, u, store.Delete{Key: passwordsKey + name})
 	}
-	p, made, err := s.newPassword(NewUser{Name: name, Password: n.Password, Generate: n.Generate})
+	p, made, err := s.newPassword(NewUser{Name: name, Password: n.Password, Generate: n.Generate, NoMSCHAPv2: n.NoMSCHAPv2})
 	switch {
 	case err != nil:
 		return UserAdded{}, err

@@ -41,6 +41,7 @@ others could see it.`,
 			n.Zone, _ = c.Flags().GetString("zone")
 			n.Groups, _ = c.Flags().GetStringSlice("group")
 			n.Generate, _ = c.Flags().GetBool("generate")
+			n.NoMSCHAPv2, _ = c.Flags().GetBool("no-mschapv2")
 			var err error
 			if n.Inner, err = innerFlag(c); err != nil {
 				return err
@@ -101,6 +102,7 @@ func innerFlag(c *cobra.Command) (addrs []netip.Addr, err error) {
 func withPassword(c *cobra.Command) {
 	c.Flags().Bool("password-stdin", false, "read the password from the standard input: one line")
 	c.Flags().Bool("generate", false, "make a password, and show it this once")
+	c.Flags().Bool("no-mschapv2", false, "keep no NT hash of it: it serves eap-ttls with PAP inside, and nothing else")
 }
 
 func showPassword(w io.Writer, u gateway.UserAdded) {
@@ -172,15 +174,15 @@ func newUserPassword(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "password NAME",
 		Short: "Set, make or remove a user's password",
-		Long: `Replaces the password of a user. What is kept of it is an argon2id hash, and an
-NT hash where some zone takes peap or eap-mschapv2, which need one; both are
-encrypted. Without a flag it asks for the password, on a terminal. Sessions that
+		Long: `Replaces the password of a user. What is kept of it is an argon2id hash, and the
+NT hash, which MSCHAPv2 needs; both are encrypted. Without a flag it asks for the password, on a terminal. Sessions that
 are up stay.`,
 		Example: "  sallyport user password bob\n  sallyport user password bob --generate\n  sallyport user password bob --password-stdin < FILE",
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var n gateway.SetPassword
 			n.Generate, _ = c.Flags().GetBool("generate")
+			n.NoMSCHAPv2, _ = c.Flags().GetBool("no-mschapv2")
 			n.Remove, _ = c.Flags().GetBool("remove")
 			stdin, _ := c.Flags().GetBool("password-stdin")
 			var err error

@@ -46,7 +46,7 @@ const (
 // that handles ESP.
 const swanConf = `charon-systemd {
 	load_modular = no
-	load = random nonce openssl curve25519 pem pkcs1 pkcs8 x509 revocation constraints pubkey sha1 sha2 aes gcm hmac kdf kernel-libipsec kernel-netlink socket-default eap-identity eap-tls vici
+	load = random nonce openssl curve25519 pem pkcs1 pkcs8 x509 revocation constraints pubkey sha1 sha2 aes gcm hmac kdf kernel-libipsec kernel-netlink socket-default eap-identity eap-tls eap-ttls eap-mschapv2 vici
 	filelog {
 		lab {
 			path = /run/charon.log

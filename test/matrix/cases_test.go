@@ -52,6 +52,10 @@ const (
 	authEAPTLS  auth = "eap-tls"
 	authEAPOnly auth = "eap-only"
 
+	// The client proves a password, inside TLS or, by waiver, without.
+	authTTLS     auth = "eap-ttls"
+	authMSCHAPv2 auth = "eap-mschapv2"
+
 	// Both by one pre-shared key.
 	authPSK auth = "psk"
 )
@@ -75,11 +79,16 @@ var authKinds = map[auth]struct {
 	authP384Method10: {labtest.P384, true, "ECDSA-384 signature"},
 	authEAPTLS:       {labtest.P256, false, "EAP"},
 	authEAPOnly:      {labtest.P256, false, "EAP"},
+	authTTLS:         {labtest.P256, false, "EAP"},
+	authMSCHAPv2:     {labtest.P256, false, "EAP"},
 	authPSK:          {labtest.P256, false, "pre-shared key"},
 }
 
-// eap tells a client that logs in by EAP-TLS.
-func (a auth) eap() bool { return a == authEAPTLS || a == authEAPOnly }
+// eap tells a client that logs in by EAP.
+func (a auth) eap() bool { return a == authEAPTLS || a == authEAPOnly || a.password() }
+
+// password tells one that proves a password.
+func (a auth) password() bool { return a == authTTLS || a == authMSCHAPv2 }
 
 // name is unique, so that -run finds the one case.
 func (c testCase) name() string {

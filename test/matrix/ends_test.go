@@ -66,10 +66,13 @@ type setup struct {
 	eapIdentity     string // what the client answers to EAP-Identity; empty: its IKE identity
 	ikeIdentity     string // IDi in place of the certificate's; empty: that
 
-	psk          string // that the client has; the gateway has keyOfAlice for alice, and so on
-	revoked      bool   // the gateway has revoked the client's key
-	gatewaySigns bool   // strongSwan as a gateway answers a key by a signature
-	wantsSigned  bool   // strongSwan as a client has a key and takes a signature only
+	psk     string // that the client has; the gateway has keyOfAlice for alice, and so on
+	revoked bool   // the gateway has revoked the client's key, or the user
+
+	password      string // that the client has; the gateway has keyOfAlice for alice, and so on
+	refusesMethod bool   // the gateway takes other methods of EAP than the client has
+	gatewaySigns  bool   // strongSwan as a gateway answers a key by a signature
+	wantsSigned   bool   // strongSwan as a client has a key and takes a signature only
 }
 
 // credentials are an end's identity.

@@ -41,7 +41,9 @@ func TestMatrix(t *testing.T) {
 		if authKinds[c.auth].classic {
 			lane += "_without_rfc7427"
 		}
-		if c.auth.eap() {
+		if c.auth.password() {
+			lane += "_password"
+		} else if c.auth.eap() {
 			lane += "_eap"
 		}
 		if c.auth == authPSK {

@@ -24,6 +24,7 @@ const (
 	oursCRL     = "/run/etc/list.crl"
 	oursCert    = "/run/etc/own.pem"
 	oursKey     = "/run/etc/own.key"
+	oursUsers   = "/run/etc/users.csv"
 	oursPSK     = "/run/etc/own.psk"
 )
 
@@ -43,16 +44,24 @@ func (e *ourGateway) serve(ctx context.Context, s setup) error {
 	}
 	e.began = time.Now().Format(time.RFC3339Nano)
 	if e.server == nil {
-		if err := e.start(ctx); err != nil || s.auth != authPSK {
+		switch err := e.start(ctx); {
+		case err == nil && s.auth == authPSK:
+			return e.addDevices(ctx)
+		case err == nil && s.auth.password():
+			return e.addUsers(ctx)
+		default:
 			return err
 		}
-		return e.addDevices(ctx)
 	}
 	e.log = len(e.server.Output())
 	if err := e.kickAll(ctx); err != nil {
 		return err
 	}
-	if s.revoked {
+	if s.revoked && s.auth.password() {
+		if _, err := e.sallyport(ctx, "user", "revoke", "carol"); err != nil {
+			return err
+		}
+	} else if s.revoked {
 		if _, err := e.sallyport(ctx, "device", "revoke", "bob"); err != nil {
 			return err
 		}
@@ -77,6 +86,16 @@ func (e *ourGateway) addDevices(ctx context.Context) error {
 	return nil
 }
 
+// addUsers gives the clients of a lane their passwords.
+func (e *ourGateway) addUsers(ctx context.Context) error {
+	list := fmt.Sprintf("user,password\nalice,%s\ncarol,%s\n", keyOfAlice, keyOfBob)
+	if err := e.host.WriteFile(oursUsers, []byte(list), 0o600); err != nil {
+		return err
+	}
+	_, err := e.sallyport(ctx, "user", "import", oursUsers, "--format", "csv")
+	return err
+}
+
 func (e *ourGateway) writeFiles(s setup) error {
 	conf := fmt.Sprintf(`gateway: {name: %[1]s, state: /run/lib/sallyport}
 zones:
@@ -91,7 +110,7 @@ zones:
     sessions: 4
     waivers: [%[9]s]
 logging: {level: debug}
-`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD), ourWaivers(s), ourAuth(s.auth))
+`, s.gateway.id, s.gatewayIKE, s.gatewayESP, oursCert, oursKey, oursCA, oursCRL, ourDPD(s.gatewayDPD), ourWaivers(s), gatewayAuth(s))
 	return errors.Join(
 		e.host.WriteFile(oursConfig, []byte(conf), 0o600),
 		e.host.WriteFile(oursCert, labtest.CertPEM(s.gateway.chain...), 0o644),
@@ -100,10 +119,21 @@ logging: {level: debug}
 		e.host.WriteFile(oursCRL, s.crl, 0o644))
 }
 
+// gatewayAuth is what our gateway takes: another method where it is to refuse
+// the client's.
+func gatewayAuth(s setup) string {
+	if s.refusesMethod {
+		return "eap-tls, eap-ttls"
+	}
+	return ourAuth(s.auth)
+}
+
 func ourAuth(a auth) string {
 	switch {
 	case a == authPSK:
 		return "psk"
+	case a.password():
+		return string(a)
 	case a.eap():
 		return "eap-tls"
 	}
@@ -118,6 +148,9 @@ func ourWaivers(s setup) string {
 	}
 	if s.waiveSHA1 {
 		waive("CRY-019", "strongSwan without RFC 7427")
+	}
+	if s.auth == authMSCHAPv2 && !s.refusesMethod {
+		waive("PPP-005", "clients that know nothing else")
 	}
 	if s.auth.eap() {
 		waive("PPP-017", "strongSwan's TLS 1.2 has no extended master secret")

@@ -49,7 +49,18 @@ func (p *people) setup(t *testing.T, c testCase) setup {
 		gatewayDPD: c.scenario == "client-vanishes",
 		auth:       c.auth,
 		psk:        keyOfAlice,
-		revoked:    c.scenario == "key-revoked",
+		revoked:    c.scenario == "key-revoked" || c.scenario == "user-revoked",
+		password:   keyOfAlice,
+
+		refusesMethod: c.scenario == "method-not-taken",
+	}
+	switch c.scenario {
+	case "client-has-wrong-password":
+		s.password = "not the password"
+	case "client-is-unknown":
+		s.eapIdentity = "mallory@example.org"
+	case "user-revoked":
+		s.eapIdentity, s.password = "carol@example.org", keyOfBob
 	}
 	if c.scenario == "gateway-by-other-means" {
 		s.gatewaySigns, s.wantsSigned = c.gateway == swan, c.client == swan

@@ -47,6 +47,10 @@ func init() { // in init, because the scenarios refer to the table through play
 		"client-has-key-of-another":        {play: func(p *play) { p.refusedByGateway("AUTHENTICATION_FAILED", "pre-shared key|MAC mismatched") }},
 		"key-revoked":                      {play: func(p *play) { p.refusedByGateway("AUTHENTICATION_FAILED", "was revoked") }, ours: true},
 		"gateway-by-other-means":           {play: func(p *play) { p.refusedByClient("pre-shared key") }},
+		"client-has-wrong-password":        {play: func(p *play) { p.refusedByGateway("", "the password of") }},
+		"client-is-unknown":                {play: func(p *play) { p.refusedByGateway("", "no user \"mallory\"") }},
+		"user-revoked":                     {play: func(p *play) { p.refusedByGateway("", "was revoked") }},
+		"method-not-taken":                 {play: func(p *play) { p.refusedByGateway("", "EAP-MSCHAPv2|26") }},
 		"only-sha1-signatures":             {play: (*play).onlySHA1, ours: true},
 		"client-proposes-weak-ike":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
 		"client-proposes-weak-esp":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
@@ -92,7 +96,7 @@ func (p *play) signatures(e end) {
 		return
 	}
 	want := map[string]int{authKinds[p.c.auth].signature: 2}
-	if p.c.auth == authEAPTLS { // the gateway signs, then both prove the key of EAP
+	if p.c.auth.eap() && p.c.auth != authEAPOnly { // the gateway signs, then both prove the key of EAP
 		want[authKinds[authP256].signature] = 1
 	}
 	seen := map[string]int{}
@@ -382,7 +386,7 @@ func (p *play) refusedByGateway(notify, reasons string) {
 	err := p.client.connect(p.ctx, p.s)
 	p.noTunnel(err)
 	if p.c.auth.eap() { // EAP has words of its own for it
-		p.mentions("client", err.Error()+p.client.account(), "EAP_TLS method failed|EAP-TLS as|AUTHENTICATION_FAILED")
+		p.mentions("client", err.Error()+p.client.account(), "EAP_TLS method failed|EAP_TTLS method failed|EAP_MSCHAPV2 method failed|EAP-TLS as|AUTHENTICATION_FAILED|EAP_FAILURE|EAP/FAIL")
 	} else if !strings.Contains(err.Error()+p.client.account(), notify) {
 		p.Errorf("the client did not get %s: %v", notify, err)
 	}

@@ -150,8 +150,12 @@ func swanAuth(c credentials) string {
 	return "certs = own.pem\nauth = pubkey"
 }
 
-// swanSecrets are pre-shared keys by the peer's identity.
+// swanSecrets are pre-shared keys by the peer's identity, or the client's
+// password.
 func swanSecrets(s setup, keys map[string]string) string {
+	if s.auth.password() {
+		return block("secrets", block("eap-client", "id = "+cmp.Or(s.eapIdentity, s.client.id), "secret = \""+s.password+"\""))
+	}
 	if s.auth != authPSK {
 		return ""
 	}
@@ -167,6 +171,8 @@ func swanLocalAuth(s setup) string {
 	switch {
 	case s.auth == authPSK:
 		return "auth = psk"
+	case s.auth.password():
+		return "auth = " + string(s.auth) + "\neap_id = " + cmp.Or(s.eapIdentity, s.client.id) + "\naaa_id = " + s.gatewayName
 	case !s.auth.eap():
 		return swanAuth(s.client)
 	case s.eapIdentity != "":
