@@ -111,7 +111,7 @@ func (in *Input) authHint(zone []string) string {
 func (in *Input) authNotes() []string {
 	switch in.auth {
 	case authMSCHAPv2:
-		return []string{"bare EAP-MSCHAPv2 has no TLS around it: a gateway that the client trusts wrongly can guess the password at leisure. A zone takes it by waiver alone"}
+		return []string{"the password is proved with no TLS around it: whoever the client takes for the gateway can guess it at leisure. A zone takes this by waiver alone"}
 	case authPSK:
 		return []string{"whoever reads the pre-shared key is this device: keep the file as you keep a key, and give each device its own"}
 	}
