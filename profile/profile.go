@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
@@ -34,6 +35,24 @@ func (f File) Bytes() []byte {
 		return f.Data
 	}
 	return []byte(f.Content)
+}
+
+// MediaType is the type under which a web server hands out the file, so that the
+// client opens it with what it is for.
+func (f File) MediaType() string {
+	switch path.Ext(f.Name) {
+	case appleSuffix:
+		return "application/x-apple-aspen-config"
+	case ".sswan":
+		return "application/vnd.strongswan.profile"
+	case ".p12":
+		return "application/x-pkcs12" // RFC 7292 registers none; this is what clients know
+	case ".xml":
+		return "application/xml"
+	case ".yaml":
+		return "application/yaml" // RFC 9512
+	}
+	return "text/plain; charset=utf-8"
 }
 
 // Profile is everything one client needs beside its private key or password.
