@@ -66,7 +66,7 @@ func (in *Input) chooseAuth(k Kind) error {
 	var why []string
 	for _, auth := range zone {
 		switch {
-		case !slices.Contains(can[k.Name], auth):
+		case !k.Can(auth):
 			why = append(why, auth+" is nothing that this client can")
 		case !in.has(auth):
 			why = append(why, auth+" needs "+credentials[auth]+", which is not here")
@@ -94,7 +94,7 @@ func (in *Input) has(auth string) bool {
 func (in *Input) authHint(zone []string) string {
 	var clients []string
 	for _, k := range kinds {
-		if slices.ContainsFunc(zone, func(a string) bool { return slices.Contains(can[k.Name], a) && in.has(a) }) {
+		if slices.ContainsFunc(zone, func(a string) bool { return k.Can(a) && in.has(a) }) {
 			clients = append(clients, k.Name)
 		}
 	}

@@ -141,6 +141,13 @@ var kinds = []Kind{
 	{"sallyport", "the Linux client of this program", KeyFile, false, sallyportProfile, Options{}},
 }
 
+// Can tells whether the client can prove itself in a way, as a zone's auth names
+// it.
+func (k Kind) Can(auth string) bool { return slices.Contains(can[k.Name], auth) }
+
+// CanPassword tells whether it can by any password.
+func (k Kind) CanPassword() bool { return slices.ContainsFunc(can[k.Name], ByPassword) }
+
 // Kinds are the clients that profiles are written for.
 func Kinds() []Kind { return slices.Clone(kinds) }
 

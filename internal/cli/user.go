@@ -18,10 +18,10 @@ func newUser(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "user",
 		GroupID: groupGateway,
-		Short:   "Add, list and revoke users",
+		Short:   "Add, list and revoke users, and write their profiles",
 	}
 	asGroup(c)
-	c.AddCommand(newUserAdd(env), newUserList(env), newUserRevoke(env))
+	c.AddCommand(newUserAdd(env), newUserList(env), newUserRevoke(env), newUserProfile(env))
 	return c
 }
 
