@@ -196,7 +196,7 @@ func TestAPreviewThatBreaksOffLeavesTheLink(t *testing.T) {
 func TestWhoGuessesThePathEndsTheHandOver(t *testing.T) {
 	h := startOnce(t, gateway.File{Name: "a.conf", Content: "x"}, time.Minute)
 	base := strings.TrimSuffix(h.url, h.url[strings.LastIndex(h.url, "/"):])
-	for i, path := range []string{"/", "/favicon.ico", "/" + strings.Repeat("A", 22), h.url[len(base):] + "x", h.url[len(base):len(h.url)-1]} {
+	for i, path := range []string{"/", "/favicon.ico", "/" + strings.Repeat("A", 22), h.url[len(base):] + "x", h.url[len(base) : len(h.url)-1]} {
 		if res, body := h.ask(t, "GET", base+path); res.StatusCode != http.StatusNotFound || strings.Contains(string(body), "x") {
 			t.Errorf("%d: %s: %s %q", i, path, res.Status, body)
 		}
