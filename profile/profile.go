@@ -130,7 +130,7 @@ type Kind struct {
 // kinds are all clients, in the order in which help shows them.
 var kinds = []Kind{
 	{"windows", "Windows 10 and 11, built in: a PowerShell script", KeyFile, false, windowsProfile, Options{}},
-	{"windows-xml", "Windows 10 and 11 under management: VPNv2 ProfileXML, a device tunnel by certificate and else a user's", KeyFile, false, windowsXMLProfile, Options{}},
+	{"windows-xml", "Windows 10 and 11 under management: VPNv2 ProfileXML of a device tunnel, with EAP of the user's", KeyFile, false, windowsXMLProfile, Options{}},
 	{"macos", "macOS, built in: a configuration profile", KeyInside, true, macOSProfile, Options{OnDemand: true, KillSwitch: true}},
 	{"ios", "iOS and iPadOS, built in: a configuration profile", KeyInside, true, iOSProfile, Options{OnDemand: true, AlwaysOn: true, KillSwitch: true}},
 	{"android", "Android 11 and later, built in: a card of settings", KeyBeside, false, androidProfile, Options{}},
