@@ -90,21 +90,29 @@ func (in *Input) has(auth string) bool {
 }
 
 // authHint names the clients that can do what the zone takes with what is
-// there, and else says where credentials come from.
+// there, and what the zone could take for this one; and else says where
+// credentials come from.
 func (in *Input) authHint(zone []string) string {
-	var clients []string
+	var hints, clients []string
 	for _, k := range kinds {
 		if slices.ContainsFunc(zone, func(a string) bool { return k.Can(a) && in.has(a) }) {
 			clients = append(clients, k.Name)
 		}
 	}
-	switch {
-	case len(clients) > 0:
-		return "use " + or(clients) + ", or add to the zone's auth what this client can: " + strings.Join(can[in.kind], ", ")
-	case in.Certificate != "" || len(in.PSK) > 0:
-		return "a user's profile, for a password, is made by user profile"
+	if len(clients) > 0 {
+		hints = append(hints, "use "+or(clients))
 	}
-	return "a device's profile is made by device profile; a pre-shared key is taken from the directory where device add has written it (--keys)"
+	ways := slices.DeleteFunc(slices.Clone(can[in.kind]), func(a string) bool { return !in.has(a) || slices.Contains(zone, a) })
+	if len(ways) > 0 {
+		hints = append(hints, "add to the zone's auth what this client can: "+or(ways))
+	}
+	switch {
+	case len(hints) > 0:
+		return strings.Join(hints, ", or ")
+	case in.has(authPSK) || in.has(authCertificate):
+		return "make a profile for the user: sallyport user profile"
+	}
+	return "make a profile for a device: sallyport device profile; its keys are taken from where device add has written them (--keys)"
 }
 
 // authNotes are what whoever hands out the profile should know of its way.
