@@ -46,7 +46,7 @@ the download.
 `
 
 func newDeviceProfile(env *Env) *cobra.Command {
-	c := newProfile(env, "/v1/devices/", func(profile.Kind) bool { return true })
+	c := newProfile(env, deviceOwner)
 	c.Short = "Write what a client needs to connect, made from the policy of its zone"
 	c.Long = `Writes the configuration of one client, with the proposals of the device's zone,
 beside the certificate.
@@ -57,36 +57,47 @@ from --keys and encrypted anew, under a password that is shown once. A pre-share
 key (NAME.psk in --keys) stands in the files of clients that are set up by it.
 
 Clients:
-` + clientTable(func(profile.Kind) bool { return true })
+` + clientTable(deviceOwner.can)
 	c.Example = "  sallyport device profile laptop --for windows --out /root/laptop\n  sallyport device profile phone --for ios --on-demand --once --out /root/phone"
 	c.Flags().String("keys", "", "`DIRECTORY` where device add has written the key (default: that of --out)")
 	return c
 }
 
 func newUserProfile(env *Env) *cobra.Command {
-	c := newProfile(env, "/v1/users/", profile.Kind.CanPassword)
+	c := newProfile(env, userOwner)
 	c.Short = "Write what a client needs to connect by the user's password"
 	c.Long = `Writes the configuration of one client for a user who logs in by password, in a
 zone that takes passwords. The password is not in it: the client asks for it, or
 the steps say where it goes.
 ` + profileLong + `
 Clients:
-` + clientTable(profile.Kind.CanPassword)
+` + clientTable(userOwner.can)
 	c.Example = "  sallyport user profile alice --for windows --out /root/alice"
 	c.Flags().String("zone", "", "the `ZONE` it is for (default: the only one)")
 	return c
 }
 
-// newProfile is the verb for devices and users; path is theirs in the control
-// API.
-func newProfile(env *Env, path string, can func(profile.Kind) bool) *cobra.Command {
+// profileOwner is whose profile a verb writes.
+type profileOwner struct {
+	path string                  // in the control API
+	keys bool                    // it has keys in files
+	can  func(profile.Kind) bool // which clients are for it
+}
+
+var (
+	deviceOwner = profileOwner{"/v1/devices/", true, func(profile.Kind) bool { return true }}
+	userOwner   = profileOwner{"/v1/users/", false, profile.Kind.CanPassword}
+)
+
+// newProfile is the verb for devices and users.
+func newProfile(env *Env, owner profileOwner) *cobra.Command {
 	c := &cobra.Command{
 		Use:  "profile NAME --for CLIENT",
 		Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			r := profileRequest(c)
 			if r.For == "" {
-				return failure("use --for with one of "+strings.Join(kindNames(can), ", "), "for which client? --for is missing")
+				return failure("use --for with one of "+strings.Join(kindNames(owner.can), ", "), "for which client? --for is missing")
 			}
 			out, _ := c.Flags().GetString("out")
 			keys, _ := c.Flags().GetString("keys")
@@ -99,7 +110,7 @@ func newProfile(env *Env, path string, can func(profile.Kind) bool) *cobra.Comma
 			}
 			var w profileWritten
 			err = withControl(env, c, func(ctx context.Context, client *gateway.Client) (err error) {
-				if w, err = writeProfile(ctx, client, gateway.Path(path, args[0], "/profile"), args[0], r, keys, out); err == nil && hand.on {
+				if w, err = owner.write(ctx, client, args[0], r, keys, out); err == nil && hand.on {
 					hand.host, err = hand.urlHost(ctx, client, r.Address)
 				}
 				return err
@@ -236,17 +247,16 @@ func kindNames(can func(profile.Kind) bool) []string {
 	})
 }
 
-// writeProfile asks for a profile and writes its files. Keys go along where
-// they are; whether they are needed, the gateway knows.
-func writeProfile(ctx context.Context, client *gateway.Client, path, name string, r gateway.ProfileRequest, keys, out string) (w profileWritten, err error) {
+// write asks for a profile and writes its files. Keys go along where they are;
+// whether they are needed, the gateway knows.
+func (owner profileOwner) write(ctx context.Context, client *gateway.Client, name string, r gateway.ProfileRequest, keys, out string) (w profileWritten, err error) {
 	if r.Dir, err = filepath.Abs(out); err != nil {
 		return w, err
 	}
 	k, _ := profile.Lookup(r.For)
-	device := strings.HasPrefix(path, "/v1/devices/")
 	var p12 []byte
 	var noKey error
-	if device {
+	if owner.keys {
 		if r.PSK, err = readPSK(keys, name); err != nil {
 			return w, err
 		}
@@ -262,7 +272,7 @@ func writeProfile(ctx context.Context, client *gateway.Client, path, name string
 		r.PKCS12 = p12
 	}
 	var p gateway.Profile
-	if err := client.Call(ctx, "POST", path, r, &p); err != nil {
+	if err := client.Call(ctx, "POST", gateway.Path(owner.path, name, "/profile"), r, &p); err != nil {
 		return w, err
 	}
 	w.For, w.Auth, w.Steps, w.Notes, w.hand = p.For, p.Auth, p.Steps, p.Notes, p.Files[0]
