@@ -8,6 +8,7 @@ godebug tlsunsafeekm=1
 
 require (
 	filippo.io/bigmod v0.1.0
+	github.com/boombuler/barcode v1.1.0
 	github.com/gaissmai/bart v0.30.0
 	github.com/goccy/go-yaml v1.19.2
 	github.com/micromdm/plist v0.2.2

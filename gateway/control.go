@@ -38,6 +38,7 @@ type controller interface {
 	AddDevice(context.Context, NewDevice) (Enrolled, error)
 	RevokeDevice(ctx context.Context, name string, r Revocation) (Revoked, error)
 	Profile(ctx context.Context, device string, r ProfileRequest) (Profile, error)
+	UserProfile(ctx context.Context, user string, r ProfileRequest) (Profile, error)
 	Sessions(context.Context) ([]SessionInfo, error)
 	Kick(context.Context, Kick) (Kicked, error)
 	Rekey(context.Context, Rekey) (Rekeyed, error)
@@ -77,6 +78,12 @@ var routes = []route{
 		func(c controller, r *http.Request) (any, error) {
 			return withBody(r, func(ctx context.Context, v Revocation) (Revoked, error) {
 				return c.RevokeUser(ctx, r.PathValue("name"), v)
+			})
+		}},
+	{"POST", "/v1/users/{name}/profile", "A client's profile for a user who logs in by password", ProfileRequest{}, Profile{},
+		func(c controller, r *http.Request) (any, error) {
+			return withBody(r, func(ctx context.Context, v ProfileRequest) (Profile, error) {
+				return c.UserProfile(ctx, r.PathValue("name"), v)
 			})
 		}},
 	{"GET", "/v1/devices", "All devices", nil, []Device{},

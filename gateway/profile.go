@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sallyport/config"
+	"sallyport/internal/secret"
 	"sallyport/pki"
 	"sallyport/profile"
 	"sallyport/store"
@@ -22,18 +23,22 @@ type (
 	Profile = profile.Profile
 )
 
-// ProfileRequest asks for the profile of a client.
+// ProfileRequest asks for the profile of a client. The secrets are those of a
+// device, whose files lie where the request comes from.
 type ProfileRequest struct {
 	For     string          `json:"for"`               // one of profile.Names
+	Auth    string          `json:"auth,omitempty"`    // how the client proves itself, as the zone's auth names it; empty: the best that will do
+	Zone    string          `json:"zone,omitempty"`    // of a user's profile; empty: the only one
 	Address string          `json:"address,omitempty"` // that the client dials; empty: gateway.name
 	Dir     string          `json:"dir,omitempty"`     // where the files will be
 	PKCS12  []byte          `json:"pkcs12,omitempty"`  // the device's key, encrypted, for clients that want it inside
+	PSK     []byte          `json:"psk,omitempty"`     // the device's pre-shared key
 	Options profile.Options `json:"options,omitzero"`
 }
 
-// Profile implements the control API.
+// Profile implements the control API: that of a device, which proves itself by
+// its certificate or its pre-shared key.
 func (s *State) Profile(ctx context.Context, device string, r ProfileRequest) (Profile, error) {
-	cfg := s.Config()
 	d, ok := s.registry.Device(device)
 	if !ok {
 		return Profile{}, &NotFoundError{What: "device", Name: device, Hint: "see them with: sallyport device list"}
@@ -41,7 +46,10 @@ func (s *State) Profile(ctx context.Context, device string, r ProfileRequest) (P
 	if why := s.registry.allowed(device); why != "" {
 		return Profile{}, &InvalidError{Reason: fmt.Sprintf("no profile for %q: %s", device, why)}
 	}
-	zone, ok := cfg.Zone(d.Zone)
+	if r.Zone != "" && r.Zone != d.Zone {
+		return Profile{}, &InvalidError{Reason: fmt.Sprintf("the device %q belongs to zone %q, not %q", device, d.Zone, r.Zone), Hint: "leave out the zone"}
+	}
+	zone, ok := s.Config().Zone(d.Zone)
 	if !ok {
 		return Profile{}, &InvalidError{Reason: fmt.Sprintf("the zone %q of device %q is not in the configuration", d.Zone, device)}
 	}
@@ -50,19 +58,52 @@ func (s *State) Profile(ctx context.Context, device string, r ProfileRequest) (P
 		return Profile{}, err
 	}
 	cert, _ := page.First()
+	return s.makeProfile(ctx, r, profile.Input{
+		Device: profile.Device{Name: d.Name, User: d.User, Identity: d.Identity}, Zone: zone,
+		Certificate: string(cert.Value), PSK: secret.Bytes(r.PSK), PKCS12: r.PKCS12,
+	})
+}
+
+// UserProfile implements the control API: that of a user, who proves who they
+// are by a password.
+func (s *State) UserProfile(ctx context.Context, user string, r ProfileRequest) (Profile, error) {
+	u, ok := s.registry.User(user)
+	if !ok {
+		return Profile{}, &NotFoundError{What: "user", Name: user, Hint: "see them with: sallyport user list"}
+	}
+	if !u.Revoked.IsZero() {
+		return Profile{}, &InvalidError{Reason: fmt.Sprintf("no profile for %q: the user is revoked", user)}
+	}
+	if len(r.PKCS12) > 0 || len(r.PSK) > 0 {
+		return Profile{}, &InvalidError{Reason: "a user has no key: keys belong to devices", Hint: "make the profile of a device: sallyport device profile"}
+	}
+	name, err := s.zoneFor(r.Zone)
+	if err != nil {
+		return Profile{}, err
+	}
+	zone, _ := s.Config().Zone(name)
+	if !slices.ContainsFunc(zone.Auth, profile.ByPassword) {
+		return Profile{}, &InvalidError{
+			Reason: fmt.Sprintf("zone %q takes no passwords: its auth is %q", name, zone.Auth),
+			Hint:   "add a device with a certificate: sallyport device add NAME --user " + user,
+		}
+	}
+	return s.makeProfile(ctx, r, profile.Input{Device: profile.Device{User: u.Name}, Zone: zone})
+}
+
+// makeProfile adds what all clients need of the gateway.
+func (s *State) makeProfile(ctx context.Context, r ProfileRequest, in profile.Input) (Profile, error) {
+	cfg := s.Config()
 	if r.Address == "" {
 		r.Address = cfg.Gateway.Name
 	}
 	if err := checkDial(r.Address); err != nil {
 		return Profile{}, err
 	}
-	in := profile.Input{
-		Device: profile.Device{Name: d.Name, User: d.User, Identity: d.Identity},
-		Zone:   zone, Gateway: r.Address, Identity: zoneIdentity(cfg, zone), Ports: cfg.Gateway.Ports,
-		Certificate: string(cert.Value), CA: pemText("CERTIFICATE", s.ca.Certificate().Raw), Dir: r.Dir,
-		PKCS12: r.PKCS12, Options: r.Options,
-	}
-	if err := s.identify(ctx, cfg, zone, r.For, &in); err != nil {
+	in.Gateway, in.Identity, in.Ports = r.Address, zoneIdentity(cfg, in.Zone), cfg.Gateway.Ports
+	in.Auth, in.Dir, in.Options = r.Auth, r.Dir, r.Options
+	in.CA = pemText("CERTIFICATE", s.ca.Certificate().Raw)
+	if err := s.identify(ctx, cfg, in.Zone, r.For, &in); err != nil {
 		return Profile{}, err
 	}
 	p, err := profile.Make(r.For, in)

@@ -66,10 +66,13 @@ type appleIKEv2 struct {
 	RemoteIdentifier    string `plist:"RemoteIdentifier"`
 	LocalIdentifier     string `plist:"LocalIdentifier"`
 	Authentication      string `plist:"AuthenticationMethod"`
-	CertificateUUID     string `plist:"PayloadCertificateUUID"`
-	CertificateType     string `plist:"CertificateType"`
+	CertificateUUID     string `plist:"PayloadCertificateUUID,omitempty"`
+	CertificateType     string `plist:"CertificateType,omitempty"`
 	IssuerCommonName    string `plist:"ServerCertificateIssuerCommonName,omitempty"`
+	SharedSecret        string `plist:"SharedSecret,omitempty"`
 	ExtendedAuthEnabled int    `plist:"ExtendedAuthEnabled"`
+	AuthName            string `plist:"AuthName,omitempty"`
+	TLSMinimumVersion   string `plist:"TLSMinimumVersion,omitempty"` // of EAP-TLS
 
 	IKE   appleSA `plist:"IKESecurityAssociationParameters"`
 	Child appleSA `plist:"ChildSecurityAssociationParameters"`
@@ -104,7 +107,7 @@ type appleOnDemand struct {
 // through whatever the mobile network adds.
 const appleMTU = 1280
 
-// appleType is the type and the file suffix of a configuration profile.
+// appleSuffix is what the name of a configuration profile ends with.
 const appleSuffix = ".mobileconfig"
 
 func macOSProfile(in *Input) (Profile, error) { return appleProfileOf(in, "macos") }
@@ -121,12 +124,15 @@ func appleProfileOf(in *Input, kind string) (Profile, error) {
 	if err := in.needPorts(kind); err != nil {
 		return Profile{}, err
 	}
+	if err := in.needTypedPSK(kind, 1); err != nil {
+		return Profile{}, err
+	}
 	text, err := plist.MarshalIndent(in.appleProfile(c), "\t")
 	if err != nil {
 		return Profile{}, err
 	}
 	f := File{Name: in.connection() + appleSuffix, Content: string(text), Secret: true}
-	p := Profile{Steps: appleSteps(kind, f.Name), Notes: in.appleNotes()}
+	p := Profile{Steps: in.appleSteps(kind, f.Name), Notes: in.appleNotes()}
 	if in.Signer == nil {
 		p.Notes = append(p.Notes, "the profile is not signed: the device will say so")
 	} else if f.Data, err = in.Signer.sign(text); err != nil {
@@ -135,15 +141,22 @@ func appleProfileOf(in *Input, kind string) (Profile, error) {
 		f.Content = ""
 		p.Notes = append(p.Notes, "the profile is signed by the gateway; the device shows it as verified once it trusts the gateway's CA")
 	}
-	p.Files = append([]File{f}, in.certFiles()...)
+	p.Files = in.files(f)
 	return p, nil
 }
 
-func appleSteps(kind, name string) []string {
+func (in *Input) appleSteps(kind, name string) []string {
+	steps := []string{"bring " + name + " to the device: AirDrop, mail, or a download in Safari", "install it in Settings, General, VPN & Device Management"}
 	if kind == "macos" {
-		return []string{"open " + name + " on the Mac", "install it in System Settings, General, Device Management", "type the password of the key when it is asked for"}
+		steps = []string{"open " + name + " on the Mac", "install it in System Settings, General, Device Management"}
 	}
-	return []string{"bring " + name + " to the device: AirDrop, mail, or a download in Safari", "install it in Settings, General, VPN & Device Management", "type the password of the key when it is asked for"}
+	switch {
+	case in.leaf != nil:
+		steps = append(steps, "type the password of the key when it is asked for")
+	case ByPassword(in.auth):
+		steps = append(steps, "type the user's password when it is asked for")
+	}
+	return steps
 }
 
 func (in *Input) appleNotes() (notes []string) {
@@ -157,10 +170,17 @@ func (in *Input) appleNotes() (notes []string) {
 }
 
 func (in *Input) appleProfile(c choice) appleProfile {
-	p12 := appleCertificate{in.payload("com.apple.security.pkcs12", "identity"), in.fileBase() + ".p12", in.PKCS12}
-	root := appleCertificate{in.payload("com.apple.security.root", "ca"), caName, in.ca.Raw}
+	var content []any
+	identity := ""
+	if in.ca != nil {
+		content = append(content, appleCertificate{in.payload("com.apple.security.root", "ca"), caName, in.ca.Raw})
+	}
+	if in.leaf != nil {
+		p12 := appleCertificate{in.payload("com.apple.security.pkcs12", "identity"), in.p12Name(), in.PKCS12}
+		content, identity = append(content, p12), p12.UUID
+	}
 	vpn := appleVPN{applePayload: in.payload("com.apple.vpn.managed", "vpn"), UserDefinedName: in.title(), DNS: in.appleDNS()}
-	ikev2 := in.appleIKEv2(c, p12.UUID)
+	ikev2 := in.appleIKEv2(c, identity)
 	if in.Options.AlwaysOn {
 		ikev2.ProtocolType, ikev2.Interfaces = "IKEv2", []string{"Cellular", "WiFi"}
 		vpn.VPNType, vpn.AlwaysOn = "AlwaysOn", &appleAlwaysOn{AllowCaptiveWebSheet: 1, TunnelConfigurations: []appleIKEv2{ikev2}}
@@ -168,7 +188,7 @@ func (in *Input) appleProfile(c choice) appleProfile {
 		vpn.VPNType, vpn.IKEv2 = "IKEv2", &ikev2
 		vpn.IPv4 = &appleIPv4{OverridePrimary: bit(in.full(ipv4))}
 	}
-	return appleProfile{in.payload("Configuration", "profile"), []any{root, p12, vpn}}
+	return appleProfile{in.payload("Configuration", "profile"), append(content, vpn)}
 }
 
 // payload names a part of the profile. Its UUID follows from the names, so that
@@ -189,14 +209,12 @@ func (in *Input) appleIKEv2(c choice, identity string) appleIKEv2 {
 		// Apple sends any text as ID_FQDN; pki proves one with '@' by the
 		// rfc822Name of the certificate.
 		LocalIdentifier: in.Device.Identity,
-		Authentication:  "Certificate", CertificateUUID: identity, CertificateType: in.keyKind(),
-		// Without it Apple sends no CERTREQ.
-		IssuerCommonName: in.ca.Subject.CommonName,
-		IKE:              in.appleSA(c, c.ike, in.Zone.Rekey.IKE),
-		Child:            in.appleSA(c, c.esp, in.Zone.Rekey.Child),
-		EnablePFS:        bit(c.pfs()), DisableMOBIKE: bit(!in.Zone.MOBIKE), DisableRedirect: 1,
+		IKE:             in.appleSA(c, c.ike, in.Zone.Rekey.IKE),
+		Child:           in.appleSA(c, c.esp, in.Zone.Rekey.Child),
+		EnablePFS:       bit(c.pfs()), DisableMOBIKE: bit(!in.Zone.MOBIKE), DisableRedirect: 1,
 		DeadPeerDetection: "Medium", MTU: appleMTU, NATKeepAlive: 1,
 	}
+	in.appleAuth(&v, identity)
 	if in.Options.KillSwitch {
 		exclude := 0
 		v.IncludeAllNetworks, v.ExcludeLocalNetworks = 1, &exclude
@@ -207,6 +225,27 @@ func (in *Input) appleIKEv2(c choice, identity string) appleIKEv2 {
 		v.OnDemandEnabled, v.OnDemandRules = 1, []appleOnDemand{{"Connect"}}
 	}
 	return v
+}
+
+// appleAuth sets how the client proves itself: with AuthenticationMethod None
+// it is EAP alone, by the certificate if there is one and else by the password,
+// which the device asks for.
+func (in *Input) appleAuth(v *appleIKEv2, identity string) {
+	switch in.auth {
+	case authPSK:
+		v.Authentication, v.SharedSecret = "SharedSecret", string(in.PSK)
+		return
+	case authCertificate:
+		v.Authentication = "Certificate"
+	case authEAPTLS:
+		v.Authentication, v.ExtendedAuthEnabled, v.TLSMinimumVersion = "None", 1, "1.2"
+	default:
+		v.Authentication, v.ExtendedAuthEnabled, v.AuthName = "None", 1, in.Device.User
+	}
+	if in.leaf != nil {
+		v.CertificateUUID, v.CertificateType = identity, in.keyKind()
+	}
+	v.IssuerCommonName = in.ca.Subject.CommonName // without it Apple sends no CERTREQ
 }
 
 // appleSA has one hash: of the integrity algorithm, or of the PRF with an AEAD.

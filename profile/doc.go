@@ -3,9 +3,10 @@
 // belongs to. The gateway's own proposals come from the same policy, so the two
 // cannot drift; the tests read every profile back and negotiate it.
 //
-// Profiles here authenticate by certificate. A method of EAP will be one more
-// field of [Input] and one more branch where a format names its
-// authentication; nothing else depends on it.
+// How the client proves itself is one of the words of the zone's auth
+// ([Input].Auth); the table in auth.go holds what each client can. A password
+// never stands in a profile; a pre-shared key does where its client takes it so,
+// in a file marked as secret.
 //
 // Some clients can say only one proposal, or few algorithms. The tables of
 // words in words.go hold what each can say; a policy that a client cannot meet

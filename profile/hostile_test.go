@@ -225,12 +225,17 @@ func FuzzMake(f *testing.F) {
 	f.Add(".")
 	f.Fuzz(func(t *testing.T, name string) {
 		for _, k := range Kinds() {
-			p, err := Make(k.Name, named(t, k.Name, name))
-			if (err == nil) != (printable(name) && name != "") {
-				t.Fatalf("%s: %q: %v", k.Name, name, err)
-			}
-			if err == nil {
-				readsName[k.Name](t, name, p)
+			for _, auth := range ways[k.Name] {
+				p, err := Make(k.Name, namedBy(t, k.Name, auth, name))
+				if (err == nil) != (printable(name) && name != "") {
+					t.Fatalf("%s with %s: %q: %v", k.Name, auth, name, err)
+				}
+				if err == nil {
+					wantProof(t, k.Name, auth, name, hostilePSK(name), p)
+				}
+				if err == nil && auth == "certificate" {
+					readsName[k.Name](t, name, p)
+				}
 			}
 		}
 	})

@@ -333,14 +333,57 @@ func clientsPage(t testing.TB) string {
 		}
 		b.WriteString("\n")
 	}
+	b.WriteString(waysHead + strings.Join(allWays, " | ") + " |\n|---|" + strings.Repeat("---|", len(allWays)) + "\n")
+	for _, k := range Kinds() {
+		fmt.Fprintf(&b, "| `%s` |", k.Name)
+		for _, auth := range allWays {
+			fmt.Fprintf(&b, " %s |", wayOutcome(t, k.Name, auth))
+		}
+		b.WriteString("\n")
+	}
 	b.WriteString(clientsTail)
 	return b.String()
+}
+
+const waysHead = `
+## How a client proves itself
+
+The suite is the same whatever the zone's ` + "`auth`" + ` says. A client is set up for the
+first way of the list that it can and has the credentials for; ` + "`--auth`" + ` asks for
+another. Passwords stand in no profile: the client asks, or the steps say where to
+write it.
+
+| profile for | `
+
+// wayOutcome is what the profile sets up, in the client's own words.
+func wayOutcome(t testing.TB, kind, auth string) string {
+	p, err := Make(kind, inputBy(t, testZone(t, "compatible", ""), kind, auth))
+	if err != nil {
+		return "no"
+	}
+	text := p.Files[0].Content
+	for _, w := range []struct{ in, says string }{
+		{"<DeviceTunnel>true", "device tunnel"}, {"<UserMethod>Eap", "user's tunnel"},
+		{"IKEv2/IPSec RSA", "IKEv2/IPSec RSA"}, {"IKEv2/IPSec MSCHAPv2", "IKEv2/IPSec MSCHAPv2"}, {"IKEv2/IPSec PSK", "IKEv2/IPSec PSK"},
+		{"method=eap\n", "any EAP method offered"},
+	} {
+		if strings.Contains(text, w.in) {
+			return w.says
+		}
+	}
+	return "yes"
 }
 
 const clientsTail = `
 Android's built-in client has no file to import; ` + "`--for android`" + ` writes a card of
 settings where the zone can serve it, which of the built-in policies only
 ` + "`compatible`" + ` does.
+
+PEAP on Windows has EAP-MSCHAPv2 inside and insists on crypto-binding; EAP-TTLS has
+MSCHAPv2 inside on Windows and EAP-MSCHAPv2 in strongSwan. What RouterOS speaks
+inside EAP-TTLS its documents do not say. strongSwan needs a plugin for each method,
+which its builds may lack; ` + "`--for sallyport`" + ` has no passwords yet. Windows' settings
+for EAP are held against Microsoft's schemas, and have not been tried on Windows.
 
 ## Where the proposals come from
 

@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/micromdm/plist"
 
+	"sallyport/config"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
@@ -195,7 +196,7 @@ func readApple(t testing.TB, p Profile) []offered {
 
 // readCard: nothing on the card changes what Android offers.
 func readCard(t testing.TB, p Profile) []offered {
-	if !strings.Contains(p.Files[0].Content, "IKEv2/IPSec RSA") {
+	if !strings.Contains(p.Files[0].Content, "IKEv2/IPSec ") {
 		t.Errorf("the card does not name the type:\n%s", p.Files[0].Content)
 	}
 	n := nativeByName(t, "Android 11 and later, built in")
@@ -206,14 +207,12 @@ func readSswan(t testing.TB, p Profile) []offered {
 	var v struct {
 		IKE    string `json:"ike-proposal"`
 		ESP    string `json:"esp-proposal"`
-		Type   string
 		Remote struct{ Addr, ID, Cert string }
-		Local  struct{ ID, P12 string }
 	}
 	if err := json.Unmarshal([]byte(p.Files[0].Content), &v); err != nil {
 		t.Fatal(err)
 	}
-	if v.Type != "ikev2-cert" || v.Remote.ID == "" || v.Remote.Cert == "" || v.Local.P12 == "" {
+	if v.Remote.ID == "" || v.Remote.Cert == "" {
 		t.Errorf("something is missing in %+v", v)
 	}
 	return []offered{texts(t, []string{v.IKE}, []string{v.ESP})}
@@ -226,8 +225,14 @@ func readKeyfile(t testing.TB, p Profile) []offered {
 
 func readSwanctl(t testing.TB, p Profile) []offered {
 	c := parseSwanctl(t, p.Files[0].Content)
-	name := "connections/sallyport-laptop/"
-	return []offered{texts(t, strings.Split(c[name+"proposals"], ","), strings.Split(c[name+"children/sallyport-laptop/esp_proposals"], ","))}
+	var o offered
+	for key := range c {
+		if name, ok := strings.CutSuffix(key, "/version"); ok {
+			child := strings.TrimPrefix(name, "connections/")
+			o = texts(t, strings.Split(c[name+"/proposals"], ","), strings.Split(c[name+"/children/"+child+"/esp_proposals"], ","))
+		}
+	}
+	return []offered{o}
 }
 
 func readRouterOS(t testing.TB, p Profile) []offered {
@@ -278,35 +283,42 @@ func parsed(t testing.TB, protocol suite.Protocol, lines []string) (out []suite.
 func TestEveryProfileIsWhatItsZoneWants(t *testing.T) {
 	for _, policy := range suite.PolicyNames() {
 		zone := testZone(t, policy, "")
-		ikes, esps := parsed(t, suite.ProtocolIKE, zone.Policy.IKE), parsed(t, suite.ProtocolESP, zone.Policy.ESP)
 		for _, k := range Kinds() {
 			if _, refuse := cannot[k.Name][policy]; refuse {
 				continue
 			}
-			for i, o := range readers[k.Name](t, mustMake(t, k.Name, testInput(t, zone, keyFor(k.Name)))) {
-				what := k.Name + " under " + policy
-				c, ok := ike.Negotiate(ikes, o.ike, ike.Terms{Group: groupOf(o.ike), PeerOrder: i == 0 && strings.Contains("macos ios", k.Name)})
-				if !ok || c.Of(suite.KE).ID != groupOf(o.ike) {
-					t.Errorf("%s: IKE_SA_INIT: chosen is %v, its KE payload is of group %d", what, c.IKE(), groupOf(o.ike))
+			for _, auth := range ways[k.Name] {
+				p := mustMake(t, k.Name, inputBy(t, zone, k.Name, auth))
+				for i, o := range readers[k.Name](t, p) {
+					wantNegotiated(t, k.Name+" under "+policy+" with "+auth, k.Name, i, zone, o)
 				}
-				first, ok := ike.Negotiate(esps, o.esp, ike.Terms{NoKE: true})
-				if !ok {
-					t.Errorf("%s: IKE_AUTH: no proposal is chosen", what)
-				}
-				rekey, ok := ike.Negotiate(esps, o.esp, ike.Terms{Group: groupOf(o.esp)})
-				if !ok || (rekey.Of(suite.KE).ID != 0) != o.pfs || rekey.Of(suite.KE).ID != groupOf(o.esp) {
-					t.Errorf("%s: child rekey: chosen is %v, the client's PFS is %v with group %d", what, rekey.ESP(), o.pfs, groupOf(o.esp))
-				}
-				if o.pfs && rekey.Of(suite.KE) != c.Of(suite.KE) {
-					t.Errorf("%s: the child is rekeyed with %v, the IKE SA has %v", what, rekey.Of(suite.KE), c.Of(suite.KE))
-				}
-				if rekey.Of(suite.Encr) != first.Of(suite.Encr) || rekey.Of(suite.Integ) != first.Of(suite.Integ) {
-					t.Errorf("%s: the rekey makes %v of %v", what, rekey.ESP(), first.ESP())
-				}
-				wantFirstLine(t, what, k.Name, i, c, first)
 			}
 		}
 	}
+}
+
+// wantNegotiated negotiates the offer of a client, the i-th of its versions.
+func wantNegotiated(t *testing.T, what, kind string, i int, zone *config.Zone, o offered) {
+	ikes, esps := parsed(t, suite.ProtocolIKE, zone.Policy.IKE), parsed(t, suite.ProtocolESP, zone.Policy.ESP)
+	c, ok := ike.Negotiate(ikes, o.ike, ike.Terms{Group: groupOf(o.ike), PeerOrder: i == 0 && strings.Contains("macos ios", kind)})
+	if !ok || c.Of(suite.KE).ID != groupOf(o.ike) {
+		t.Errorf("%s: IKE_SA_INIT: chosen is %v, its KE payload is of group %d", what, c.IKE(), groupOf(o.ike))
+	}
+	first, ok := ike.Negotiate(esps, o.esp, ike.Terms{NoKE: true})
+	if !ok {
+		t.Errorf("%s: IKE_AUTH: no proposal is chosen", what)
+	}
+	rekey, ok := ike.Negotiate(esps, o.esp, ike.Terms{Group: groupOf(o.esp)})
+	if !ok || (rekey.Of(suite.KE).ID != 0) != o.pfs || rekey.Of(suite.KE).ID != groupOf(o.esp) {
+		t.Errorf("%s: child rekey: chosen is %v, the client's PFS is %v with group %d", what, rekey.ESP(), o.pfs, groupOf(o.esp))
+	}
+	if o.pfs && rekey.Of(suite.KE) != c.Of(suite.KE) {
+		t.Errorf("%s: the child is rekeyed with %v, the IKE SA has %v", what, rekey.Of(suite.KE), c.Of(suite.KE))
+	}
+	if rekey.Of(suite.Encr) != first.Of(suite.Encr) || rekey.Of(suite.Integ) != first.Of(suite.Integ) {
+		t.Errorf("%s: the rekey makes %v of %v", what, rekey.ESP(), first.ESP())
+	}
+	wantFirstLine(t, what, kind, i, c, first)
 }
 
 // wantFirstLine: the client's first proposal is chosen, and it is the cipher

@@ -6,10 +6,16 @@ import (
 	"strings"
 )
 
+// leastNetworkManagerPSK is the length below which NetworkManager-strongswan
+// refuses a key.
+const leastNetworkManagerPSK = 20
+
 // networkManagerProfile writes a keyfile for NetworkManager-strongswan.
 func networkManagerProfile(in *Input) (Profile, error) {
+	if err := in.needTypedPSK("networkmanager", leastNetworkManagerPSK); err != nil {
+		return Profile{}, err
+	}
 	name := in.connection()
-	at := func(file string) string { return keyfile(strings.TrimSuffix(in.Dir, "/") + "/" + file) }
 	conf := fmt.Sprintf(`# %[1]s
 [connection]
 id=%[2]s
@@ -19,37 +25,62 @@ autoconnect=false
 [vpn]
 service-type=org.freedesktop.NetworkManager.strongswan
 address=%[3]s
-%[4]scertificate=%[5]s
-method=key
-usercert=%[6]s
-userkey=%[7]s
-local-identity=%[8]s
-remote-identity=%[9]s
+%[4]s%[5]slocal-identity=%[6]s
+remote-identity=%[7]s
 virtual=yes
-encap=%[10]s
+encap=%[8]s
 ipcomp=no
 proposal=yes
-ike=%[11]s
-esp=%[12]s
-remote-ts=%[13]s
+ike=%[9]s
+esp=%[10]s
+remote-ts=%[11]s
 
-[ipv4]
+%[12]s[ipv4]
 method=auto
-%[14]s
+%[13]s
 [ipv6]
 method=auto
-%[14]s`, in.comment(), keyfile(in.title()), keyfile(in.Gateway), in.networkManagerPort(), at(caName), at(in.certName()), at(in.keyName()),
+%[13]s`, in.comment(), keyfile(in.title()), keyfile(in.Gateway), in.networkManagerPort(), in.networkManagerAuth(),
 		keyfile(in.Device.Identity), keyfile(in.Identity), yesNo(in.Zone.Encap == "forced"),
 		strings.Join(in.Zone.Policy.IKE, ";"), strings.Join(in.Zone.Policy.ESP, ";"), strings.Join(in.routes(), ";"),
-		in.dnsLines())
-	p := Profile{Files: append([]File{{Name: name + ".nmconnection", Content: conf, Secret: true, Where: "/etc/NetworkManager/system-connections/"}}, in.certFiles()...)}
-	p.Steps = []string{
-		fmt.Sprintf("install -m 600 %s.nmconnection /etc/NetworkManager/system-connections/", name),
-		fmt.Sprintf("keep %s, %s and %s (0600) in %s", in.certName(), caName, in.keyName(), in.Dir),
-		"nmcli connection reload",
-		fmt.Sprintf("nmcli connection up %q", in.title()),
+		in.networkManagerSecret(), in.dnsLines())
+	p := Profile{Files: in.files(File{Name: name + ".nmconnection", Content: conf, Secret: true, Where: "/etc/NetworkManager/system-connections/"})}
+	p.Steps = []string{fmt.Sprintf("install -m 600 %s.nmconnection /etc/NetworkManager/system-connections/", name)}
+	switch {
+	case in.leaf != nil:
+		p.Steps = append(p.Steps, fmt.Sprintf("keep %s, %s and %s (0600) in %s", in.certName(), caName, in.keyName(), in.Dir))
+	case in.ca != nil:
+		p.Steps = append(p.Steps, fmt.Sprintf("keep %s in %s", caName, in.Dir))
 	}
+	up := "nmcli connection up"
+	if ByPassword(in.auth) {
+		up = "nmcli --ask connection up" // for the password
+		p.Notes = []string{"the plugin takes the EAP method that the gateway offers; which it can, its build decides"}
+	}
+	p.Steps = append(p.Steps, "nmcli connection reload", fmt.Sprintf("%s %q", up, in.title()))
 	return p, nil
+}
+
+// networkManagerAuth are the lines of the chosen way. The plugin has one word
+// for all EAP methods with a password, which it keeps in the user's keyring.
+func (in *Input) networkManagerAuth() string {
+	at := func(file string) string { return keyfile(strings.TrimSuffix(in.Dir, "/") + "/" + file) }
+	ca := fmt.Sprintf("certificate=%s\n", at(caName))
+	switch {
+	case ByCertificate(in.auth):
+		method := map[string]string{authCertificate: "key", authEAPTLS: "eap-tls"}[in.auth]
+		return ca + fmt.Sprintf("method=%s\nusercert=%s\nuserkey=%s\n", method, at(in.certName()), at(in.keyName()))
+	case in.auth == authPSK:
+		return "method=psk\npassword-flags=0\n"
+	}
+	return ca + fmt.Sprintf("method=eap\nuser=%s\npassword-flags=1\n", keyfile(in.Device.User))
+}
+
+func (in *Input) networkManagerSecret() string {
+	if in.auth != authPSK {
+		return ""
+	}
+	return fmt.Sprintf("[vpn-secrets]\npassword=%s\n\n", keyfile(string(in.PSK)))
 }
 
 func (in *Input) networkManagerPort() string {

@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -9,12 +10,14 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"sallyport/config"
+	"sallyport/internal/secret"
 )
 
 // File is one file of a profile.
@@ -34,19 +37,40 @@ func (f File) Bytes() []byte {
 	return []byte(f.Content)
 }
 
-// Profile is everything one client needs beside its private key.
+// MediaType is the type under which a web server hands out the file, so that the
+// client opens it with what it is for.
+func (f File) MediaType() string {
+	switch path.Ext(f.Name) {
+	case appleSuffix:
+		return "application/x-apple-aspen-config"
+	case ".sswan":
+		return "application/vnd.strongswan.profile"
+	case ".p12":
+		return "application/x-pkcs12" // RFC 7292 registers none; this is what clients know
+	case ".xml":
+		return "application/xml"
+	case ".yaml":
+		return "application/yaml" // RFC 9512
+	}
+	return "text/plain; charset=utf-8"
+}
+
+// Profile is everything one client needs beside its private key or password.
 type Profile struct {
 	For   string   `json:"for"`
+	Auth  string   `json:"auth"`  // how the client proves itself, as the zone's auth names it
 	Files []File   `json:"files"` // the profile itself comes first
 	Steps []string `json:"steps"` // what to do on the client, in order
 	Notes []string `json:"notes,omitempty"`
 }
 
-// Device is the client's owner and name.
+// Device is the client's owner and name. A user who logs in by password has
+// neither device nor certificate: Name and Identity are empty then, and stand
+// for the user's name.
 type Device struct {
 	Name     string // names the files
 	User     string
-	Identity string // the IKE identity in its certificate: "laptop@alice"
+	Identity string // the IKE identity, for a certificate the one in it: "laptop@alice"
 }
 
 // Options are wishes that some platforms can meet; one that cannot refuses.
@@ -70,14 +94,18 @@ type Input struct {
 	Identity    string   // the gateway's IKE identity (IDr)
 	Names       []string // the names in the gateway's certificate; empty: not known
 	Ports       config.Ports
-	Certificate string // of the device, PEM, leaf first
-	CA          string // of the gateway's certificate, PEM
-	Dir         string // where the files will be, for formats that need absolute paths
-	PKCS12      []byte // key and certificate, encrypted; for the kinds with Key == KeyInside
+	Auth        string       // how the client proves itself, as the zone's auth names it; empty: the zone's best that will do
+	Certificate string       // of the device, PEM, leaf first; empty: it has none
+	PSK         secret.Bytes // the device's pre-shared key; empty: it has none
+	CA          string       // of the gateway's certificate, PEM
+	Dir         string       // where the files will be, for formats that need absolute paths
+	PKCS12      []byte       // key and certificate, encrypted; for the kinds with Key == KeyInside
 	Options     Options
 	Signer      *Signer // nil: unsigned
 
 	leaf, ca *x509.Certificate // of Certificate and CA
+	auth     string            // what Auth came to
+	kind     string            // whom it is for
 }
 
 // KeyPlace tells where a platform wants the private key.
@@ -102,7 +130,7 @@ type Kind struct {
 // kinds are all clients, in the order in which help shows them.
 var kinds = []Kind{
 	{"windows", "Windows 10 and 11, built in: a PowerShell script", KeyFile, false, windowsProfile, Options{}},
-	{"windows-xml", "Windows 10 and 11 under management: VPNv2 ProfileXML of a device tunnel", KeyFile, false, windowsXMLProfile, Options{}},
+	{"windows-xml", "Windows 10 and 11 under management: VPNv2 ProfileXML of a device tunnel, with EAP of the user's", KeyFile, false, windowsXMLProfile, Options{}},
 	{"macos", "macOS, built in: a configuration profile", KeyInside, true, macOSProfile, Options{OnDemand: true, KillSwitch: true}},
 	{"ios", "iOS and iPadOS, built in: a configuration profile", KeyInside, true, iOSProfile, Options{OnDemand: true, AlwaysOn: true, KillSwitch: true}},
 	{"android", "Android 11 and later, built in: a card of settings", KeyBeside, false, androidProfile, Options{}},
@@ -112,6 +140,13 @@ var kinds = []Kind{
 	{"mikrotik", "MikroTik RouterOS 7: a script", KeyFile, false, mikrotikProfile, Options{}},
 	{"sallyport", "the Linux client of this program", KeyFile, false, sallyportProfile, Options{}},
 }
+
+// Can tells whether the client can prove itself in a way, as a zone's auth names
+// it.
+func (k Kind) Can(auth string) bool { return slices.Contains(can[k.Name], auth) }
+
+// CanPassword tells whether it can by any password.
+func (k Kind) CanPassword() bool { return slices.ContainsFunc(can[k.Name], ByPassword) }
 
 // Kinds are the clients that profiles are written for.
 func Kinds() []Kind { return slices.Clone(kinds) }
@@ -148,17 +183,18 @@ func Make(kind string, in Input) (Profile, error) {
 	if !ok {
 		return Profile{}, refused(fmt.Sprintf("%q", kind), "use "+or(Names()), "there are no profiles for it")
 	}
+	in.kind = kind
+	in.Device.Name = cmp.Or(in.Device.Name, in.Device.User)
+	in.Device.Identity = cmp.Or(in.Device.Identity, in.Device.User)
 	if err := in.check(k); err != nil {
-		return Profile{}, err
-	}
-	if err := in.needCertificates(k); err != nil {
 		return Profile{}, err
 	}
 	p, err := k.write(&in)
 	if err != nil {
 		return Profile{}, err
 	}
-	p.For = kind
+	p.For, p.Auth = kind, in.auth
+	p.Notes = append(p.Notes, in.authNotes()...)
 	return p, nil
 }
 
@@ -170,7 +206,8 @@ func or(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
-// check refuses what no format could carry, and reads the certificates.
+// check refuses what no format could carry, chooses how the client proves
+// itself, and reads the certificates.
 func (in *Input) check(k Kind) error {
 	texts := slices.Concat([]string{in.Device.Name, in.Device.User, in.Device.Identity, in.Gateway, in.Identity, in.Dir, in.Zone.Name}, in.Zone.DNS.Search, in.Zone.DNS.Split)
 	for _, s := range texts {
@@ -186,15 +223,27 @@ func (in *Input) check(k Kind) error {
 	if o := in.Options; o.OnDemand && !k.options.OnDemand || o.AlwaysOn && !k.options.AlwaysOn || o.KillSwitch && !k.options.KillSwitch {
 		return refused(k.Name, "leave out the options for other platforms", "this client has no such option")
 	}
-	var err error
-	if in.leaf, err = parseLeaf(in.Certificate); err != nil {
-		return refused(k.Name, "", "the device's certificate: %v", err)
+	if err := in.chooseAuth(k); err != nil {
+		return err
 	}
-	if in.ca, err = parseLeaf(in.CA); err != nil {
-		return refused(k.Name, "", "the gateway's CA: %v", err)
+	return in.checkCertificates(k)
+}
+
+// checkCertificates reads those that the chosen way needs. With a pre-shared
+// key both ends prove themselves by it.
+func (in *Input) checkCertificates(k Kind) (err error) {
+	if ByCertificate(in.auth) {
+		if in.leaf, err = parseLeaf(in.Certificate); err != nil {
+			return refused(k.Name, "", "the device's certificate: %v", err)
+		}
+		if k.Key == KeyInside && len(in.PKCS12) == 0 {
+			return refused(k.Name, "run this where device add has written the key, or name that directory with --keys", "its file must hold the device's key as PKCS#12")
+		}
 	}
-	if k.Key == KeyInside && len(in.PKCS12) == 0 {
-		return refused(k.Name, "run this where device add has written the key, or name that directory", "its file must hold the device's key as PKCS#12")
+	if in.auth != authPSK {
+		if in.ca, err = parseLeaf(in.CA); err != nil {
+			return refused(k.Name, "", "the gateway's CA: %v", err)
+		}
 	}
 	return nil
 }
@@ -232,23 +281,31 @@ func (in *Input) fileBase() string {
 	return base
 }
 
-// keyName, certName and p12Name are the files of "device add", which lie
-// beside every profile.
+// keyName, certName, p12Name and pskName are the files of "device add", which
+// lie beside every profile.
 func (in *Input) keyName() string    { return in.fileBase() + ".key" }
 func (in *Input) certName() string   { return in.fileBase() + ".crt" }
 func (in *Input) p12Name() string    { return in.fileBase() + ".p12" }
+func (in *Input) pskName() string    { return in.fileBase() + ".psk" }
 func (in *Input) connection() string { return "sallyport-" + in.fileBase() }
 func (in *Input) title() string      { return "Sallyport " + in.fileBase() } // people type it into shells
 
 const caName = "sallyport-ca.crt"
 
-func (in *Input) certFiles() []File {
-	return []File{{Name: in.certName(), Content: in.Certificate}, {Name: caName, Content: in.CA}}
+// files adds to the profile the certificates that its way of proving needs.
+func (in *Input) files(files ...File) []File {
+	if in.leaf != nil {
+		files = append(files, File{Name: in.certName(), Content: in.Certificate})
+	}
+	if in.ca != nil {
+		files = append(files, File{Name: caName, Content: in.CA})
+	}
+	return files
 }
 
 // comment says whose profile it is, in one line.
 func (in *Input) comment() string {
-	return fmt.Sprintf("Sallyport profile of device %s, zone %s.", in.Device.Name, in.Zone.Name)
+	return fmt.Sprintf("Sallyport profile of %s, zone %s.", in.owner(), in.Zone.Name)
 }
 
 // keyKind names the device's key as the limits of clients do.
@@ -264,35 +321,9 @@ func (in *Input) keyKind() string {
 	return "unknown"
 }
 
-// The ways to authenticate, as a zone names them.
-const (
-	authCertificate = "certificate"
-	authEAPTLS      = "eap-tls"
-)
-
-// auth is how the client proves itself: as the zone likes best.
-func (in *Input) auth() string {
-	if len(in.Zone.Auth) == 0 {
-		return authCertificate
-	}
-	return in.Zone.Auth[0]
-}
-
-// setsUpEAP names the formats that say EAP-TLS when the zone wants it.
-var setsUpEAP = []string{"swanctl", "sallyport"}
-
-// needCertificates refuses a zone that takes no certificates but inside
-// EAP-TLS, for the formats that do not set that up.
-func (in *Input) needCertificates(k Kind) error {
-	if slices.Contains(setsUpEAP, k.Name) || len(in.Zone.Auth) == 0 || slices.Contains(in.Zone.Auth, authCertificate) {
-		return nil
-	}
-	return refused(k.Name, "add certificate to the zone's auth, or use "+or(setsUpEAP), "zone %q takes certificates only inside %s, which this profile does not set up", in.Zone.Name, or(in.Zone.Auth))
-}
-
-// needKey refuses a key that the client cannot use.
+// needKey refuses a certificate's key that the client cannot use.
 func (in *Input) needKey(kind string, can ...string) error {
-	if slices.Contains(can, in.keyKind()) {
+	if in.leaf == nil || slices.Contains(can, in.keyKind()) {
 		return nil
 	}
 	return refused(kind, "enrol the device anew with a key it can use: device add --key rsa-3072", "this client cannot use the device's %s key; it takes %s", in.keyKind(), or(can))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sallyport/config"
+	"sallyport/internal/secret"
 	"sallyport/protocol/suite"
 )
 
@@ -48,6 +49,28 @@ func testInput(t testing.TB, zone *config.Zone, key string) Input {
 		Certificate: testFile(t, "device-"+key+".crt"), CA: testFile(t, "ca.crt"),
 		Dir: "/home/alice/vpn", PKCS12: []byte("an encrypted file"),
 	}
+}
+
+// testPSK is a key as the gateway generates them.
+const testPSK = "kq7n2m4xwz8r5t3v6b9c2d4f7h"
+
+// inputBy is alice's laptop or, where the way is a password, alice, in a zone
+// that takes that way alone.
+func inputBy(t testing.TB, zone *config.Zone, kind, auth string) Input {
+	t.Helper()
+	in := testInput(t, zone, keyFor(kind))
+	z := *zone
+	z.Auth, in.Zone = []string{auth}, &z
+	switch auth {
+	case "certificate", "eap-tls":
+		return in
+	case "psk":
+		in.PSK = secret.Bytes(testPSK)
+	default:
+		in.Device = Device{User: "alice"}
+	}
+	in.Certificate, in.PKCS12 = "", nil
+	return in
 }
 
 // keyFor is a key that the kind of client can use.
@@ -105,19 +128,37 @@ func TestProfilesAreAsTheirGoldens(t *testing.T) {
 	compatible := testZone(t, "compatible", "    pool: {ipv4: 10.60.0.0/16, ipv6: none}\n    dns: {servers: [10.60.0.1], split: [corp.example]}\n    routes: [10.0.0.0/8]\n")
 	for _, k := range Kinds() {
 		for name, z := range map[string]*config.Zone{"full": zone, "split": compatible} {
-			in := testInput(t, z, keyFor(k.Name))
-			p, err := Make(k.Name, in)
-			var text strings.Builder
-			if err != nil {
-				text.WriteString("refused: " + err.Error() + "\n")
+			golden(t, filepath.Join("testdata", "golden", k.Name+"-"+name+".txt"), goldenText(k.Name, testInput(t, z, keyFor(k.Name))))
+		}
+		for _, auth := range ways[k.Name] {
+			if auth == "certificate" {
+				continue
 			}
-			for _, f := range p.Files[:max(0, len(p.Files)-2)] {
-				text.WriteString("-- " + f.Name + " --\n" + f.Content)
+			text := goldenText(k.Name, inputBy(t, compatible, k.Name, auth))
+			head, body, _ := strings.Cut(windowsScript, windowsMarker)
+			for _, constant := range []string{head, body, mikrotikScript} {
+				text = strings.ReplaceAll(text, constant, "(the constant script)\n")
 			}
-			text.WriteString("-- steps --\n" + strings.Join(p.Steps, "\n") + "\n-- notes --\n" + strings.Join(p.Notes, "\n") + "\n")
-			golden(t, filepath.Join("testdata", "golden", k.Name+"-"+name+".txt"), strings.ReplaceAll(text.String(), "\r\n", "\n"))
+			golden(t, filepath.Join("testdata", "golden", k.Name+"-"+auth+".txt"), text)
 		}
 	}
+}
+
+// goldenText is a profile without the certificates, which are files of their
+// own.
+func goldenText(kind string, in Input) string {
+	p, err := Make(kind, in)
+	var text strings.Builder
+	if err != nil {
+		text.WriteString("refused: " + err.Error() + "\n")
+	}
+	for _, f := range p.Files {
+		if !strings.HasSuffix(f.Name, ".crt") {
+			text.WriteString("-- " + f.Name + " --\n" + f.Content)
+		}
+	}
+	text.WriteString("-- steps --\n" + strings.Join(p.Steps, "\n") + "\n-- notes --\n" + strings.Join(p.Notes, "\n") + "\n")
+	return strings.ReplaceAll(text.String(), "\r\n", "\n")
 }
 
 func golden(t testing.TB, path, got string) {

@@ -14,10 +14,11 @@ type clientFile struct {
 	Identity    string   `yaml:"identity"` // ours
 	RemoteID    string   `yaml:"remote_id"`
 	Ports       [2]int   `yaml:"ports,flow"` // IKE, NAT-T
-	CA          string   `yaml:"ca"`
-	Certificate string   `yaml:"certificate"`
-	Key         string   `yaml:"key"`
+	CA          string   `yaml:"ca,omitempty"`
+	Certificate string   `yaml:"certificate,omitempty"`
+	Key         string   `yaml:"key,omitempty"`
 	Auth        string   `yaml:"auth,omitempty"` // empty: certificate
+	PSK         string   `yaml:"psk,omitempty"`  // name of the file with the pre-shared key
 	IKE         []string `yaml:"ike,flow"`
 	ESP         []string `yaml:"esp,flow"`
 	Routes      []string `yaml:"routes,flow"`
@@ -31,21 +32,27 @@ func sallyportProfile(in *Input) (Profile, error) {
 	file := clientFile{
 		Device: in.Device.Name, Remote: in.Gateway, Identity: in.Device.Identity, RemoteID: in.Identity,
 		Ports: [2]int{int(in.Ports.IKE), int(in.Ports.NATT)},
-		CA:    caName, Certificate: in.certName(), Key: in.keyName(),
-		IKE: in.Zone.Policy.IKE, ESP: in.Zone.Policy.ESP, Routes: in.routes(),
+		IKE:   in.Zone.Policy.IKE, ESP: in.Zone.Policy.ESP, Routes: in.routes(),
 		IPv4: in.Zone.Pool.IPv4.IsValid(), IPv6: in.Zone.Pool.IPv6.IsValid(),
 		MOBIKE: in.Zone.MOBIKE, ForceEncap: in.Zone.Encap == "forced",
 	}
-	if in.auth() != authCertificate {
-		file.Auth = in.auth()
+	if in.auth != authCertificate {
+		file.Auth = in.auth
+	}
+	name := in.fileBase() + ".yaml"
+	keep := fmt.Sprintf("keep %s (0600) beside %s", in.pskName(), name)
+	if in.auth == authPSK {
+		file.PSK = in.pskName()
+	} else {
+		file.CA, file.Certificate, file.Key = caName, in.certName(), in.keyName()
+		keep = fmt.Sprintf("keep %s (0600), %s and %s beside %s", in.keyName(), in.certName(), caName, name)
 	}
 	text, err := yaml.Marshal(file)
 	if err != nil {
 		return Profile{}, err
 	}
-	name := in.fileBase() + ".yaml"
 	return Profile{
-		Files: append([]File{{Name: name, Content: "# " + in.comment() + "\n" + string(text), Secret: true}}, in.certFiles()...),
-		Steps: []string{fmt.Sprintf("keep %s (0600), %s and %s beside %s", in.keyName(), in.certName(), caName, name), "sallyport connect " + name},
+		Files: in.files(File{Name: name, Content: "# " + in.comment() + "\n" + string(text), Secret: true}),
+		Steps: []string{keep, "sallyport connect " + name},
 	}, nil
 }

@@ -3,6 +3,7 @@ package profile
 import (
 	_ "embed"
 	"encoding/base64"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -31,6 +32,10 @@ func windowsProfile(in *Input) (Profile, error) {
 	if err := in.windowsLimits("windows"); err != nil {
 		return Profile{}, err
 	}
+	eap, store, device, err := in.windowsAuthentication()
+	if err != nil {
+		return Profile{}, err
+	}
 	head, body, _ := strings.Cut(windowsScript, windowsMarker)
 	values := assignments("$%s = %s\n", [][2]string{
 		{"Comment", powerShell(in.comment())},
@@ -39,7 +44,9 @@ func windowsProfile(in *Input) (Profile, error) {
 		{"ServerIsAddress", powerShellBool(isAddress(in.Gateway))},
 		{"Pkcs12Name", powerShell(in.p12Name())},
 		{"CaBase64", powerShell(base64.StdEncoding.EncodeToString(in.ca.Raw))},
-		{"DeviceBase64", powerShell(base64.StdEncoding.EncodeToString(in.leaf.Raw))},
+		{"DeviceBase64", powerShell(device)},
+		{"MyStore", powerShell(store)},
+		{"EapXml", powerShell(eap)},
 		{"Suites", "@(\n" + strings.Join(suites, ",\n") + "\n)"},
 		{"SplitTunneling", powerShellBool(!in.full(ipv4))},
 		{"Routes", powerShellList(in.windowsRoutes())},
@@ -48,16 +55,49 @@ func windowsProfile(in *Input) (Profile, error) {
 		{"DnsSuffix", powerShell(first(in.Zone.DNS.Search))},
 	})
 	name := in.connection() + ".ps1"
-	p := Profile{Files: append([]File{{Name: name, Content: crlf(head + values + body), Secret: true}}, in.certFiles()...)}
-	p.Steps = []string{
-		fmt.Sprintf("copy %s and %s into one folder on the device", name, in.p12Name()),
-		fmt.Sprintf("in PowerShell as administrator: powershell -ExecutionPolicy Bypass -File .\\%s", name),
-		"type the password that device add has shown",
-		fmt.Sprintf("connect with: rasdial \"%s\"", in.title()),
-		fmt.Sprintf("to undo everything: powershell -ExecutionPolicy Bypass -File .\\%s -Remove", name),
-	}
-	p.Notes = in.windowsNotes()
+	p := Profile{Files: in.files(File{Name: name, Content: crlf(head + values + body), Secret: true})}
+	p.Steps, p.Notes = in.windowsSteps(name), append(in.windowsNotes(), in.windowsAuthNotes()...)
 	return p, nil
+}
+
+// windowsAuthentication is how the client proves itself: an EAP method, or none
+// and the machine's certificate. EAP-TLS takes the certificate of the user.
+func (in *Input) windowsAuthentication() (eap, store, device string, err error) {
+	if in.leaf != nil {
+		store, device = `LocalMachine\My`, base64.StdEncoding.EncodeToString(in.leaf.Raw)
+	}
+	if in.auth == authCertificate {
+		return "", store, device, nil
+	}
+	if in.auth == authEAPTLS {
+		store = `CurrentUser\My`
+	}
+	text, err := xml.Marshal(in.eapHost())
+	return string(text), store, device, err
+}
+
+func (in *Input) windowsSteps(name string) []string {
+	run := fmt.Sprintf("in PowerShell as administrator: powershell -ExecutionPolicy Bypass -File .\\%s", name)
+	undo := fmt.Sprintf("to undo everything: powershell -ExecutionPolicy Bypass -File .\\%s -Remove", name)
+	if in.leaf == nil {
+		return []string{
+			fmt.Sprintf("copy %s to the device", name), run,
+			fmt.Sprintf("connect with: rasphone -d \"%s\", and type user name and password", in.title()), undo,
+		}
+	}
+	return []string{
+		fmt.Sprintf("copy %s and %s into one folder on the device", name, in.p12Name()), run,
+		"type the password that device add has shown",
+		fmt.Sprintf("connect with: rasdial \"%s\"", in.title()), undo,
+	}
+}
+
+// windowsAuthNotes are what a way asks of whoever sets it up.
+func (in *Input) windowsAuthNotes() []string {
+	if in.auth == authEAPTLS {
+		return []string{"EAP-TLS takes the certificate of whoever is logged on: run the script in that account, raised to administrator, and not in another one"}
+	}
+	return nil
 }
 
 // windowsSuites are what the script may set, the one for the newest Windows

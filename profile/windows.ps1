@@ -5,15 +5,17 @@
 Sets up a VPN connection of Windows to a Sallyport gateway, or removes it.
 
 .DESCRIPTION
-Imports the device's certificate and the gateway's CA into the stores of the
-machine, makes an IKEv2 connection for all users of this machine, and gives it
-the one proposal that the gateway wants, routes and DNS rules. Running it again
-brings everything back to this state. It changes nothing else: no global
-setting, no firewall, no check of certificates.
+Imports the gateway's CA into the store of the machine, and the device's
+certificate into that of the machine or, for EAP-TLS, of the user. Makes an
+IKEv2 connection for all users of this machine, and gives it the one proposal
+that the gateway wants, routes and DNS rules. Running it again brings everything
+back to this state. It changes nothing else: no global setting, no firewall, no
+check of certificates.
 
 .PARAMETER Remove
 Removes the connection, its DNS rules and the device's certificate. The CA is
-removed when no other certificate of the machine comes from it.
+removed when no other certificate comes from it and no other such connection is
+left.
 
 .PARAMETER Pkcs12
 The file with the device's key; by default the one beside this script.
@@ -41,7 +43,9 @@ $ErrorActionPreference = 'Stop'
 
 $here = if ($PSScriptRoot) { $PSScriptRoot } else { (Get-Location).Path }
 $ca = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($CaBase64))
-$device = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($DeviceBase64))
+$device = $null # a user with a password has no certificate
+if ($DeviceBase64) { $device = [System.Security.Cryptography.X509Certificates.X509Certificate2]::new([Convert]::FromBase64String($DeviceBase64)) }
+$method = if ($EapXml) { 'Eap' } else { 'MachineCertificate' }
 
 function Write-Done([string]$text) { Write-Host ('  ok    ' + $text) }
 function Write-Same([string]$text) { Write-Host ('  same  ' + $text) }
@@ -55,11 +59,11 @@ function Get-Prefixes { @((Get-Connection).Routes | Where-Object { $_ } | ForEac
 function Get-OwnRules { @(Get-DnsClientNrptRule | Where-Object { $_.Comment -eq $Comment }) }
 
 function Test-Stored([string]$store, [string]$thumbprint) {
-    Test-Path -LiteralPath ('Cert:\LocalMachine\' + $store + '\' + $thumbprint)
+    Test-Path -LiteralPath ('Cert:\' + $store + '\' + $thumbprint)
 }
 
 function Remove-Stored([string]$store, [string]$thumbprint, [switch]$WithKey) {
-    $path = 'Cert:\LocalMachine\' + $store + '\' + $thumbprint
+    $path = 'Cert:\' + $store + '\' + $thumbprint
     if (-not (Test-Path -LiteralPath $path)) { return }
     if ($WithKey) { Remove-Item -LiteralPath $path -DeleteKey } else { Remove-Item -LiteralPath $path }
     Write-Done ('certificate removed from ' + $store + ': ' + $thumbprint)
@@ -88,8 +92,8 @@ function Select-Suite {
     throw ('this Windows is build ' + $build + '; the policy of the gateway needs AES-GCM for IKE, which came with Windows 11 (build ' + $Suites[0].MinBuild + ')')
 }
 
-function Install-Certificates {
-    if (Test-Stored 'Root' $ca.Thumbprint) {
+function Install-Authority {
+    if (Test-Stored 'LocalMachine\Root' $ca.Thumbprint) {
         Write-Same ('CA is trusted: ' + $ca.Subject)
     } else {
         $file = Join-Path ([IO.Path]::GetTempPath()) ([Guid]::NewGuid().ToString() + '.cer')
@@ -101,7 +105,12 @@ function Install-Certificates {
         }
         Write-Done ('CA trusted by this machine: ' + $ca.Subject)
     }
-    $mine = Get-ChildItem -Path 'Cert:\LocalMachine\My' | Where-Object { $_.Thumbprint -eq $device.Thumbprint -and $_.HasPrivateKey }
+}
+
+function Install-Certificate {
+    if (-not $device) { return }
+    $my = 'Cert:\' + $MyStore
+    $mine = Get-ChildItem -Path $my | Where-Object { $_.Thumbprint -eq $device.Thumbprint -and $_.HasPrivateKey }
     if ($mine) {
         Write-Same ('certificate of the device: ' + $device.Subject)
         return
@@ -109,7 +118,7 @@ function Install-Certificates {
     if (-not $Pkcs12) { $script:Pkcs12 = Join-Path $here $Pkcs12Name }
     if (-not (Test-Path -LiteralPath $Pkcs12)) { throw ('there is no file ' + $Pkcs12 + ' with the key of the device: put it beside this script, or name it with -Pkcs12') }
     if (-not $Password) { $script:Password = Read-Host -AsSecureString -Prompt ('Password of ' + $Pkcs12) }
-    $imported = @(Import-PfxCertificate -FilePath $Pkcs12 -CertStoreLocation 'Cert:\LocalMachine\My' -Password $Password)
+    $imported = @(Import-PfxCertificate -FilePath $Pkcs12 -CertStoreLocation $my -Password $Password)
     if (-not ($imported | Where-Object { $_.Thumbprint -eq $device.Thumbprint -and $_.HasPrivateKey })) {
         throw ($Pkcs12 + ' does not hold the key of ' + $device.Subject)
     }
@@ -121,13 +130,13 @@ function Install-Connection($suite) {
         Name = $Name
         ServerAddress = $Server
         TunnelType = 'IKEv2'
-        AuthenticationMethod = 'MachineCertificate'
+        AuthenticationMethod = $method
         EncryptionLevel = 'Required'
-        MachineCertificateIssuerFilter = $ca
         SplitTunneling = $SplitTunneling
         AllUserConnection = $true
         Force = $true
     }
+    if ($EapXml) { $settings.EapConfigXmlStream = [xml]$EapXml } else { $settings.MachineCertificateIssuerFilter = $ca }
     if ($DnsSuffix) { $settings.DnsSuffix = $DnsSuffix }
     if (Get-Connection) {
         Set-VpnConnection @settings
@@ -187,15 +196,17 @@ function Install-Rules {
 function Assert-Result {
     $now = Get-Connection
     if (-not $now) { throw 'the connection is not there' }
-    if ($now.ServerAddress -ne $Server -or $now.TunnelType -ne 'Ikev2' -or $now.SplitTunneling -ne $SplitTunneling) {
+    if ($now.ServerAddress -ne $Server -or $now.TunnelType -ne 'Ikev2' -or $now.SplitTunneling -ne $SplitTunneling -or @($now.AuthenticationMethod) -notcontains $method) {
         throw 'the connection is not as it was set'
     }
     $have = @(Get-Prefixes)
     foreach ($prefix in $Routes) {
         if ($have -notcontains $prefix) { throw ('the route ' + $prefix + ' is missing') }
     }
-    if (-not (Test-Stored 'Root' $ca.Thumbprint) -or -not (Test-Stored 'My' $device.Thumbprint)) { throw 'a certificate is missing' }
-    Write-Done ('checked; connect with  rasdial "' + $Name + '"')
+    if (-not (Test-Stored 'LocalMachine\Root' $ca.Thumbprint)) { throw 'the certificate of the CA is missing' }
+    if ($device -and -not (Test-Stored $MyStore $device.Thumbprint)) { throw 'the certificate of the device is missing' }
+    $how = if ($device) { 'rasdial "' + $Name + '"' } else { 'rasphone -d "' + $Name + '"' }
+    Write-Done ('checked; connect with  ' + $how)
 }
 
 function Install-All {
@@ -204,7 +215,8 @@ function Install-All {
     }
     $suite = Select-Suite
     Assert-Disconnected
-    Install-Certificates
+    Install-Authority
+    Install-Certificate
     Install-Connection $suite
     Install-Routes
     Install-Rules
@@ -218,13 +230,14 @@ function Remove-All {
         Remove-VpnConnection -Name $Name -AllUserConnection -Force
         Write-Done ('connection removed: ' + $Name)
     }
-    Remove-Stored 'My' $device.Thumbprint -WithKey
-    $others = @(Get-ChildItem -Path 'Cert:\LocalMachine\My' | Where-Object { $_.Issuer -eq $ca.Subject })
+    if ($device) { Remove-Stored $MyStore $device.Thumbprint -WithKey }
+    $others = @(Get-ChildItem -Path 'Cert:\LocalMachine\My', 'Cert:\CurrentUser\My' | Where-Object { $_.Issuer -eq $ca.Subject })
+    $others += @(Get-VpnConnection -AllUserConnection | Where-Object { $_.Name -like 'Sallyport *' })
     if ($others.Count -eq 0) {
-        Remove-Stored 'Root' $ca.Thumbprint
-        Remove-Stored 'CA' $ca.Thumbprint # where the import of a PKCS#12 may put it
+        Remove-Stored 'LocalMachine\Root' $ca.Thumbprint
+        Remove-Stored 'LocalMachine\CA' $ca.Thumbprint # where the import of a PKCS#12 may put it
     } else {
-        Write-Note 'the CA stays: other certificates come from it'
+        Write-Note 'the CA stays: another certificate or connection needs it'
     }
     if ((Get-Connection) -or @(Get-OwnRules).Count -gt 0) { throw 'something is left' }
     Write-Done 'checked: nothing is left'

@@ -64,7 +64,7 @@ func TestEveryValueOfTheWindowsScriptIsSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := map[string]bool{"$_": true, "$true": true, "$false": true, "$PSScriptRoot": true}
+	set := map[string]bool{"$_": true, "$true": true, "$null": true, "$false": true, "$PSScriptRoot": true}
 	variable := regexp.MustCompile(`^\$(script:)?[A-Za-z_]\w*`)
 	name := func(token psToken) string { return strings.Replace(variable.FindString(token.text), "script:", "", 1) }
 	for i, token := range tokens {

@@ -23,6 +23,7 @@ type dependency struct {
 // and a page in docs/decisions.
 var dependencies = []dependency{
 	{"filippo.io/bigmod", "BSD", "constant-time modular arithmetic for the MODP groups"},
+	{"github.com/boombuler/barcode", "MIT", "QR codes on the terminal"},
 	{"github.com/gaissmai/bart", "MIT", "longest-prefix match in the data plane"},
 	{"github.com/goccy/go-yaml", "MIT", "YAML with positions, for the configuration"},
 	{"github.com/inconshreveable/mousetrap", "Apache", "needed by cobra on Windows"},

@@ -54,3 +54,23 @@ func TestTheKeyForAnAppleProfileOpensWithItsPassword(t *testing.T) {
 		t.Errorf("a path is reduced to its last part: %v", err)
 	}
 }
+
+func TestAPreSharedKeyIsReadFromAFileThatIsItsOwnersAlone(t *testing.T) {
+	dir := t.TempDir()
+	if key, err := readPSK(dir, "router"); key != nil || err != nil {
+		t.Errorf("without a file: %d octets, %v", len(key), err)
+	}
+	path := filepath.Join(dir, "router.psk")
+	if err := os.WriteFile(path, []byte("kq7n2m4xwz8r5t3v6b9c2d4f7h\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if key, err := readPSK(dir, "../router"); string(key) != "kq7n2m4xwz8r5t3v6b9c2d4f7h" || err != nil {
+		t.Errorf("%q, %v", key, err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readPSK(dir, "router"); err == nil {
+		t.Error("a key that others can read is taken")
+	}
+}

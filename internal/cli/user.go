@@ -19,10 +19,10 @@ func newUser(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "user",
 		GroupID: groupGateway,
-		Short:   "Add, change, list and revoke users",
+		Short:   "Add, change, list and revoke users, and write their profiles",
 	}
 	asGroup(c)
-	c.AddCommand(newUserAdd(env), newUserSet(env), newUserPassword(env), newUserImport(env), newUserList(env), newUserRevoke(env))
+	c.AddCommand(newUserAdd(env), newUserSet(env), newUserPassword(env), newUserImport(env), newUserList(env), newUserRevoke(env), newUserProfile(env))
 	return c
 }
 
