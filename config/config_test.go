@@ -95,11 +95,34 @@ zones:
     auth_lifetime: 7d
     encapsulation: auto
     sessions: 4
+    auth: [certificate, eap-tls, peap, eap-ttls, eap-mschapv2, psk]
+    radius: corp
+    user: {sessions: 3, when_full: reject, download: 1500kbit, upload: 2Gbit}
     trust: {cas: [/x.pem], crls: [/x.crl], strict: false}
     waivers:
       - {rule: CRY-010, until: 2026-12-31, owner: "alice", reason: "a: b # c \"d\" \\ é"}
       - {rule: CRY-019, until: 2027-03-31, owner: "yes", reason: "1e5", peer: "null"}
-  two: {policy: cnsa2, pool: {ipv4: 10.9.0.0/24, ipv6: none}, routes: [10.0.0.0/8]}
+      - {rule: PPP-005, until: 2027-03-31, owner: bob, reason: "old phones"}
+  two: {policy: cnsa2, pool: {ipv4: 10.9.0.0/24, ipv6: "2001:db8:2::/64"}}
+  three: {pool: {ipv4: 10.8.0.0/24, ipv6: none}, routes: [10.0.0.0/8]}
+groups:
+  some:
+    zone: two
+    pool: {ipv4: 10.9.0.64/26, ipv6: "2001:db8:2::8:0/112"}
+    dns: {servers: [gateway], search: [eng.example], split: [eng.example]}
+    routes: [10.1.0.0/16, "2001:db8::/32"]
+    user: {sessions: 1, when_full: replace, download: 64kbit, upload: 1000Gbit}
+  others: {zone: one, user: {when_full: reject}}
+radius:
+  corp:
+    servers:
+      - {address: "radius1.example.org:1812", secret: /srv/radius.secret, status: true}
+      - {address: "[2001:db8::9]:2083", tls: {name: radius2.example.org, ca: /a.pem, crl: /a.crl, certificate: /c.pem, key: /c.key}}
+    accounting: [{address: "192.0.2.9:1813", secret: /srv/radius.secret}]
+    identifier: "vpn 1"
+    interim: 1h
+    dynamic: {listen: "[2001:db8::1]:3799", from: [{address: "2001:db8::9", secret: /srv/coa.secret}]}
+  books: {accounting: [{address: "books.example.org:1813", secret: /srv/books.secret}]}
 logging: {level: debug, format: json}
 `
 
@@ -121,14 +144,15 @@ func TestEffectiveParsesToTheSame(t *testing.T) {
 }
 
 func TestEverythingChangesEveryKey(t *testing.T) {
-	a, b := mustParse(t, smallest+"zones: {one: {}}"), mustParse(t, everything)
+	a, b := mustParse(t, smallest+"zones: {one: {}}\ngroups: {some: {zone: one}}\nradius: {corp: {accounting: [{address: \"a.example:1813\", secret: /a}]}}\n"), mustParse(t, everything)
+	names := strings.NewReplacer("zones.one", "zones.ZONE", "groups.some", "groups.GROUP", "radius.corp", "radius.REALM")
 	changed := map[string]bool{}
 	for _, c := range Diff(a, b) {
-		changed[strings.Replace(c.Key, "zones.one", "zones.ZONE", 1)] = true
+		changed[names.Replace(c.Key)] = true
 	}
 	for _, k := range keys {
 		leaf := len(childKeys(k.Path)) == 0 && !strings.Contains(k.Path, "[]") && !strings.HasPrefix(k.Path, "zones.ZONE.policy.")
-		fixed := k.Path == "zones.ZONE.protocol" || k.Path == "zones.ZONE.auth" || k.Path == "zones.ZONE.reach" // one value today
+		fixed := k.Path == "zones.ZONE.protocol" || k.Path == "zones.ZONE.reach" // one value today
 		if leaf && !fixed && !changed[k.Path] {
 			t.Errorf("Diff does not see %s", k.Path)
 		}
@@ -166,6 +190,15 @@ func TestWindowsEditorsMayWriteTheFile(t *testing.T) {
 func TestExampleHasNoFault(t *testing.T) {
 	if _, found := Parse("example.yaml", Example(), today); len(found) != 0 {
 		t.Errorf("the example is not without fault: %v", found)
+	}
+}
+
+// TestWhatTheExampleLeavesOutCanBeTakenIn: its lines of sections are there to be
+// uncommented.
+func TestWhatTheExampleLeavesOutCanBeTakenIn(t *testing.T) {
+	c := mustParse(t, strings.NewReplacer("\n# groups:", "\ngroups:", "\n# radius:", "\nradius:").Replace(example))
+	if len(c.Groups) != 1 || len(c.RADIUS) != 1 {
+		t.Errorf("the example has %d groups and %d realms", len(c.Groups), len(c.RADIUS))
 	}
 }
 
