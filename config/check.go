@@ -36,17 +36,28 @@ func (d *decoder) warnAt(key, hint, format string, args ...any) {
 }
 
 func (d *decoder) at(s Severity, key, hint, format string, args ...any) {
-	for k := key; k != ""; k = k[:max(strings.LastIndexAny(k, ".["), 0)] {
-		if d.broken[k] {
-			return
-		}
+	if d.unread(key) {
+		return
 	}
 	at, ok := d.places[key]
 	for k := key; !ok && k != ""; at, ok = d.places[k] {
-		k = k[:max(strings.LastIndexAny(k, ".["), 0)]
+		k = above(k)
 	}
 	d.report(s, at, key, hint, format, args...)
 }
+
+// unread tells whether a key, or a section that it is in, could not be read.
+func (d *decoder) unread(key string) bool {
+	for ; key != ""; key = above(key) {
+		if d.broken[key] {
+			return true
+		}
+	}
+	return false
+}
+
+// above is the section or list that a key is in.
+func above(key string) string { return key[:max(strings.LastIndexAny(key, ".["), 0)] }
 
 func (d *decoder) checkGateway(g *Gateway) {
 	d.checkName("gateway.name", g.Name)
@@ -115,6 +126,32 @@ func validDomain(s string) bool {
 func (d *decoder) checkPath(key, file string) {
 	if file == "" || !filepath.IsAbs(file) {
 		d.errorAt(key, "a path that begins with / means the same wherever the gateway is started", "%q is not an absolute path", file)
+	}
+}
+
+// checkSecretPath is checkPath for a file that holds a secret. Who writes the
+// secret itself here does not find it in a log.
+func (d *decoder) checkSecretPath(key, file string) {
+	if !filepath.IsAbs(file) {
+		d.errorAt(key, privateHint, "not an absolute path; it is not shown, because it may be a secret")
+	}
+}
+
+const privateHint = "put the secret into a file of its own, and write the absolute path of that file"
+
+// checkKeyPair wants both files or none.
+func (d *decoder) checkKeyPair(section, certificate, key string) {
+	switch {
+	case certificate != "" && key == "":
+		d.errorAt(section+".key", "name the file of its private key", "a certificate is of no use without its key")
+	case key != "" && certificate == "":
+		d.errorAt(section+".certificate", "name the file of its certificate", "a key is of no use without its certificate")
+	}
+	if certificate != "" {
+		d.checkPath(section+".certificate", certificate)
+	}
+	if key != "" {
+		d.checkSecretPath(section+".key", key)
 	}
 }
 

@@ -23,10 +23,11 @@ func (d *decoder) checkZone(z *Zone, now time.Time) {
 	d.checkRADIUSOf(base+".radius", z)
 	d.checkIdentity(base+".identity", z.Identity)
 	d.checkPool(base+".pool", z)
-	d.checkDNS(base+".dns", z)
+	d.checkDNS(base+".dns", z.DNS, nil, z.Pool)
 	d.checkRoutes(base, z)
 	d.checkRekey(base+".rekey", z.Rekey)
 	d.checkLifetime(base+".auth_lifetime", z.AuthLifetime)
+	d.checkRates(base+".user", z.User)
 	d.checkTrust(base+".trust", z.Trust)
 	for i, w := range z.Waivers {
 		d.checkWaiver(fmt.Sprintf("%s.waivers[%d]", base, i), w, now)
@@ -83,17 +84,7 @@ func (d *decoder) checkIdentity(key string, id Identity) {
 	if id.ID != "" && !validID(id.ID) {
 		d.errorAt(key+".id", "for example vpn.example.org", "%q is no DNS name, IP address or e-mail address", id.ID)
 	}
-	switch {
-	case id.Certificate != "" && id.Key == "":
-		d.errorAt(key+".key", "name the file of its private key", "a certificate is of no use without its key")
-	case id.Key != "" && id.Certificate == "":
-		d.errorAt(key+".certificate", "name the file of its certificate", "a key is of no use without its certificate")
-	}
-	for name, file := range map[string]string{"certificate": id.Certificate, "key": id.Key} {
-		if file != "" {
-			d.checkPath(key+"."+name, file)
-		}
-	}
+	d.checkKeyPair(key, id.Certificate, id.Key)
 }
 
 // validID accepts the identities that we send as ID_FQDN, ID_IPV4_ADDR,
@@ -140,15 +131,16 @@ func (d *decoder) checkNetwork(key string, p netip.Prefix, v4 bool, smallest int
 	}
 }
 
-func (d *decoder) checkDNS(key string, z *Zone) {
-	for i, s := range z.DNS.Servers {
-		d.checkServer(fmt.Sprintf("%s.servers[%d]", key, i), s, z.Pool)
+// checkDNS takes the resolvers that count where the section names none.
+func (d *decoder) checkDNS(key string, dns DNS, others []Server, pool Pool) {
+	for i, s := range dns.Servers {
+		d.checkServer(fmt.Sprintf("%s.servers[%d]", key, i), s, pool)
 	}
-	d.checkDomains(key, z.DNS)
-	if len(z.DNS.Search) > 0 {
+	d.checkDomains(key, dns)
+	if len(dns.Search) > 0 {
 		d.warnAt(key+".search", "set search domains on the other clients", "only the profiles for windows, macos, ios and networkmanager tell them: IKEv2 itself cannot")
 	}
-	if len(z.DNS.Split) > 0 && len(z.DNS.Servers) == 0 {
+	if len(dns.Split) > 0 && len(dns.Servers)+len(others) == 0 {
 		d.errorAt(key+".split", "add servers", "split domains need a resolver inside the tunnel")
 	}
 }
@@ -235,16 +227,17 @@ const (
 )
 
 func (d *decoder) checkWaiver(key string, w Waiver, now time.Time) {
-	if w.Rule != "" && !slices.ContainsFunc(waivable, func(r rule) bool { return r.id == w.Rule }) {
+	at := slices.IndexFunc(waivable, func(r rule) bool { return r.id == w.Rule })
+	switch {
+	case w.Rule != "" && at < 0:
 		d.errorAt(key+".rule", waivableHint(w.Rule), "%q cannot be waived", w.Rule)
+	case at >= 0 && waivable[at].early && w.Peer != "":
+		d.errorAt(key+".peer", "remove the key, or put the peer into a zone of its own", "%s cannot be waived for one peer: it counts before it is known who the peer is", w.Rule)
 	}
 	for name, text := range map[string]string{"owner": w.Owner, "reason": w.Reason} {
 		if strings.TrimSpace(text) == "" {
 			d.errorAt(key+"."+name, "", "a waiver needs an %s", map[string]string{"owner": "owner", "reason": "honest reason"}[name])
 		}
-	}
-	if w.Peer != "" && w.Rule == RuleMSCHAPv2 {
-		d.errorAt(key+".peer", "leave peer out", "the method is chosen before anybody knows who the peer is")
 	}
 	if d.broken[key+".until"] {
 		return

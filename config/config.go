@@ -264,29 +264,23 @@ type Logging struct {
 
 // Zone finds a zone by name.
 func (c *Config) Zone(name string) (*Zone, bool) {
-	for i := range c.Zones {
-		if c.Zones[i].Name == name {
-			return &c.Zones[i], true
-		}
-	}
-	return nil, false
+	return find(c.Zones, func(z *Zone) bool { return z.Name == name })
 }
 
 // Group finds a group by name.
 func (c *Config) Group(name string) (*Group, bool) {
-	for i := range c.Groups {
-		if c.Groups[i].Name == name {
-			return &c.Groups[i], true
-		}
-	}
-	return nil, false
+	return find(c.Groups, func(g *Group) bool { return g.Name == name })
 }
 
 // Realm finds the RADIUS servers of a name.
 func (c *Config) Realm(name string) (*Realm, bool) {
-	for i := range c.RADIUS {
-		if c.RADIUS[i].Name == name {
-			return &c.RADIUS[i], true
+	return find(c.RADIUS, func(r *Realm) bool { return r.Name == name })
+}
+
+func find[T any](list []T, test func(*T) bool) (*T, bool) {
+	for i := range list {
+		if test(&list[i]) {
+			return &list[i], true
 		}
 	}
 	return nil, false

@@ -83,9 +83,6 @@ gateway:
   limits: {sessions: 7, half_open: 70, cookie_after: 17, per_source: 5}
 zones:
   one:
-    auth: [psk, peap, certificate]
-    radius: corp
-    user: {sessions: 3, when_full: reject, download: 50Mbit, upload: 1500kbit}
     policy: {ike: [aes256gcm16-prfsha384-ecp384, aes128-sha256-ecp256], esp: [aes256gcm16]}
     identity: {id: "gate@example.org", certificate: /a b/c.pem, key: /a b/c.key}
     pool: {ipv4: none, ipv6: "2001:db8:1::/64"}
@@ -98,28 +95,34 @@ zones:
     auth_lifetime: 7d
     encapsulation: auto
     sessions: 4
+    auth: [certificate, eap-tls, peap, eap-ttls, eap-mschapv2, psk]
+    radius: corp
+    user: {sessions: 3, when_full: reject, download: 1500kbit, upload: 2Gbit}
     trust: {cas: [/x.pem], crls: [/x.crl], strict: false}
     waivers:
       - {rule: CRY-010, until: 2026-12-31, owner: "alice", reason: "a: b # c \"d\" \\ é"}
       - {rule: CRY-019, until: 2027-03-31, owner: "yes", reason: "1e5", peer: "null"}
-  two: {policy: cnsa2, pool: {ipv4: 10.9.0.0/24, ipv6: none}, routes: [10.0.0.0/8]}
+      - {rule: PPP-005, until: 2027-03-31, owner: bob, reason: "old phones"}
+  two: {policy: cnsa2, pool: {ipv4: 10.9.0.0/24, ipv6: "2001:db8:2::/64"}}
+  three: {pool: {ipv4: 10.8.0.0/24, ipv6: none}, routes: [10.0.0.0/8]}
 groups:
-  crew:
-    zone: one
-    pool: {ipv6: "2001:db8:1::8:0/112"}
-    dns: {servers: ["2001:db8::54"], search: [c.example], split: [c.example]}
-    routes: ["2001:db8:2::/48"]
-    user: {sessions: 1, when_full: replace, download: 1Gbit, upload: 1Mbit}
-  night: {zone: two, pool: {ipv4: 10.9.0.128/25}}
+  some:
+    zone: two
+    pool: {ipv4: 10.9.0.64/26, ipv6: "2001:db8:2::8:0/112"}
+    dns: {servers: [gateway], search: [eng.example], split: [eng.example]}
+    routes: [10.1.0.0/16, "2001:db8::/32"]
+    user: {sessions: 1, when_full: replace, download: 64kbit, upload: 1000Gbit}
+  others: {zone: one, user: {when_full: reject}}
 radius:
   corp:
     servers:
-      - {address: "radius1.example:1812", secret: /a b/secret, status: true}
-      - {address: "[2001:db8::9]:2083", tls: {name: r.example, ca: /ca.pem, crl: /ca.crl, certificate: /c.pem, key: /c.key}}
-    accounting: [{address: "192.0.2.9:1813", secret: /s}]
-    identifier: vpn1
-    interim: 5m
-    dynamic: {listen: "192.0.2.1:3799", from: [{address: 192.0.2.9, secret: /coa}]}
+      - {address: "radius1.example.org:1812", secret: /srv/radius.secret, status: true}
+      - {address: "[2001:db8::9]:2083", tls: {name: radius2.example.org, ca: /a.pem, crl: /a.crl, certificate: /c.pem, key: /c.key}}
+    accounting: [{address: "192.0.2.9:1813", secret: /srv/radius.secret}]
+    identifier: "vpn 1"
+    interim: 1h
+    dynamic: {listen: "[2001:db8::1]:3799", from: [{address: "2001:db8::9", secret: /srv/coa.secret}]}
+  books: {accounting: [{address: "books.example.org:1813", secret: /srv/books.secret}]}
 logging: {level: debug, format: json}
 `
 
@@ -141,17 +144,14 @@ func TestEffectiveParsesToTheSame(t *testing.T) {
 }
 
 func TestEverythingChangesEveryKey(t *testing.T) {
-	few := "zones: {one: {pool: {ipv4: 10.1.0.0/16}}, two: {pool: {ipv4: 10.2.0.0/16}, radius: corp}}\n" +
-		"groups: {crew: {zone: two}, night: {zone: two}}\n" +
-		"radius: {corp: {accounting: [{address: \"192.0.2.10:1813\", secret: /s}]}}\n"
-	a, b := mustParse(t, smallest+few), mustParse(t, everything)
+	a, b := mustParse(t, smallest+"zones: {one: {}}\ngroups: {some: {zone: one}}\nradius: {corp: {accounting: [{address: \"a.example:1813\", secret: /a}]}}\n"), mustParse(t, everything)
+	names := strings.NewReplacer("zones.one", "zones.ZONE", "groups.some", "groups.GROUP", "radius.corp", "radius.REALM")
 	changed := map[string]bool{}
-	marks := strings.NewReplacer("zones.one", "zones.ZONE", "groups.crew", "groups.GROUP", "groups.night", "groups.GROUP", "radius.corp", "radius.REALM")
 	for _, c := range Diff(a, b) {
-		changed[marks.Replace(c.Key)] = true
+		changed[names.Replace(c.Key)] = true
 	}
 	for _, k := range keys {
-		leaf := len(childKeys(k.Path)) == 0 && nameless(k.Path) && !strings.Contains(k.Path, "[]") && !strings.HasPrefix(k.Path, "zones.ZONE.policy.")
+		leaf := len(childKeys(k.Path)) == 0 && !strings.Contains(k.Path, "[]") && !strings.HasPrefix(k.Path, "zones.ZONE.policy.")
 		fixed := k.Path == "zones.ZONE.protocol" || k.Path == "zones.ZONE.reach" // one value today
 		if leaf && !fixed && !changed[k.Path] {
 			t.Errorf("Diff does not see %s", k.Path)
@@ -193,6 +193,15 @@ func TestExampleHasNoFault(t *testing.T) {
 	}
 }
 
+// TestWhatTheExampleLeavesOutCanBeTakenIn: its lines of sections are there to be
+// uncommented.
+func TestWhatTheExampleLeavesOutCanBeTakenIn(t *testing.T) {
+	c := mustParse(t, strings.NewReplacer("\n# groups:", "\ngroups:", "\n# radius:", "\nradius:").Replace(example))
+	if len(c.Groups) != 1 || len(c.RADIUS) != 1 {
+		t.Errorf("the example has %d groups and %d realms", len(c.Groups), len(c.RADIUS))
+	}
+}
+
 func TestWaiverEndsWithItsLastDay(t *testing.T) {
 	c := mustParse(t, everything)
 	z, _ := c.Zone("one")
@@ -218,6 +227,3 @@ func TestResolversAreAddresses(t *testing.T) {
 		t.Errorf("resolvers are %v, want %v", got, want)
 	}
 }
-
-// nameless is false for the lists of named sections, whose items are compared.
-func nameless(path string) bool { _, named := namedBy(path); return !named }

@@ -24,6 +24,8 @@ type decoder struct {
 const (
 	// maxList bounds every list of the file; the longest real one is routes.
 	maxList = 256
+	// maxHomes is how many places a hint can name and still be one.
+	maxHomes = 3
 	// maxFaults bounds the answer to a file that is something else altogether.
 	maxFaults = 100
 )
@@ -43,8 +45,6 @@ func (p path) item(i int) path { return path{fmt.Sprintf("%s[%d]", p.full, i), p
 func (p path) named(name string, kind named) path {
 	return path{p.full + "." + name, p.row + "." + kind.mark}
 }
-
-func (p path) zone(name string) path { return p.named(name, nameds[reflect.TypeFor[Zones]()]) }
 
 // key finds the row for a path. Elements of a list share the row of the list.
 func (p path) key() *Key {
@@ -106,8 +106,13 @@ func (d *decoder) decodeScalar(n *node, v reflect.Value, p path, s scalar) {
 		d.fail(n, p, emptyHint(p), "want %s, but nothing stands here", s.name)
 		return
 	}
+	key := p.key()
 	if !slices.Contains(s.kinds, n.kind) {
-		d.fail(n, p, kindHint(n, s), "want %s, not %s", s.name, n.kind)
+		hint := kindHint(n, s)
+		if key.Private {
+			hint = privateHint
+		}
+		d.fail(n, p, hint, "want %s, not %s", s.name, n.kind)
 		return
 	}
 	value, err := s.parse(n.text)
@@ -119,7 +124,6 @@ func (d *decoder) decodeScalar(n *node, v reflect.Value, p path, s scalar) {
 		d.fail(n, p, hint, "want %s: %s", s.name, cause(err, n.text))
 		return
 	}
-	key := p.key()
 	if len(key.Values) > 0 && !slices.Contains(key.Values, n.text) {
 		d.fail(n, p, suggest(n.text, key.Values), "%q is not one of %s", n.text, strings.Join(key.Values, ", "))
 		return
@@ -178,7 +182,7 @@ func (d *decoder) decodeList(n *node, v reflect.Value, p path) {
 	v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 	if n.kind != kindList {
 		hint := emptyHint(p)
-		if n.kind == kindText && d.knownText(p) {
+		if _, single := scalars[v.Type().Elem()]; n.kind == kindText && single {
 			hint = fmt.Sprintf("write it in brackets: [%s]", quote(n.text))
 		}
 		d.fail(n, p, hint, "want a list, not %s", n.kind)
@@ -197,10 +201,6 @@ func (d *decoder) decodeList(n *node, v reflect.Value, p path) {
 		}
 	}
 }
-
-// knownText tells whether the text of a value may be shown: only below a key
-// that we know, and no known key holds a secret.
-func (d *decoder) knownText(p path) bool { return p.key() != nil }
 
 // decodePolicy reads a name, or a section of two lists.
 func (d *decoder) decodePolicy(n *node, policy *Policy, p path) {
@@ -232,8 +232,8 @@ func (d *decoder) unknown(pair pair, p path) {
 	if hint == "" {
 		hint = suggest(pair.key, known)
 	}
-	if home := homeOf(pair.key); hint == "" && home != "" {
-		hint = fmt.Sprintf("the key %s belongs to %s", pair.key, home)
+	if homes := homesOf(pair.key); hint == "" && len(homes) > 0 && len(homes) <= maxHomes {
+		hint = fmt.Sprintf("the key %s belongs to %s", pair.key, strings.Join(homes, " or "))
 	}
 	if hint == "" {
 		hint = "known keys: " + strings.Join(known, ", ")
@@ -248,8 +248,8 @@ func (d *decoder) unknown(pair pair, p path) {
 // foreign are words of other products, each with what takes their place.
 var foreign = map[string]string{
 	"psk":         "the configuration holds no secrets: a device gets its key with sallyport device add --psk",
-	"secret":      "the configuration holds no secrets: a device gets its key with sallyport device add --psk",
-	"secrets":     "the configuration holds no secrets: a device gets its key with sallyport device add --psk",
+	"secret":      "the configuration holds no secrets: a device gets its key with sallyport device add --psk, and a RADIUS server's stands in a file of its own",
+	"secrets":     "the configuration holds no secrets: a device gets its key with sallyport device add --psk, and a RADIUS server's stands in a file of its own",
 	"password":    "the configuration holds no secrets",
 	"left":        "the gateway's side stands in gateway (name, listen) and the clients' side in the zone (pool, routes)",
 	"right":       "the gateway's side stands in gateway (name, listen) and the clients' side in the zone (pool, routes)",
@@ -288,19 +288,13 @@ func childKeys(row string) []string {
 
 func childNames(row string) string { return strings.Join(childKeys(row), ", ") }
 
-// homeOf finds where a key of this name lives, when there are one or two such
-// places. What a group repeats of its zone does not count.
-func homeOf(name string) string {
+// homesOf finds where a key of this name lives.
+func homesOf(name string) []string {
 	var homes []string
-	for _, k := range keys {
-		if parent, ok := strings.CutSuffix(k.Path, "."+name); ok && !strings.HasPrefix(k.Path, "groups.GROUP.") {
-			homes = append(homes, parent)
-		}
+	for _, k := range rowsEnding("." + name) {
+		homes = append(homes, strings.TrimSuffix(k.Path, "."+name))
 	}
-	if len(homes) == 0 || len(homes) > 2 {
-		return ""
-	}
-	return strings.Join(homes, " or ")
+	return homes
 }
 
 func lastName(row string) string { return row[strings.LastIndex(row, ".")+1:] }

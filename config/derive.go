@@ -12,16 +12,16 @@ const defaultZone = "staff"
 // derive works out the defaults that depend on other keys.
 func (d *decoder) derive(c *Config) {
 	if len(c.Zones) == 0 && !d.broken["zones"] {
-		zone := Zone{Name: defaultZone}
-		at := path{"zones", "zones"}.zone(defaultZone)
-		d.decodeSection(&node{kind: kindNull, pos: d.places["zones"]}, reflect.ValueOf(&zone).Elem(), at)
-		c.Zones = Zones{zone}
+		at, kind := d.places["zones"], nameds[reflect.TypeFor[Zones]()]
+		one := &node{kind: kindMap, pairs: []pair{{defaultZone, at, &node{kind: kindNull}}}}
+		d.decodeNamed(one, reflect.ValueOf(&c.Zones).Elem(), kind.top(), kind)
 	}
 	for i := range c.Zones {
 		z := &c.Zones[i]
 		key := "zones." + z.Name + ".pool.ipv6"
 		if !d.written[key] {
 			z.Pool.IPv6 = localPrefix(c.Gateway.Name, z.Name)
+			d.broken[key] = d.broken["gateway.name"] // one fault, one message
 		}
 	}
 }

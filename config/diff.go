@@ -7,7 +7,7 @@ import (
 )
 
 // Change is one difference between two configurations. Old or New is empty
-// where a zone was added or removed.
+// where a named section was added or removed.
 type Change struct {
 	Key     string `json:"key"`
 	Old     string `json:"old,omitempty"`
@@ -31,8 +31,8 @@ func (c Change) String() string {
 }
 
 // Diff lists what changes from one configuration to the next, in the order of
-// the new one, removed sections last. Moving a zone within the file changes
-// nothing.
+// the new one, removed sections last. Where a section stands in the file is
+// not compared.
 func Diff(old, next *Config) []Change {
 	d := differ{} // never nil: reports say [] and not null
 	d.compare(reflect.ValueOf(old.Gateway), reflect.ValueOf(next.Gateway), path{"gateway", "gateway"})
@@ -49,29 +49,20 @@ type differ []Change
 // a change as a whole, shown by its word: "zone".
 func (d *differ) compareNamed(old, next reflect.Value) {
 	kind := nameds[next.Type()]
-	top := path{kind.key, kind.key}
-	find := func(list reflect.Value, name string) (reflect.Value, bool) {
-		for i := range list.Len() {
-			if nameOf(list.Index(i)) == name {
-				return list.Index(i), true
-			}
-		}
-		return reflect.Value{}, false
-	}
+	restart := kind.top().key().Effect == Restart
 	for i := range next.Len() {
 		item := next.Index(i)
-		at := top.named(nameOf(item), kind)
-		if before, ok := find(old, nameOf(item)); ok {
+		at := kind.top().named(nameOf(item), kind)
+		if before, ok := itemOf(old, nameOf(item)); ok {
 			d.compare(before, item, at)
 		} else {
-			*d = append(*d, Change{Key: at.full, New: kind.word})
+			*d = append(*d, Change{Key: at.full, New: kind.word, Restart: restart})
 		}
 	}
 	for i := range old.Len() {
-		if name := nameOf(old.Index(i)); name != "" {
-			if _, ok := find(next, name); !ok {
-				*d = append(*d, Change{Key: top.named(name, kind).full, Old: kind.word})
-			}
+		name := nameOf(old.Index(i))
+		if _, ok := itemOf(next, name); !ok {
+			*d = append(*d, Change{Key: kind.top().named(name, kind).full, Old: kind.word, Restart: restart})
 		}
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 )
@@ -17,7 +18,7 @@ func (c *Config) Effective() []byte {
 
 // Plain is Effective as maps, lists, texts and numbers, for JSON.
 func (c *Config) Plain() any {
-	n, problems := parseYAML(c.Effective())
+	n, problems := readYAML(c.Effective(), math.MaxInt) // with every default it may be larger than a file
 	if len(problems) > 0 {
 		panic("config: effective configuration: " + problems[0].message) // TestEffective holds that it parses
 	}

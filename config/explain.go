@@ -22,9 +22,9 @@ type Explanation struct {
 	Keys     []string `json:"keys,omitempty"`   // the keys right below a section
 }
 
-// Explain tells about a key. A zone may be given by any name, and the
-// beginning of a key may be left out where that leaves no doubt:
-// "pool.ipv4" is zones.ZONE.pool.ipv4, and not a group's.
+// Explain tells about a key. A named section may be given by any name, and the
+// beginning of a key may be left out where that leaves no doubt: "pool.ipv4" is
+// zones.ZONE.pool.ipv4, of which a group's is a part.
 func Explain(key string) (Explanation, error) {
 	rows := rowsFor(key)
 	switch len(rows) {
@@ -66,7 +66,7 @@ func Keys() []string {
 // rowsFor finds the row of a key, or all rows that it may stand for.
 func rowsFor(key string) []*Key {
 	parts := strings.Split(strings.TrimSpace(key), ".")
-	if kind, ok := namedBy(parts[0]); ok && len(parts) > 1 {
+	if kind, ok := namedBy(func(n named) bool { return n.key == parts[0] }); ok && len(parts) > 1 {
 		parts[1] = kind.mark
 	}
 	for i := range parts { // waivers[0] and waivers[] are the same row
@@ -81,22 +81,22 @@ func rowsFor(key string) []*Key {
 	if k := byPath[strings.TrimSuffix(wanted, "[]")]; k != nil {
 		return []*Key{k}
 	}
-	var rows []*Key
-	for i := range keys {
-		bare := strings.ReplaceAll(keys[i].Path, "[]", "")
-		if strings.HasSuffix(bare, "."+strings.ReplaceAll(wanted, "[]", "")) {
-			rows = append(rows, &keys[i])
-		}
-	}
-	return preferZones(rows)
+	return rowsEnding("." + wanted)
 }
 
-// preferZones drops the keys by which a group replaces its zone's where the
-// zone's own is meant as well: they say the same.
-func preferZones(rows []*Key) []*Key {
-	ofGroup := func(k *Key) bool { return strings.HasPrefix(k.Path, "groups.GROUP.") }
-	if zones := slices.DeleteFunc(slices.Clone(rows), ofGroup); len(zones) > 0 {
-		return zones
+// rowsEnding are the rows whose path ends in some keys. A group's key gives way
+// to the zone's that it can take the place of.
+func rowsEnding(end string) []*Key {
+	end = strings.ReplaceAll(end, "[]", "")
+	var rows []*Key
+	for i := range keys {
+		if !strings.HasSuffix(strings.ReplaceAll(keys[i].Path, "[]", ""), end) {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(keys[i].Path, "groups.GROUP."); ok && byPath["zones.ZONE."+rest] != nil {
+			continue
+		}
+		rows = append(rows, &keys[i])
 	}
 	return rows
 }

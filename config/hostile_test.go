@@ -108,6 +108,20 @@ func manyKeys(n int) string {
 // mistake, or was copied into ours.
 const canary = "hunter2"
 
+// inServer is a file with some keys of a RADIUS server.
+func inServer(keys string) string {
+	return smallest + "radius: {x: {servers: [{address: \"r.example:1812\", " + keys + "}]}}\n"
+}
+
+func TestANumberThatMayBeASecretIsNotShown(t *testing.T) {
+	for _, text := range []string{inServer("secret: 31415926"), inServer("tls: {ca: /a, certificate: /c, key: 31415926}"), inServer("secret: [31415926]")} {
+		_, found := Parse("f", []byte(text), today)
+		if shown := fmt.Sprint(found, found[len(found)-1].Hint); strings.Contains(shown, "31415926") || !strings.Contains(shown, privateHint) {
+			t.Errorf("%s: %s", text, shown)
+		}
+	}
+}
+
 func TestDiagnosticsShowNoForeignValue(t *testing.T) {
 	for _, text := range []string{
 		"conn: {psk: hunter2}\n",
@@ -129,6 +143,28 @@ func TestDiagnosticsShowNoForeignValue(t *testing.T) {
 		"gateway: hunter2\n",
 		"zones: hunter2\n",
 		"zones: {a: hunter2}\n",
+		"groups: hunter2\n",
+		"groups: {psk: hunter2}\n",
+		"groups: {g: {psk: hunter2}}\n",
+		"radius: hunter2\n",
+		"radius: {secret: hunter2}\n",
+		"radius: {servers: hunter2}\n",
+		"radius: {x: {secret: hunter2}}\n",
+		"radius: {x: {servers: hunter2}}\n",
+		"radius: {x: {servers: [hunter2]}}\n",
+		"radius: {x: {dynamic: {psk: hunter2}}}\n",
+		inServer("secret: hunter2"),
+		inServer("secret: [hunter2]"),
+		inServer("secret: {psk: hunter2}"),
+		inServer("secret: \"hunter2\\t\""),
+		inServer("secret: " + strings.Repeat("hunter2", 200)),
+		inServer("psk: hunter2"),
+		inServer("tls: hunter2"),
+		inServer("tls: {secret: hunter2}"),
+		inServer("tls: {ca: /a, certificate: /c, key: \"-----BEGIN PRIVATE KEY----- hunter2\"}"),
+		smallest + "zones: {a: {identity: {certificate: /c, key: \"-----BEGIN PRIVATE KEY----- hunter2\"}}}\n",
+		smallest + "zones: {a: {identity: {certificate: /c, key: |\n -----BEGIN PRIVATE KEY-----\n hunter2\n}}}\n",
+		smallest + "radius: {x: {dynamic: {listen: 192.0.2.1:3799, from: [{address: 192.0.2.9, secret: hunter2}]}}}\n",
 	} {
 		_, found := Parse("f", []byte(text), today)
 		if found.Err() == nil {
@@ -181,7 +217,7 @@ func TestLoadNamesTheFileThatCannotBeRead(t *testing.T) {
 // FuzzParse holds that no input panics, that what is accepted has an effective
 // form that means the same, and that what is refused says where and why.
 func FuzzParse(f *testing.F) {
-	for _, text := range []string{smallest, example, everything, "gateway: &a {name: *a}", "- - -", "{[", "a: !!binary x", "zones: {a: {policy: {ike: 1}}}", "gateway: {name: a, limits: {sessions: 1e9, half_open: 0x10, per_source: 0o7}}"} {
+	for _, text := range []string{smallest, example, everything, "gateway: &a {name: *a}", "- - -", "{[", "a: !!binary x", "zones: {a: {policy: {ike: 1}}}", inServer("tls: {ca: 1}"), "gateway: {name: a, limits: {sessions: 1e9, half_open: 0x10, per_source: 0o7}}"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {

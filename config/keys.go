@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // Effect says what a change of a key needs.
 type Effect uint8
 
@@ -21,8 +23,8 @@ func (e Effect) String() string {
 // MarshalText makes reports say "restart" and not 1.
 func (e Effect) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
-// Key is one row of the table of keys. ZONE in a path stands for any zone's
-// name and [] for any element of a list.
+// Key is one row of the table of keys. ZONE, GROUP and REALM in a path stand for
+// any name of such a section and [] for any element of a list.
 type Key struct {
 	Path     string
 	Meaning  string
@@ -34,6 +36,7 @@ type Key struct {
 	RFC      string   // where the field is defined, always with section
 	Effect   Effect
 	Required bool
+	Private  bool // names the file of a secret: a value that is none may be the secret, and is not shown
 }
 
 const (
@@ -43,7 +46,14 @@ const (
 )
 
 // keys is the table. Order is the order of Effective and of the manual.
-var keys = []Key{
+var keys = slices.Concat(
+	gatewayKeys, zoneKeys, groupKeys,
+	realmKeys, serverKeys("radius.REALM.servers", "radius1.example.org:1812", "RFC 2865, Section 3"),
+	accountingKeys, serverKeys("radius.REALM.accounting", "radius1.example.org:1813", "RFC 2866, Section 3"),
+	dynamicKeys, loggingKeys,
+)
+
+var gatewayKeys = []Key{
 	{Path: "gateway", Meaning: "What all zones share: the gateway's name, its addresses, its state and its limits."},
 	{Path: "gateway.name", Required: true, Effect: Restart,
 		Meaning: "The name that clients type and verify: a DNS name or an IP address. It is the gateway's IKE identity and the first name in its certificates.",
@@ -86,7 +96,9 @@ var keys = []Key{
 		Meaning: "Number of half-open IKE SAs from which a cookie is asked of every new peer.", RFC: "RFC 7296, Section 2.6"},
 	{Path: "gateway.limits.per_source", Default: "50", Example: "50", Min: 1, Max: 100000,
 		Meaning: "Half-open IKE SAs of one source (an IPv4 address or an IPv6 /64). Large NATs need more.", RFC: "RFC 8019, Section 4.2"},
+}
 
+var zoneKeys = []Key{
 	{Path: "zones", Derived: "one zone, staff, with every default",
 		Meaning: "Groups of clients under the same rules, by name: lower-case letters, digits and hyphens.",
 		Example: "{staff: {policy: strong}}"},
@@ -108,7 +120,7 @@ var keys = []Key{
 		Meaning: "The identity sent as IDr: a DNS name, an IP address or an e-mail address. Empty means gateway.name.", RFC: "RFC 7296, Section 3.5"},
 	{Path: "zones.ZONE.identity.certificate", Default: `""`, Example: "/etc/sallyport/vpn.pem",
 		Meaning: "PEM file with the certificate, then its intermediates. Empty means certificates of the gateway's own CA.", RFC: "RFC 4945, Section 5"},
-	{Path: "zones.ZONE.identity.key", Default: `""`, Example: "/etc/sallyport/vpn.key",
+	{Path: "zones.ZONE.identity.key", Private: true, Default: `""`, Example: "/etc/sallyport/vpn.key",
 		Meaning: "PEM file with the private key, readable by its owner alone."},
 	{Path: "zones.ZONE.pool", Meaning: "Inner addresses for clients. The first usable address of each network is the gateway's own."},
 	{Path: "zones.ZONE.pool.ipv4", Default: "10.60.0.0/16", Example: "10.61.0.0/16",
@@ -155,9 +167,9 @@ var keys = []Key{
 	{Path: "zones.ZONE.user.when_full", Default: "replace", Example: "reject", Values: []string{"replace", "reject"},
 		Meaning: "What happens to one session too many: replace ends the user's oldest, reject refuses the new one."},
 	{Path: "zones.ZONE.user.download", Default: "0", Example: "50Mbit", Min: 0, Max: 1e12,
-		Meaning: "Rate to each session; 0 means no limit. What exceeds it is dropped, and TCP settles there."},
+		Meaning: "Rate to each session, from 64kbit on; 0 means no limit. What exceeds it is dropped, and TCP settles there."},
 	{Path: "zones.ZONE.user.upload", Default: "0", Example: "10Mbit", Min: 0, Max: 1e12,
-		Meaning: "Rate from each session; 0 means no limit."},
+		Meaning: "Rate from each session, from 64kbit on; 0 means no limit."},
 	{Path: "zones.ZONE.trust", Meaning: "Whose client certificates are believed, beside the gateway's own CA."},
 	{Path: "zones.ZONE.trust.cas", Default: "[]", Example: "[/etc/sallyport/corp-ca.pem]",
 		Meaning: "PEM files of further CAs.", RFC: "RFC 5280, Section 6.1"},
@@ -177,8 +189,10 @@ var keys = []Key{
 	{Path: "zones.ZONE.waivers[].reason", Required: true, Example: `"old routers sign with SHA-1 only"`,
 		Meaning: "Why it is needed."},
 	{Path: "zones.ZONE.waivers[].peer", Default: `""`, Example: "router7.example.org",
-		Meaning: "The one peer it is for, by identity. Empty means the whole zone."},
+		Meaning: "The one peer it is for, by identity. Empty means the whole zone, which is the only way for PPP-005 and PPP-017: those count before it is known who the peer is."},
+}
 
+var groupKeys = []Key{
 	{Path: "groups", Default: "{}", Example: "{engineers: {zone: staff, routes: [10.1.0.0/16]}}",
 		Meaning: "Users of one zone with rules of their own, by name. A user's groups are set with: sallyport user set; a RADIUS server names one in Filter-Id. Of several, the first one in this file counts."},
 	{Path: "groups.GROUP", Meaning: "One group."},
@@ -186,9 +200,9 @@ var keys = []Key{
 		Meaning: "The zone of its users."},
 	{Path: "groups.GROUP.pool", Meaning: "Parts of the zone's pool from which its users get their addresses, so that a firewall can tell them by."},
 	{Path: "groups.GROUP.pool.ipv4", Default: "none", Example: "10.60.8.0/24",
-		Meaning: "IPv4 network within the zone's, or none: anywhere in the zone's."},
+		Meaning: "IPv4 network within the zone's, apart from those of other groups; or none: anywhere in the zone's."},
 	{Path: "groups.GROUP.pool.ipv6", Default: "none", Example: `"fd00:60::8:0/112"`,
-		Meaning: "IPv6 network within the zone's, or none: anywhere in the zone's."},
+		Meaning: "IPv6 network within the zone's, apart from those of other groups; or none: anywhere in the zone's."},
 	{Path: "groups.GROUP.dns", Meaning: "Name resolution in place of the zone's."},
 	{Path: "groups.GROUP.dns.servers", Default: "[]", Example: "[10.1.0.53]",
 		Meaning: "Resolvers in place of the zone's. Empty means the zone's.", RFC: "RFC 7296, Section 3.15.1"},
@@ -204,68 +218,69 @@ var keys = []Key{
 	{Path: "groups.GROUP.user.when_full", Default: "zone", Example: "reject", Values: []string{"zone", "replace", "reject"},
 		Meaning: "What happens to one session too many: as the zone says, replace or reject."},
 	{Path: "groups.GROUP.user.download", Default: "0", Example: "20Mbit", Min: 0, Max: 1e12,
-		Meaning: "Rate to each session; 0 means as the zone."},
+		Meaning: "Rate to each session, from 64kbit on; 0 means as the zone."},
 	{Path: "groups.GROUP.user.upload", Default: "0", Example: "5Mbit", Min: 0, Max: 1e12,
-		Meaning: "Rate from each session; 0 means as the zone."},
+		Meaning: "Rate from each session, from 64kbit on; 0 means as the zone."},
+}
 
+var realmKeys = []Key{
 	{Path: "radius", Default: "{}", Example: "{corp: {servers: [{address: \"radius1.example.org:1812\", secret: /etc/sallyport/radius.secret}]}}", Effect: Restart,
 		Meaning: "RADIUS servers of an organisation, by a name that zones refer to."},
 	{Path: "radius.REALM", Meaning: "The servers of one organisation."},
 	{Path: "radius.REALM.servers", Default: "[]", Effect: Restart,
 		Example: "[{address: \"radius1.example.org:1812\", secret: /etc/sallyport/radius.secret}]",
-		Meaning: "Servers that judge EAP logins, the preferred one first; the next is asked when one does not answer. Message-Authenticator is required both ways. Empty: accounting alone, and users are the gateway's own.", RFC: "RFC 3579, Section 2"},
-	{Path: "radius.REALM.servers[].address", Required: true, Example: "radius1.example.org:1812",
-		Meaning: "Host and port of the server.", RFC: "RFC 2865, Section 2.4"},
-	{Path: "radius.REALM.servers[].secret", Default: `""`, Example: "/etc/sallyport/radius.secret",
-		Meaning: "File with the shared secret, for UDP: one line of 16 characters at the least, readable by its owner alone. Not with tls.", RFC: "RFC 2865, Section 3"},
-	{Path: "radius.REALM.servers[].status", Default: "false", Example: "true",
-		Meaning: "The server answers Status-Server, by which a dead one is found out and taken back. Servers over TLS are asked in any case.", RFC: "RFC 5997, Section 4"},
-	{Path: "radius.REALM.servers[].tls", Meaning: "RADIUS over TLS (RadSec), where ca is set. Both ends show certificates.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.servers[].tls.name", Default: `""`, Example: "radius1.example.org",
-		Meaning: "The name that the server's certificate must carry. Empty means the host of the address.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.servers[].tls.ca", Default: `""`, Example: "/etc/sallyport/radius-ca.pem",
-		Meaning: "PEM file with the CA of the server's certificate.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.servers[].tls.crl", Default: `""`, Example: "/etc/sallyport/radius-ca.crl",
-		Meaning: "PEM or DER file with the CA's revocation list. Empty means that revocation of the server's certificate is not noticed.", RFC: "RFC 5280, Section 6.3"},
-	{Path: "radius.REALM.servers[].tls.certificate", Default: `""`, Example: "/etc/sallyport/radius-client.pem",
-		Meaning: "PEM file with the gateway's certificate, then its intermediates.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.servers[].tls.key", Default: `""`, Example: "/etc/sallyport/radius-client.key",
-		Meaning: "PEM file with its private key, readable by its owner alone.", RFC: "RFC 6614, Section 2.3"},
+		Meaning: "Servers that judge EAP logins, the preferred one first, at most 16; the next is asked when one does not answer. Message-Authenticator is required both ways. Empty: accounting alone, and users are the gateway's own.", RFC: "RFC 3579, Section 2"},
+}
+
+// serverKeys are the keys of each server of a list; port says where the usual
+// port of such servers is defined.
+func serverKeys(list, address, port string) []Key {
+	at := func(name string) string { return list + "[]." + name }
+	return []Key{
+		{Path: at("address"), Required: true, Example: address, Effect: Restart,
+			Meaning: "Host and port of the server.", RFC: port},
+		{Path: at("secret"), Private: true, Default: `""`, Example: "/etc/sallyport/radius.secret", Effect: Restart,
+			Meaning: "File with the shared secret, for UDP: one line of 16 characters at the least, readable by its owner alone. Not with tls.", RFC: "RFC 2865, Section 3"},
+		{Path: at("status"), Default: "false", Example: "true", Effect: Restart,
+			Meaning: "The server answers Status-Server, by which a dead one is found out and taken back. Servers over TLS are asked in any case.", RFC: "RFC 5997, Section 4"},
+		{Path: at("tls"), Meaning: "RADIUS over TLS (RadSec), where ca is set. Both ends show certificates.", RFC: "RFC 6614, Section 2.3"},
+		{Path: at("tls.name"), Default: `""`, Example: "radius1.example.org", Effect: Restart,
+			Meaning: "The name that the server's certificate must carry. Empty means the host of the address.", RFC: "RFC 6614, Section 2.3"},
+		{Path: at("tls.ca"), Default: `""`, Example: "/etc/sallyport/radius-ca.pem", Effect: Restart,
+			Meaning: "PEM file with the CA of the server's certificate.", RFC: "RFC 6614, Section 2.3"},
+		{Path: at("tls.crl"), Default: `""`, Example: "/etc/sallyport/radius-ca.crl", Effect: Restart,
+			Meaning: "PEM or DER file with the CA's revocation list. Empty means that revocation of the server's certificate is not noticed.", RFC: "RFC 5280, Section 6.3"},
+		{Path: at("tls.certificate"), Default: `""`, Example: "/etc/sallyport/radius-client.pem", Effect: Restart,
+			Meaning: "PEM file with the gateway's certificate, then its intermediates.", RFC: "RFC 6614, Section 2.3"},
+		{Path: at("tls.key"), Private: true, Default: `""`, Example: "/etc/sallyport/radius-client.key", Effect: Restart,
+			Meaning: "PEM file with its private key, readable by its owner alone.", RFC: "RFC 6614, Section 2.3"},
+	}
+}
+
+var accountingKeys = []Key{
 	{Path: "radius.REALM.accounting", Default: "[]", Effect: Restart,
 		Example: "[{address: \"radius1.example.org:1813\", secret: /etc/sallyport/radius.secret}]",
 		Meaning: "Servers that take accounting, the preferred one first. What none of them takes waits, over restarts too. Empty: no accounting.", RFC: "RFC 2866, Section 2"},
-	{Path: "radius.REALM.accounting[].address", Required: true, Example: "radius1.example.org:1812",
-		Meaning: "Host and port of the server.", RFC: "RFC 2866, Section 3"},
-	{Path: "radius.REALM.accounting[].secret", Default: `""`, Example: "/etc/sallyport/radius.secret",
-		Meaning: "File with the shared secret, for UDP: one line of 16 characters at the least, readable by its owner alone. Not with tls.", RFC: "RFC 2865, Section 3"},
-	{Path: "radius.REALM.accounting[].status", Default: "false", Example: "true",
-		Meaning: "The server answers Status-Server, by which a dead one is found out and taken back. Servers over TLS are asked in any case.", RFC: "RFC 5997, Section 4"},
-	{Path: "radius.REALM.accounting[].tls", Meaning: "RADIUS over TLS (RadSec), where ca is set. Both ends show certificates.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.accounting[].tls.name", Default: `""`, Example: "radius1.example.org",
-		Meaning: "The name that the server's certificate must carry. Empty means the host of the address.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.accounting[].tls.ca", Default: `""`, Example: "/etc/sallyport/radius-ca.pem",
-		Meaning: "PEM file with the CA of the server's certificate.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.accounting[].tls.crl", Default: `""`, Example: "/etc/sallyport/radius-ca.crl",
-		Meaning: "PEM or DER file with the CA's revocation list. Empty means that revocation of the server's certificate is not noticed.", RFC: "RFC 5280, Section 6.3"},
-	{Path: "radius.REALM.accounting[].tls.certificate", Default: `""`, Example: "/etc/sallyport/radius-client.pem",
-		Meaning: "PEM file with the gateway's certificate, then its intermediates.", RFC: "RFC 6614, Section 2.3"},
-	{Path: "radius.REALM.accounting[].tls.key", Default: `""`, Example: "/etc/sallyport/radius-client.key",
-		Meaning: "PEM file with its private key, readable by its owner alone.", RFC: "RFC 6614, Section 2.3"},
+}
+
+var dynamicKeys = []Key{
 	{Path: "radius.REALM.identifier", Default: `""`, Example: "vpn1", Effect: Restart,
-		Meaning: "NAS-Identifier, by which the servers know this gateway. Empty means gateway.name.", RFC: "RFC 2865, Section 5.32"},
+		Meaning: "NAS-Identifier, by which the servers know this gateway, at most 253 octets. Empty means gateway.name.", RFC: "RFC 2865, Section 5.32"},
 	{Path: "radius.REALM.interim", Default: "10m", Example: "5m", Min: 0, Max: day, Effect: Restart,
-		Meaning: "Time between accounting updates of a session when the server names none (Acct-Interim-Interval); 0s means no updates.", RFC: "RFC 2869, Section 5.16"},
+		Meaning: "Time between accounting updates of a session when the server names none (Acct-Interim-Interval); 0s means no updates, and less than 1m is refused.", RFC: "RFC 2869, Section 5.16"},
 	{Path: "radius.REALM.dynamic", Meaning: "Disconnect and CoA requests: by these a server ends or changes live sessions.", RFC: "RFC 5176, Section 2"},
 	{Path: "radius.REALM.dynamic.listen", Default: "none", Example: "192.0.2.1:3799", Effect: Restart,
 		Meaning: "Address and UDP port of this host on which they are taken, or none. Choose one that only the servers can reach.", RFC: "RFC 5176, Section 2"},
 	{Path: "radius.REALM.dynamic.from", Default: "[]", Effect: Restart,
 		Example: "[{address: 192.0.2.9, secret: /etc/sallyport/coa.secret}]",
 		Meaning: "Who may send them.", RFC: "RFC 5176, Section 6.1"},
-	{Path: "radius.REALM.dynamic.from[].address", Required: true, Example: "192.0.2.9",
+	{Path: "radius.REALM.dynamic.from[].address", Required: true, Effect: Restart, Example: "192.0.2.9",
 		Meaning: "Address of the server.", RFC: "RFC 5176, Section 6.1"},
-	{Path: "radius.REALM.dynamic.from[].secret", Required: true, Example: "/etc/sallyport/coa.secret",
+	{Path: "radius.REALM.dynamic.from[].secret", Private: true, Required: true, Effect: Restart, Example: "/etc/sallyport/coa.secret",
 		Meaning: "File with the shared secret, readable by its owner alone.", RFC: "RFC 5176, Section 6.1"},
+}
 
+var loggingKeys = []Key{
 	{Path: "logging", Meaning: "What is logged and how."},
 	{Path: "logging.level", Default: "info", Example: "info", Values: []string{"debug", "info", "warn", "error"},
 		Meaning: "The least important level that is logged."},
@@ -283,15 +298,18 @@ var byPath = func() map[string]*Key {
 }()
 
 // rule is a rule that this version knows how to waive.
-type rule struct{ id, title string }
+type rule struct {
+	id, title string
+	early     bool // it counts before it is known who the peer is
+}
 
 // waivable lists the rules that can be waived. A rule that is not here cannot
 // be broken at all.
 var waivable = []rule{
-	{"CRY-010", "Child SAs without forward secrecy"},
-	{"CRY-019", "AUTH by a SHA-1 signature (RFC 7296, method 1)"},
-	{"PPP-005", "passwords by EAP-MSCHAPv2 without TLS around it"},
-	{"PPP-017", "EAP over TLS 1.2 without extended master secret (RFC 7627)"},
-	{"PSK-001", "pre-shared keys that could be guessed"},
-	{"PSK-004", "one pre-shared key on several devices"},
+	{RuleNoPFS, "Child SAs without forward secrecy", false},
+	{RuleSHA1, "AUTH by a SHA-1 signature (RFC 7296, method 1)", false},
+	{RuleMSCHAPv2, "passwords by EAP-MSCHAPv2 without TLS around it", true},
+	{RuleNoEMS, "EAP over TLS 1.2 without extended master secret (RFC 7627)", false},
+	{RulePSKWeak, "pre-shared keys that could be guessed", false},
+	{RulePSKShared, "one pre-shared key on several devices", false},
 }

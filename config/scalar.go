@@ -40,7 +40,7 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[Size](): {"a size, such as 500MiB or 4GiB", []kind{kindText, kindNumber},
 		func(s string) (any, error) { return parseSize(s) },
 		func(v any) string { return v.(Size).String() }},
-	reflect.TypeFor[Bitrate](): {"a rate, such as 20Mbit or 1Gbit", []kind{kindText, kindNumber},
+	reflect.TypeFor[Bitrate](): {"a rate, such as 20Mbit or 1Gbit", []kind{kindNumber, kindText}, // 0 needs no quotes
 		func(s string) (any, error) { return parseBitrate(s) },
 		func(v any) string { return v.(Bitrate).String() }},
 	reflect.TypeFor[netip.Addr](): {"an address, such as 192.0.2.1", []kind{kindText},

@@ -77,8 +77,10 @@ var scalarSchemas = map[reflect.Type]func() schema{
 	reflect.TypeFor[time.Duration](): func() schema {
 		return schema{"type": "string", "pattern": "^([0-9]+d|([0-9]+h)?([0-9]+m)?([0-9]+s)?)$"}
 	},
-	reflect.TypeFor[Size]():    func() schema { return schema{"type": "string", "pattern": "^[0-9]+([KMGT]i)?B$"} },
-	reflect.TypeFor[Bitrate](): func() schema { return schema{"type": []string{"string", "integer"}, "pattern": "^0$|^[0-9]+[kMG]bit$"} },
+	reflect.TypeFor[Size](): func() schema { return schema{"type": "string", "pattern": "^[0-9]+([KMGT]i)?B$"} },
+	reflect.TypeFor[Bitrate](): func() schema {
+		return schema{"oneOf": []schema{{"enum": []int{0}}, {"type": "string", "pattern": "^(0|[1-9][0-9]*[kMG]bit)$"}}}
+	},
 }
 
 func sectionSchema(t reflect.Type, p path) schema {

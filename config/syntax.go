@@ -88,6 +88,11 @@ func parseYAML(b []byte) (*node, []problem) {
 	if p, bad := preflight(b); bad {
 		return nil, []problem{p}
 	}
+	return readYAML(b, maxNodes)
+}
+
+// readYAML is parseYAML without bounds on the text, with one on the values.
+func readYAML(b []byte, most int) (*node, []problem) {
 	file, p, bad := libraryParse(b)
 	if bad {
 		return nil, []problem{p}
@@ -99,7 +104,7 @@ func parseYAML(b []byte) (*node, []problem) {
 		}
 		return nil, []problem{{at, "a second document begins here", "keep one document, without ---, in the file"}}
 	}
-	r := reader{}
+	r := reader{most: most}
 	root := &node{kind: kindNull, pos: pos{1, 1}}
 	if len(file.Docs) == 1 && file.Docs[0].Body != nil {
 		root = r.read(file.Docs[0].Body)
@@ -205,6 +210,7 @@ func place(t *token.Token) pos {
 type reader struct {
 	problems []problem
 	nodes    int
+	most     int
 }
 
 func (r *reader) fail(t *token.Token, message, hint string) *node {
@@ -213,9 +219,9 @@ func (r *reader) fail(t *token.Token, message, hint string) *node {
 }
 
 func (r *reader) read(n ast.Node) *node {
-	if r.nodes++; r.nodes > maxNodes {
-		if r.nodes == maxNodes+1 {
-			return r.fail(n.GetToken(), fmt.Sprintf("the file holds more than %d values", maxNodes), "is this really a configuration of Sallyport?")
+	if r.nodes++; r.nodes > r.most {
+		if r.nodes == r.most+1 {
+			return r.fail(n.GetToken(), fmt.Sprintf("the file holds more than %d values", r.most), "is this really a configuration of Sallyport?")
 		}
 		return &node{kind: kindFault}
 	}

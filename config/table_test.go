@@ -2,7 +2,6 @@ package config
 
 import (
 	"encoding/json"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,14 +20,15 @@ func fieldPaths(t reflect.Type, row string) []string {
 		paths = append(paths, path)
 		switch ft := t.Field(i).Type; {
 		case nameds[ft].mark != "":
-			at := path + "." + nameds[ft].mark
-			paths = append(paths, at)
-			paths = append(paths, fieldPaths(ft.Elem(), at)...)
+			item := path + "." + nameds[ft].mark
+			paths = append(paths, item)
+			paths = append(paths, fieldPaths(ft.Elem(), item)...)
 		case ft == reflect.TypeFor[Policy]():
 			paths = append(paths, path+".ike", path+".esp")
+		case scalars[ft].parse != nil:
 		case ft.Kind() == reflect.Slice && ft.Elem().Kind() == reflect.Struct && scalars[ft.Elem()].parse == nil:
 			paths = append(paths, fieldPaths(ft.Elem(), path+"[]")...)
-		case ft.Kind() == reflect.Struct && scalars[ft].parse == nil:
+		case ft.Kind() == reflect.Struct:
 			paths = append(paths, fieldPaths(ft, path)...)
 		}
 	}
@@ -61,140 +61,146 @@ func TestEveryRowIsWhole(t *testing.T) {
 	}
 }
 
-// elements are the items that an example of one of their keys needs around it.
-var elements = map[string]map[string]string{
-	"zones.ZONE.waivers[]":        {"rule": "CRY-019", "until": "2027-03-31", "owner": "alice", "reason": "old"},
-	"radius.REALM.servers[]":      {"address": `"radius1.example.org:1812"`, "secret": "/s"},
-	"radius.REALM.accounting[]":   {"address": `"radius1.example.org:1813"`, "secret": "/s"},
-	"radius.REALM.dynamic.from[]": {"address": "192.0.2.9", "secret": "/s"},
+// beside is what must stand in the same section as a key for its example to
+// make sense; required keys are there in any case.
+var beside = map[string]string{
+	"zones.ZONE.policy.ike":                     "esp: [aes256gcm16-ecp384]",
+	"zones.ZONE.policy.esp":                     "ike: [aes256gcm16-prfsha384-ecp384]",
+	"zones.ZONE.radius":                         "auth: [eap-tls]",
+	"zones.ZONE.identity.certificate":           "key: /k",
+	"zones.ZONE.identity.key":                   "certificate: /c",
+	"zones.ZONE.dns.split":                      "servers: [10.0.0.53]",
+	"groups.GROUP.dns.split":                    "servers: [10.0.0.53]",
+	"radius.REALM.servers[].address":            "secret: /s",
+	"radius.REALM.servers[].status":             "secret: /s",
+	"radius.REALM.servers[].tls.name":           "ca: /a, certificate: /c, key: /k",
+	"radius.REALM.servers[].tls.ca":             "certificate: /c, key: /k",
+	"radius.REALM.servers[].tls.crl":            "ca: /a, certificate: /c, key: /k",
+	"radius.REALM.servers[].tls.certificate":    "ca: /a, key: /k",
+	"radius.REALM.servers[].tls.key":            "ca: /a, certificate: /c",
+	"radius.REALM.accounting[].address":         "secret: /s",
+	"radius.REALM.accounting[].status":          "secret: /s",
+	"radius.REALM.accounting[].tls.name":        "ca: /a, certificate: /c, key: /k",
+	"radius.REALM.accounting[].tls.ca":          "certificate: /c, key: /k",
+	"radius.REALM.accounting[].tls.crl":         "ca: /a, certificate: /c, key: /k",
+	"radius.REALM.accounting[].tls.certificate": "ca: /a, key: /k",
+	"radius.REALM.accounting[].tls.key":         "ca: /a, certificate: /c",
+	"radius.REALM.identifier":                   oneServer,
+	"radius.REALM.interim":                      oneServer,
+	"radius.REALM.dynamic":                      oneServer,
+	"radius.REALM.dynamic.listen":               "from: [{address: 192.0.2.9, secret: /s}]",
+	"radius.REALM.dynamic.from":                 "listen: 192.0.2.1:3799",
 }
 
-// within wraps a key and its value into a whole file.
-func within(row, value string) string {
-	rest := row
-	if list, key, ok := strings.Cut(row, "[]."); ok {
-		rest, value = list, "["+element(list+"[]", key, value)+"]"
-	}
-	parts := strings.Split(rest, ".")
-	text := value
-	for _, part := range slices.Backward(parts) {
-		text = "{" + part + ": " + text + "}"
-	}
-	switch {
-	case row == "gateway.name":
-	case parts[0] == "gateway":
-		text = "{gateway: {name: vpn.example.org, " + strings.TrimPrefix(text, "{gateway: {")
-	default:
-		text = "{gateway: {name: vpn.example.org}, " + text[1:]
+// besideDefault is beside, where the value is the default.
+var besideDefault = map[string]string{
+	"radius.REALM.servers":             `accounting: [{address: "a.example:1813", secret: /s}]`,
+	"radius.REALM.servers[].status":    "secret: /s",
+	"radius.REALM.servers[].tls":       "secret: /s",
+	"radius.REALM.accounting":          oneServer,
+	"radius.REALM.accounting[].status": "secret: /s",
+	"radius.REALM.accounting[].tls":    "secret: /s",
+	"radius.REALM.identifier":          oneServer,
+	"radius.REALM.interim":             oneServer,
+	"radius.REALM.dynamic":             oneServer,
+}
+
+const oneServer = `servers: [{address: "r.example:1812", secret: /s}]`
+
+// aside is what an example refers to in other sections.
+var aside = map[string]string{
+	"zones.ZONE.radius":      "radius: {corp: {" + oneServer + "}}",
+	"groups.GROUP.pool.ipv6": `zones: {staff: {pool: {ipv6: "fd00:60::/64"}}}`,
+}
+
+// within wraps a key and its value into a whole file, with what must stand
+// beside it on every level.
+func within(row, value, aside string, beside map[string]string) string {
+	text, at := value, row
+	for at != "" {
+		section, name := "", at
+		if i := strings.LastIndex(at, "."); i >= 0 {
+			section, name = at[:i], at[i+1:]
+		}
+		list := strings.HasSuffix(name, "[]")
+		if list {
+			text = "[" + text + "]"
+		}
+		pairs := []string{strings.ToLower(strings.TrimSuffix(name, "[]")) + ": " + text} // ZONE is a name too
+		if also := beside[strings.TrimSuffix(at, "[]")]; also != "" {
+			pairs = append(pairs, also)
+		}
+		for _, k := range keys {
+			if k.Required && k.Path == section+"."+lastName(k.Path) && k.Path != at {
+				pairs = append(pairs, lastName(k.Path)+": "+k.Example)
+			}
+		}
+		if section == "" && name != "gateway" {
+			pairs = append(pairs, "gateway: {name: vpn.example.org}")
+		}
+		if section == "" && aside != "" {
+			pairs = append(pairs, aside)
+		}
+		text, at = "{"+strings.Join(pairs, ", ")+"}", section
 	}
 	return text
 }
 
-// element is an item of a list in which one key has the value.
-func element(row, key, value string) string {
-	whole := maps.Clone(elements[row])
-	if below, ok := strings.CutPrefix(key, "tls."); ok {
-		tls := map[string]string{"ca": "/ca", "certificate": "/c", "key": "/k", below: value}
-		if value == `""` { // the default: no TLS
-			return element(row, "secret", "/s")
-		}
-		delete(whole, "secret")
-		key, value = "tls", flow(tls)
-	}
-	whole[key] = value
-	if whole["secret"] == `""` {
-		whole["tls"] = "{ca: /ca, certificate: /c, key: /k}"
-	}
-	return flow(whole)
-}
-
-// flow writes a section on one line.
-func flow(keys map[string]string) string {
-	var fields []string
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		fields = append(fields, k+": "+keys[k])
-	}
-	return "{" + strings.Join(fields, ", ") + "}"
-}
-
-// companion keys that an example needs beside it to make sense.
-var companion = map[string]string{
-	"zones.ZONE.policy.ike":               `{gateway: {name: vpn.example.org}, zones: {a: {policy: {ike: VALUE, esp: [aes256gcm16-ecp384]}}}}`,
-	"zones.ZONE.policy.esp":               `{gateway: {name: vpn.example.org}, zones: {a: {policy: {esp: VALUE, ike: [aes256gcm16-prfsha384-ecp384]}}}}`,
-	"zones.ZONE.identity.certificate":     `{gateway: {name: vpn.example.org}, zones: {a: {identity: {certificate: VALUE, key: /k}}}}`,
-	"zones.ZONE.identity.key":             `{gateway: {name: vpn.example.org}, zones: {a: {identity: {key: VALUE, certificate: /c}}}}`,
-	"zones.ZONE.radius":                   `{gateway: {name: vpn.example.org}, zones: {a: {auth: [peap], radius: VALUE}}, radius: {corp: {servers: [{address: "r:1812", secret: /s}]}}}`,
-	"groups":                              `{gateway: {name: vpn.example.org}, groups: VALUE}`,
-	"groups.GROUP.zone":                   `{gateway: {name: vpn.example.org}, groups: {g: {zone: VALUE}}}`,
-	"groups.GROUP.pool.ipv4":              inGroup("pool: {ipv4: VALUE}"),
-	"groups.GROUP.pool.ipv6":              inGroup("pool: {ipv6: VALUE}"),
-	"groups.GROUP.dns.servers":            inGroup("dns: {servers: VALUE}"),
-	"groups.GROUP.dns.search":             inGroup("dns: {search: VALUE}"),
-	"groups.GROUP.dns.split":              inGroup("dns: {split: VALUE, servers: [10.1.0.53]}"),
-	"groups.GROUP.routes":                 inGroup("routes: VALUE"),
-	"groups.GROUP.user.sessions":          inGroup("user: {sessions: VALUE}"),
-	"groups.GROUP.user.when_full":         inGroup("user: {when_full: VALUE}"),
-	"groups.GROUP.user.download":          inGroup("user: {download: VALUE}"),
-	"groups.GROUP.user.upload":            inGroup("user: {upload: VALUE}"),
-	"radius.REALM.servers":                inRealm("servers: VALUE, accounting: [{address: \"r:1813\", secret: /s}]"),
-	"radius.REALM.accounting":             inRealm("accounting: VALUE, servers: [{address: \"r:1812\", secret: /s}]"),
-	"radius.REALM.identifier":             inRealm("identifier: VALUE, servers: [{address: \"r:1812\", secret: /s}]"),
-	"radius.REALM.interim":                inRealm("interim: VALUE, servers: [{address: \"r:1812\", secret: /s}]"),
-	"radius.REALM.dynamic.listen":         inRealm("dynamic: {listen: VALUE, from: [{address: 192.0.2.9, secret: /s}]}, servers: [{address: \"r:1812\", secret: /s}]"),
-	"radius.REALM.dynamic.from":           inRealm("dynamic: {from: VALUE, listen: \"192.0.2.1:3799\"}, servers: [{address: \"r:1812\", secret: /s}]"),
-	"radius.REALM.dynamic.from[].address": inRealm("dynamic: {from: [{address: VALUE, secret: /s}], listen: \"192.0.2.1:3799\"}, servers: [{address: \"r:1812\", secret: /s}]"),
-	"radius.REALM.dynamic.from[].secret":  inRealm("dynamic: {from: [{address: 192.0.2.9, secret: VALUE}], listen: \"192.0.2.1:3799\"}, servers: [{address: \"r:1812\", secret: /s}]"),
-	"zones.ZONE.dns.split":                `{gateway: {name: vpn.example.org}, zones: {a: {dns: {split: VALUE, servers: [10.0.0.53]}}}}`,
-}
-
-// inGroup and inRealm are files with one group, one realm.
-func inGroup(keys string) string {
-	return `{gateway: {name: vpn.example.org}, zones: {staff: {pool: {ipv6: "fd00:60::/64"}}}, groups: {g: {zone: staff, ` + keys + `}}}`
-}
-
-func inRealm(keys string) string {
-	return `{gateway: {name: vpn.example.org}, zones: {staff: {auth: [peap], radius: r}}, radius: {r: {` + keys + `}}}`
-}
-
-func TestEveryExampleAndDefaultIsAccepted(t *testing.T) {
+// TestEveryExampleIsAccepted holds what the manual shows to what Parse takes.
+func TestEveryExampleIsAccepted(t *testing.T) {
 	for _, k := range keys {
-		for what, value := range map[string]string{"example": k.Example, "default": k.Default} {
-			half := strings.HasPrefix(k.Path, "zones.ZONE.identity") || strings.HasPrefix(k.Path, "radius.REALM.dynamic.")
-			if value == "" || what == "default" && half { // half of a pair is refused, and says so
-				continue
+		if k.Example == "" {
+			continue
+		}
+		text := within(k.Path, k.Example, aside[k.Path], beside)
+		_, found := Parse("example.yaml", []byte(text), today)
+		if k.Path == "zones.ZONE.reach" { // it belongs to L2TP zones, which come later
+			if found.Err() == nil {
+				t.Errorf("reach is accepted in an IKEv2 zone")
 			}
-			text := strings.Replace(companion[k.Path], "VALUE", value, 1)
-			if text == "" {
-				text = strings.NewReplacer("ZONE", "a", "GROUP", "g", "REALM", "r").Replace(within(k.Path, value))
-			}
-			_, found := Parse("example.yaml", []byte(text), today)
-			err := found.Err()
-			if k.Path == "zones.ZONE.reach" && what == "example" { // it belongs to L2TP zones, which come later
-				if err == nil {
-					t.Errorf("reach is accepted in an IKEv2 zone")
-				}
-				continue
-			}
-			if err != nil {
-				t.Errorf("the %s of %s is refused: %v\n%s", what, k.Path, err, text)
-			}
+			continue
+		}
+		if err := found.Err(); err != nil {
+			t.Errorf("the example of %s is refused: %v\n%s", k.Path, err, text)
+		}
+	}
+}
+
+// TestWritingADefaultOutChangesNothing: who writes a default into the file gets
+// what the file without it means.
+func TestWritingADefaultOutChangesNothing(t *testing.T) {
+	for _, k := range keys {
+		if k.Default == "" || strings.HasSuffix(k.Path, "[].secret") { // a server without secret has tls
+			continue
+		}
+		text := within(k.Path, k.Default, "", besideDefault)
+		without := strings.Replace(text, lastName(k.Path)+": "+k.Default, "", 1)
+		if without == text {
+			t.Fatalf("%s: %s does not hold the default", k.Path, text)
+		}
+		a, b := mustParse(t, text), mustParse(t, without)
+		if changes := Diff(a, b); len(changes) > 0 {
+			t.Errorf("writing out the default of %s changes %v\n%s", k.Path, changes, text)
 		}
 	}
 }
 
 func TestExplainFindsAKeyByItsEnd(t *testing.T) {
 	for asked, want := range map[string]string{
-		"gateway.name":                  "gateway.name",
-		"ipv4":                          "zones.ZONE.pool.ipv4",
-		"pool.ipv4":                     "zones.ZONE.pool.ipv4",
-		"groups.crew.pool.ipv4":         "groups.GROUP.pool.ipv4",
-		"radius.corp.servers[1].tls.ca": "radius.REALM.servers[].tls.ca",
-		"zones.printers.pool":           "zones.ZONE.pool",
-		"zones.a.waivers[0].until":      "zones.ZONE.waivers[].until",
-		"waivers.rule":                  "zones.ZONE.waivers[].rule",
-		"zones.staff.routes[3]":         "zones.ZONE.routes",
-		" logging ":                     "logging",
-		"gateway.dataplane.offload":     "gateway.dataplane.offload",
+		"gateway.name":                   "gateway.name",
+		"ipv4":                           "zones.ZONE.pool.ipv4",
+		"pool.ipv4":                      "zones.ZONE.pool.ipv4",
+		"zones.printers.pool":            "zones.ZONE.pool",
+		"zones.a.waivers[0].until":       "zones.ZONE.waivers[].until",
+		"waivers.rule":                   "zones.ZONE.waivers[].rule",
+		"zones.staff.routes[3]":          "zones.ZONE.routes",
+		" logging ":                      "logging",
+		"gateway.dataplane.offload":      "gateway.dataplane.offload",
+		"groups.engineers.pool":          "groups.GROUP.pool",
+		"when_full":                      "zones.ZONE.user.when_full",
+		"radius.corp.servers[1]":         "radius.REALM.servers",
+		"dynamic.from.secret":            "radius.REALM.dynamic.from[].secret",
+		"radius.corp.servers[1].tls.key": "radius.REALM.servers[].tls.key",
 	} {
 		e, err := Explain(asked)
 		if err != nil || e.Key != want {
@@ -207,6 +213,7 @@ func TestExplainAsksBackWhereSeveralKeysFit(t *testing.T) {
 	for asked, want := range map[string]string{
 		"ike":          "gateway.ports.ike or zones.ZONE.policy.ike or zones.ZONE.rekey.ike",
 		"gateway.nmae": `"gateway.name"`,
+		"tls.key":      "radius.REALM.servers[].tls.key or radius.REALM.accounting[].tls.key",
 		"xyzzy":        "lists all keys",
 	} {
 		_, err := Explain(asked)

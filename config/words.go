@@ -109,6 +109,8 @@ func (k *Key) bound(t reflect.Type, n int64) string {
 		return formatDuration(time.Duration(n) * time.Second)
 	case reflect.TypeFor[Size]():
 		return Size(n).String()
+	case reflect.TypeFor[Bitrate]():
+		return Bitrate(n).String()
 	}
 	return strconv.FormatInt(n, 10)
 }

@@ -193,7 +193,7 @@ func listKeys(env *Env, c *cobra.Command) error {
 	}
 	return env.report(c, all, func(w io.Writer) {
 		for _, e := range all {
-			fmt.Fprintf(w, "%-41s %s\n", e.Key, e.FirstSentence())
+			fmt.Fprintf(w, "%-42s %s\n", e.Key, e.FirstSentence())
 		}
 	})
 }

@@ -213,7 +213,7 @@ func configPage() []byte {
 	p.section("DESCRIPTION")
 	p.text(escape("One YAML file, read strictly: unknown keys, duplicate keys and wrong values are errors. " +
 		"Anchors, aliases and tags are not accepted. Every key but gateway.name has a default. " +
-		"ZONE stands for the name of any zone, and [] for any element of a list."))
+		"ZONE, GROUP and REALM stand for any name of a zone, a group or a realm, and [] for any element of a list."))
 	p.section("KEYS")
 	for _, name := range config.Keys() {
 		e, err := config.Explain(name)
