@@ -176,7 +176,7 @@ func (g *Gateway) Lease(t *ike.Lease) (ike.Leased, error) {
 		return ike.Leased{}, fmt.Errorf("gateway: the zone %q is gone", t.Zone)
 	}
 	want4, want6 := wanted(t.Request)
-	l, err := g.lease(z, t.Device, addressing{own.within, own.fixed}, want4, want6)
+	l, err := g.lease(z, t.Device, addressing{own.within, own.not, own.fixed}, want4, want6)
 	if err != nil {
 		return ike.Leased{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,23 +134,22 @@ func (p *addressPool) acquire(device string, from addressing, want4, want6 bool,
 		l = &lease{}
 	}
 	for _, w := range []struct {
-		want   bool
-		f      *family
-		a      *netip.Addr
-		within netip.Prefix
-		fixed  netip.Addr
-	}{{want4, &p.v4, &l.IPv4, from.within.IPv4, from.fixed.IPv4}, {want6, &p.v6, &l.IPv6, from.within.IPv6, from.fixed.IPv6}} {
+		want bool
+		f    *family
+		a    *netip.Addr
+		part part
+	}{{want4, &p.v4, &l.IPv4, from.v4()}, {want6, &p.v6, &l.IPv6, from.v6()}} {
 		if !w.want || !w.f.prefix.IsValid() {
 			continue
 		}
-		if w.a.IsValid() && !fits(*w.a, w.within, w.fixed) {
+		if w.a.IsValid() && !w.part.fits(*w.a) {
 			delete(w.f.owners, *w.a)
 			*w.a, changed = netip.Addr{}, true
 		}
 		if w.a.IsValid() {
 			continue
 		}
-		a, gone, ok := p.find(w.f, device, w.within, w.fixed, now)
+		a, gone, ok := p.find(w.f, device, w.part, now)
 		lost = append(lost, gone...)
 		if !ok {
 			continue
@@ -168,34 +168,68 @@ func (p *addressPool) acquire(device string, from addressing, want4, want6 bool,
 
 // addressing is where a device's addresses come from.
 type addressing struct {
-	within config.Pool // parts of the pool; an invalid one is all of it
-	fixed  InnerAddrs  // these and no other
+	within config.Pool   // parts of the pool; an invalid one is all of it
+	not    []config.Pool // parts that are for others
+	fixed  InnerAddrs    // these and no other
 }
 
-// fits tells whether an address that a device holds is still one for it.
-func fits(a netip.Addr, within netip.Prefix, fixed netip.Addr) bool {
-	if fixed.IsValid() {
-		return a == fixed
+// part is where addresses of one family come from.
+type part struct {
+	within netip.Prefix
+	not    []netip.Prefix
+	fixed  netip.Addr
+}
+
+func (a addressing) v4() part {
+	p := part{within: a.within.IPv4, fixed: a.fixed.IPv4}
+	for _, n := range a.not {
+		p.not = append(p.not, n.IPv4)
 	}
-	return !within.IsValid() || within.Contains(a)
+	return p
+}
+
+func (a addressing) v6() part {
+	p := part{within: a.within.IPv6, fixed: a.fixed.IPv6}
+	for _, n := range a.not {
+		p.not = append(p.not, n.IPv6)
+	}
+	return p
+}
+
+// fits tells whether an address is one for a device.
+func (p part) fits(a netip.Addr) bool {
+	if p.fixed.IsValid() {
+		return a == p.fixed
+	}
+	_, others := p.otherPart(a)
+	return (!p.within.IsValid() || p.within.Contains(a)) && !others
+}
+
+// otherPart is the part for others that an address lies in.
+func (p part) otherPart(a netip.Addr) (netip.Prefix, bool) {
+	i := slices.IndexFunc(p.not, func(n netip.Prefix) bool { return n.IsValid() && n.Contains(a) })
+	if i < 0 {
+		return netip.Prefix{}, false
+	}
+	return p.not[i], true
 }
 
 // find finds an address for a device, and takes it from the one that has been
 // away for longest if it must: any device where the part is full, and whoever
 // holds it where it is fixed.
-func (p *addressPool) find(f *family, device string, within netip.Prefix, fixed netip.Addr, now time.Time) (a netip.Addr, lost []string, ok bool) {
-	if fixed.IsValid() {
-		return fixed, p.evict(f, fixed, device), f.holds(fixed) && p.idle(f.owners[fixed], device)
+func (p *addressPool) find(f *family, device string, from part, now time.Time) (a netip.Addr, lost []string, ok bool) {
+	if from.fixed.IsValid() {
+		return from.fixed, p.evict(f, from.fixed, device), f.holds(from.fixed) && p.idle(f.owners[from.fixed], device)
 	}
-	if a, ok := f.free(within); ok {
+	if a, ok := f.free(from); ok {
 		return a, nil, true
 	}
-	victim := p.longestAway(device, f, within, now.Add(-recent))
+	victim := p.longestAway(device, f, from, now.Add(-recent))
 	if victim == "" {
 		return a, nil, false
 	}
 	p.drop(victim)
-	a, ok = f.free(within)
+	a, ok = f.free(from)
 	return a, []string{victim}, ok
 }
 
@@ -235,23 +269,26 @@ func (p *addressPool) keep(device string, l *lease) {
 
 // free finds the next address nobody holds, after the last one handed out, so
 // that an address comes back into use as late as possible.
-func (f *family) free(within netip.Prefix) (netip.Addr, bool) {
+func (f *family) free(from part) (netip.Addr, bool) {
 	first, last := f.gateway.Next(), f.last
-	if within.IsValid() && within != f.prefix {
-		first, last = maxAddr(first, within.Masked().Addr()), minAddr(last, lastOf(within.Masked()))
+	if from.within.IsValid() && from.within != f.prefix {
+		first, last = maxAddr(first, from.within.Masked().Addr()), minAddr(last, lastOf(from.within.Masked()))
 	}
 	a := f.cursor.Next()
 	for tried := 0; ; a = a.Next() {
 		if !a.IsValid() || a.Compare(last) > 0 || a.Compare(first) < 0 {
 			a = first
 		}
-		if _, held := f.owners[a]; !held && !f.reserved[a] {
+		if other, ok := from.otherPart(a); ok {
+			a = lastOf(other.Masked()) // the loop goes on behind it
+		} else if _, held := f.owners[a]; !held && !f.reserved[a] {
 			f.cursor = a
 			return a, true
 		}
-		// Each address that was passed over is held or reserved, so that more tries
-		// than there are of those mean that all were looked at.
-		if tried++; tried > len(f.owners)+len(f.reserved) {
+		// What was passed over is held or reserved, or a whole part for others: more
+		// tries than there are of those, in a round and a part of one, mean that all
+		// were looked at.
+		if tried++; tried > len(f.owners)+len(f.reserved)+2*len(from.not) {
 			return netip.Addr{}, false
 		}
 	}
@@ -273,14 +310,14 @@ func minAddr(a, b netip.Addr) netip.Addr {
 
 // longestAway returns the device without session that used its lease longest
 // ago, and not after latest.
-func (p *addressPool) longestAway(except string, f *family, within netip.Prefix, latest time.Time) string {
+func (p *addressPool) longestAway(except string, f *family, from part, latest time.Time) string {
 	var found string
 	for device, l := range p.leases {
 		a := l.IPv4
 		if f == &p.v6 {
 			a = l.IPv6
 		}
-		inside := a.IsValid() && !f.reserved[a] && (!within.IsValid() || within.Contains(a))
+		inside := a.IsValid() && !f.reserved[a] && from.fits(a)
 		if l.sessions == 0 && device != except && !l.Used.After(latest) && inside {
 			found, latest = device, l.Used
 		}

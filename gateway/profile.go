@@ -58,8 +58,9 @@ func (s *State) Profile(ctx context.Context, device string, r ProfileRequest) (P
 		return Profile{}, err
 	}
 	cert, _ := page.First()
+	u, _ := s.registry.User(d.User)
 	return s.makeProfile(ctx, r, profile.Input{
-		Device: profile.Device{Name: d.Name, User: d.User, Identity: d.Identity}, Zone: zone,
+		Device: profile.Device{Name: d.Name, User: d.User, Identity: d.Identity}, Zone: zoneAsSeen(s.Config(), zone, u.Groups),
 		Certificate: string(cert.Value), PSK: secret.Bytes(r.PSK), PKCS12: r.PKCS12,
 	})
 }
@@ -77,8 +78,13 @@ func (s *State) UserProfile(ctx context.Context, user string, r ProfileRequest) 
 	if len(r.PKCS12) > 0 || len(r.PSK) > 0 {
 		return Profile{}, &InvalidError{Reason: "a user has no key: keys belong to devices", Hint: "make the profile of a device: sallyport device profile"}
 	}
-	name, err := s.zoneFor(r.Zone)
-	if err != nil {
+	name, err := r.Zone, error(nil)
+	if name == "" {
+		if name, err = s.userZone(u); err != nil && !errors.Is(err, errNoPasswordZone) {
+			return Profile{}, &InvalidError{Reason: err.Error(), Hint: "choose one with --zone"}
+		}
+	}
+	if name, err = s.zoneFor(name); err != nil {
 		return Profile{}, err
 	}
 	zone, _ := s.Config().Zone(name)
@@ -88,7 +94,7 @@ func (s *State) UserProfile(ctx context.Context, user string, r ProfileRequest) 
 			Hint:   "add a device with a certificate: sallyport device add NAME --user " + user,
 		}
 	}
-	return s.makeProfile(ctx, r, profile.Input{Device: profile.Device{User: u.Name}, Zone: zone})
+	return s.makeProfile(ctx, r, profile.Input{Device: profile.Device{User: u.Name}, Zone: zoneAsSeen(s.Config(), zone, u.Groups)})
 }
 
 // makeProfile adds what all clients need of the gateway.

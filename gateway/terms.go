@@ -19,7 +19,8 @@ type terms struct {
 	child     *ike.ChildPolicy
 	resolvers []netip.Addr
 	split     []string
-	within    config.Pool // where its addresses come from: the pool, or a part of it
+	within    config.Pool   // where its addresses come from: the pool, or a part of it
+	not       []config.Pool // parts of the pool that are groups', where its peer has none
 	fixed     InnerAddrs
 	limits    config.User
 	granted   *granted // by a RADIUS server; nil: the user is ours
@@ -78,6 +79,7 @@ func (z *zone) groupTerms(g *config.Group) *terms {
 // the first one of the configuration counts that belongs to the zone.
 func (r *realm) termsOf(z *zone, user string, groups []string) *terms {
 	t := *z.terms
+	t.not = r.groupParts(z)
 	for i := range r.config.Groups {
 		if g := &r.config.Groups[i]; g.Zone == z.config.Name && slices.Contains(groups, g.Name) {
 			t = *r.groups[g.Name]
@@ -86,4 +88,41 @@ func (r *realm) termsOf(z *zone, user string, groups []string) *terms {
 	}
 	t.user = user
 	return &t
+}
+
+// groupParts are the parts of a zone's pool that are for its groups: a firewall
+// tells their users by them.
+func (r *realm) groupParts(z *zone) (parts []config.Pool) {
+	for i := range r.config.Groups {
+		if g := &r.config.Groups[i]; g.Zone == z.config.Name && g.Pool != (config.Pool{}) {
+			parts = append(parts, g.Pool)
+		}
+	}
+	return parts
+}
+
+// zoneAsSeen is the zone as a user's clients see it: with what a group has of its
+// own, for profiles.
+func zoneAsSeen(cfg *config.Config, z *config.Zone, groups []string) *config.Zone {
+	seen := *z
+	for i := range cfg.Groups {
+		g := &cfg.Groups[i]
+		if g.Zone != z.Name || !slices.Contains(groups, g.Name) {
+			continue
+		}
+		if len(g.Routes) > 0 {
+			seen.Routes = g.Routes
+		}
+		if len(g.DNS.Servers) > 0 {
+			seen.DNS.Servers = g.DNS.Servers
+		}
+		if len(g.DNS.Search) > 0 {
+			seen.DNS.Search = g.DNS.Search
+		}
+		if len(g.DNS.Split) > 0 {
+			seen.DNS.Split = g.DNS.Split
+		}
+		break
+	}
+	return &seen
 }

@@ -271,8 +271,17 @@ func TestAGroupHasItsOwnRules(t *testing.T) {
 		t.Errorf("may reach %s", ts)
 	}
 	other := byPEAP(t, g, "eve").connect(t, g)
-	if netip.MustParsePrefix("10.60.0.128/25").Contains(other.IPv4) {
-		t.Logf("a user without group may have %v too: the rest of the pool serves first", other.IPv4)
+	for range 5 {
+		if got := byPEAP(t, g, "eve"); got.connect(t, g).IPv4 != other.IPv4 {
+			t.Error("eve has another address each time")
+		}
+	}
+	pool := g.realm.Load().zones["staff"].pool
+	for i := range 123 { // with eve's and the gateway's, all that is not the group's
+		l, _, _, err := pool.acquire(fmt.Sprint("d", i), addressing{not: g.realm.Load().groupParts(g.realm.Load().zones["staff"])}, true, false, time.Now())
+		if err != nil || netip.MustParsePrefix("10.60.0.128/25").Contains(l.IPv4) {
+			t.Fatalf("number %d without group has %v, %v", i, l.IPv4, err)
+		}
 	}
 	rates := map[string]bool{}
 	for _, l := range g.table.matching(func(*live) bool { return true }) {
