@@ -184,6 +184,9 @@ func TestGatewayResolvesForItsClients(t *testing.T) {
 func TestNamedInterfaceIsTheOnlyOne(t *testing.T) {
 	o := newOffice(t, `{pool: {ipv4: 10.60.0.0/24}}`)
 	o.connect()
+	if list := o.admin("sessions", "list"); !strings.Contains(list, "CLIENT") || !strings.Contains(list, "Sallyport") {
+		t.Errorf("the list of sessions does not name the client:\n%s", list)
+	}
 	for _, port := range []string{"500", "4500"} {
 		o.closed("10.9.0.1:"+port, new(dns.Msg))
 	}

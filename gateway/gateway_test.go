@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
@@ -285,6 +286,21 @@ func TestEveryNameOfTheGatewayIsAnswered(t *testing.T) {
 		d.start(t, g)
 		if got, want := await[ike.Established](t, d).PeerID, identityOf(name); !sameID(got, want) {
 			t.Errorf("asked for %s, got %s", name, got.String())
+		}
+	}
+}
+
+// TestAndroidIsAnsweredWithRSA: it verifies nothing else from a server; all
+// others get the shorter ECDSA.
+func TestAndroidIsAnsweredWithRSA(t *testing.T) {
+	z := newGateway(t, "").realm.Load().order[0]
+	for _, kind := range []ike.PeerKind{ike.Android, ike.UnknownPeer, ike.Apple, ike.Windows} {
+		// Apple and Windows send no hash algorithms, and get the classic ECDSA methods.
+		id := z.identityFor(&ike.Authenticate{PeerKind: kind, Hashes: map[bool][]uint16{true: {2}}[kind == ike.Android]}, suite.Allow{})
+		if id == nil {
+			t.Errorf("%v: nobody to answer as", kind)
+		} else if _, rsaKey := id.Public.(*rsa.PublicKey); rsaKey != (kind == ike.Android) {
+			t.Errorf("%v is answered with %T", kind, id.Public)
 		}
 	}
 }

@@ -121,7 +121,7 @@ var natives = []native{
 		esp:   []string{"aes128gcm16-aes192gcm16-aes256gcm16-chacha20poly1305-noesn", "aes128-aes192-aes256-sha256-sha384-sha512-sha1-aesxcbc-noesn"},
 		rekey: []string{"aes128gcm16-aes192gcm16-aes256gcm16-chacha20poly1305-noesn", "aes128-aes192-aes256-sha256-sha384-sha512-sha1-aesxcbc-noesn"},
 		do:    "take `--for networkmanager`"},
-	{name: "libreswan, default proposals", kind: ike.UnknownPeer, ke: "modp2048",
+	{name: "libreswan, default proposals", kind: ike.Libreswan, ke: "modp2048",
 		ike: []string{
 			"aes256gcm16-prfsha512-prfsha256-modp2048-modp3072-modp4096-modp8192-ecp256-ecp384-ecp521-x25519",
 			"aes128gcm16-prfsha512-prfsha256-modp2048-modp3072-modp4096-modp8192-ecp256-ecp384-ecp521-x25519",

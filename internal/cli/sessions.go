@@ -48,7 +48,7 @@ func writeSessions(w io.Writer, list []gateway.SessionInfo) {
 		fmt.Fprintln(w, "no live sessions")
 		return
 	}
-	t := table(w, "ID", "DEVICE", "ZONE", "FROM", "INNER", "FOR", "IN", "OUT", "IKE", "ESP")
+	t := table(w, "ID", "DEVICE", "ZONE", "FROM", "CLIENT", "INNER", "FOR", "IN", "OUT", "IKE", "ESP")
 	for _, s := range list {
 		var in, out uint64
 		esp := "none"
@@ -64,7 +64,7 @@ func writeSessions(w io.Writer, list []gateway.SessionInfo) {
 				inner += a + " "
 			}
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Device, s.Zone, s.Remote, inner,
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Device, s.Zone, s.Remote, s.Client, inner,
 			time.Since(s.Since).Round(time.Second), octets(in), octets(out), s.IKE, esp)
 	}
 	t.Flush()

@@ -129,7 +129,7 @@ func (s *Session) serveAuth(now time.Time, in *inbound, out *Out) {
 	}
 	a := readAuth(in.payloads, true)
 	s.hs.proofs |= proofKeys
-	s.kind = fingerprintAuth(s.kind, in.payloads)
+	s.kind = judge(s.hs.seen|signsOf(in.payloads), true)
 	if a.id == nil {
 		s.refuseSyntax(now, s.sa, in, errors.New("IKE_AUTH request without IDi"), out)
 		return

@@ -342,12 +342,27 @@ func (s *Session) serveChild(now time.Time, in *inbound, stage Stage, policy *Ch
 	case group == suite.Transform{}:
 		s.answerChild(now, in, c, old, nil, nil, nonce, out)
 	case !hasKE || ke.Group != group.ID:
-		s.respondNotify(now, s.sa, in, ikemsg.NotifyInvalidKEPayload, binary.BigEndian.AppendUint16(nil, group.ID), out)
+		s.wantGroup(now, in, stage, group, terms.Group, out)
 	default:
 		s.agree(now, in, group, ke.Data, out, func(now time.Time, public []byte, shared secret.Bytes, out *Out) {
 			s.answerChild(now, in, c, old, public, shared, nonce, out)
 		})
 	}
+}
+
+// wantGroup asks for a KE payload of the chosen group (Section 1.3). A peer
+// that does not come back from that is refused, with a record that says why.
+func (s *Session) wantGroup(now time.Time, in *inbound, stage Stage, group suite.Transform, had uint16, out *Out) {
+	if !s.kind.quirks().noGroupAtRekey {
+		s.respondNotify(now, s.sa, in, ikemsg.NotifyInvalidKEPayload, binary.BigEndian.AppendUint16(nil, group.ID), out)
+		return
+	}
+	r := s.record(stage, ikemsg.NotifyNoProposalChosen,
+		fmt.Sprintf("%v: the key exchange is of %v, wanted %v", stage, suite.Transform{Type: suite.KE, ID: had}, group),
+		s.proposalFix(stage, nil, nil, suite.Proposal{Transforms: []suite.Transform{group}}))
+	r.Time = now
+	out.Events = append(out.Events, Refused{r})
+	s.respondNotify(now, s.sa, in, ikemsg.NotifyNoProposalChosen, nil, out)
 }
 
 // agree runs both halves of a key exchange as responder. A bad public value
@@ -447,7 +462,10 @@ func rekeyProposals(policy []suite.Proposal, now suite.ESP, pfsKnown bool) []sui
 				q.Transforms = append(q.Transforms, t)
 			}
 		}
-		out = append(out, suite.Proposal{Protocol: q.Protocol, Transforms: append(q.Transforms, esn)})
+		q.Transforms = append(q.Transforms, esn)
+		if !slices.ContainsFunc(out, func(o suite.Proposal) bool { return slices.Equal(o.Transforms, q.Transforms) }) {
+			out = append(out, q) // Windows reads 15 transforms of a type
+		}
 	}
 	if out == nil {
 		return policy

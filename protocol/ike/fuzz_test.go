@@ -25,6 +25,12 @@ func FuzzReceiveInit(f *testing.F) {
 	for _, d := range w.log {
 		f.Add(d.Data, d.Local.Addr() == w.i.addr.Addr())
 	}
+	for _, r := range recorded(f) {
+		f.Add(r.init, true)
+	}
+	for _, c := range clients {
+		f.Add(c.wire().init, true)
+	}
 	f.Fuzz(func(t *testing.T, data []byte, request bool) {
 		w := newWorld(t, 1)
 		if request {
@@ -78,6 +84,14 @@ func FuzzDecryptedBody(f *testing.F) {
 			from := map[bool]*peer{true: w.i, false: w.r}[d.Local.Addr() == w.i.addr.Addr()]
 			add(ikemsg.ExchangeIKEAuth, own(f, from.session.sa, d.Data)...)
 		}
+	}
+	const auth = 4 // see below
+	for _, r := range recorded(f) {
+		f.Add(uint8(ikemsg.ExchangeIKEAuth), uint8(r.authFirst), r.auth, uint8(auth))
+	}
+	for _, c := range clients {
+		m := c.wire()
+		f.Add(uint8(ikemsg.ExchangeIKEAuth), uint8(m.authFirst), m.auth, uint8(auth))
 	}
 	f.Fuzz(func(t *testing.T, exchange, first uint8, body []byte, how uint8) {
 		w := newWorld(t, 1)

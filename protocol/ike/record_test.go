@@ -24,7 +24,7 @@ func windowsInit() []byte {
 	return initMessage(func(m *ikemsg.Message) {
 		m.Payloads[0] = &ikemsg.SA{Proposals: ps}
 		m.Payloads[1] = &ikemsg.KE{Group: 2, Data: make([]byte, 128)}
-		m.Payloads = append(m.Payloads, &ikemsg.VendorID{Data: append(slices.Clone(vidMicrosoft), 0, 0, 0, 9)})
+		m.Payloads = append(m.Payloads, &ikemsg.VendorID{Data: append(slices.Clone(vendorIDs[0].prefix), 0, 0, 0, 9)})
 	})
 }
 

@@ -81,7 +81,7 @@ func (s *Session) serveRekeyIKE(now time.Time, in *inbound, offered *ikemsg.SA, 
 		out.Events = append(out.Events, Refused{s.proposalRecord(now, StageRekeyIKE, s.cfg.Policy.IKE, offered.Proposals, terms)})
 		s.respondNotify(now, s.sa, in, ikemsg.NotifyNoProposalChosen, nil, out)
 	case !hasKE || ke.Group != group.ID:
-		s.respondNotify(now, s.sa, in, ikemsg.NotifyInvalidKEPayload, binary.BigEndian.AppendUint16(nil, group.ID), out)
+		s.wantGroup(now, in, StageRekeyIKE, group, terms.Group, out)
 	default:
 		s.agree(now, in, group, ke.Data, out, func(now time.Time, public []byte, shared secret.Bytes, out *Out) {
 			s.answerRekeyIKE(now, in, choice, public, shared, slices.Clone(nonce.Data), out)

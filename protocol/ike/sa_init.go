@@ -24,6 +24,7 @@ type handshake struct {
 	authKeys                  authKeys
 	hashes                    []uint16 // the peer's SIGNATURE_HASH_ALGORITHMS
 	initialContact            bool
+	seen                      signs // in the peer's IKE_SA_INIT request
 	peer                      ikemsg.ID
 	admission                 *Admission
 	eap                       *eapState // nil without EAP
@@ -61,7 +62,8 @@ func (s *Session) receiveInitRequest(now time.Time, d Datagram, out *Out) {
 		return
 	}
 	s.sa.spiI = m.Header.SPIi
-	s.kind = Fingerprint(m)
+	s.hs.seen = signsOf(m.Payloads)
+	s.kind = judge(s.hs.seen, false)
 	choice, ok := s.chooseInit(now, m, d, out)
 	if !ok {
 		return
@@ -289,6 +291,7 @@ func (ex *initExchange) send(s *Session, now time.Time, out *Out) {
 	ps = append(ps, ex.offer, &ikemsg.KE{Group: ex.group.ID, Data: s.hs.ke.Public()}, &ikemsg.Nonce{Data: s.hs.nonceI})
 	ps = append(ps, s.natPayloads(s.sa.spiI, 0, s.path)...)
 	ps = append(ps, s.abilities()...)
+	ps = append(ps, &ikemsg.VendorID{Data: vidSallyport})
 	m := ikemsg.Message{Header: s.sa.header(ikemsg.ExchangeIKESAInit, 0, false), Payloads: ps}
 	b, err := m.Append(nil)
 	if err != nil {
@@ -400,7 +403,7 @@ func (ex *initExchange) chosen(s *Session, now time.Time, m *ikemsg.Message, dat
 		}
 		s.sa.pending, s.sa.nextOut, s.sa.spiR = nil, 1, m.Header.SPIr
 		s.hs.initResponse, s.hs.refusal, s.limit = data, nil, time.Time{}
-		s.kind = fingerprintResponder(m)
+		s.kind = judge(signsOf(m.Payloads), true) // all that a responder shows
 		s.readInit(m, choice)
 		if !s.deriveFirst(now, shared, out) {
 			return

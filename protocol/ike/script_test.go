@@ -138,6 +138,8 @@ func flip(h ikemsg.Header) ikemsg.Header {
 	return h
 }
 
+const groupECP256 = 19
+
 // initMessage is a hand-made IKE_SA_INIT request.
 func initMessage(change func(m *ikemsg.Message)) []byte {
 	ke := must(suite.GenerateKE(suite.Transform{Type: suite.KE, ID: groupECP256}))

@@ -204,6 +204,7 @@ type ourSession struct {
 	ID       uint64
 	SPI      string
 	Remote   netip.AddrPort
+	Client   string
 	IKE      string
 	Children []struct {
 		SPIIn    string `json:"spi_in"`
@@ -232,6 +233,9 @@ func (e *ourGateway) tunnel(ctx context.Context) (tunnel, error) {
 		return tunnel{}, err
 	}
 	for _, s := range list {
+		if s.Client != "strongSwan" && s.Client != "Sallyport" {
+			return tunnel{}, fmt.Errorf("the gateway does not know the client: it lists %q", s.Client)
+		}
 		for _, c := range s.Children {
 			if !c.Replaced {
 				return tunnel{up: true, ike: s.SPI, child: c.SPIIn, ikeSuite: ourSuite(s.IKE), espSuite: ourSuite(c.ESP), remote: s.Remote}, nil
