@@ -8,6 +8,7 @@ package bench
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/engine"
+	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
@@ -23,12 +26,14 @@ import (
 
 // IKE is one load: Total set-ups, at most Parallel of them at a time.
 type IKE struct {
-	Target   netip.AddrPort // the gateway's IKE port; 4500 follows from the machine
+	Target   netip.AddrPort // the gateway's IKE port
+	NATT     uint16         // its port for NAT traversal; 0 = 4500
 	Local    netip.Addr     // source address; invalid = the kernel's choice
 	Clients  []Client       // taken in turn, one a session
 	Roots    *x509.CertPool // the gateway's certificate must lead here
 	RemoteID *ikemsg.ID     // nil: whatever the certificate says
 	IKE, ESP []suite.Proposal
+	EAPTLS   uint16 // log in by EAP-TLS, and by this version of TLS at the most; 0 = by certificate in IKE
 	Total    int
 	Parallel int
 	Hold     bool // keep every session until the context ends
@@ -48,6 +53,7 @@ type Client struct {
 type Report struct {
 	Done      int           `json:"done"`
 	Failed    int           `json:"failed"`
+	Repeated  int           `json:"repeated"` // requests sent again because no answer came in time
 	Elapsed   time.Duration `json:"elapsed_ns"`
 	PerSecond float64       `json:"per_second"`
 	P50       time.Duration `json:"latency_p50_ns"`
@@ -146,6 +152,9 @@ func (l IKE) open() (*generator, error) {
 			return nil, err
 		}
 	}
+	if l.NATT == 0 {
+		l.NATT = nattPort
+	}
 	g := &generator{
 		IKE: l, conn: conn,
 		local:    netip.AddrPortFrom(local, conn.LocalAddr().(*net.UDPAddr).AddrPort().Port()),
@@ -185,9 +194,13 @@ func (g *generator) fill() {
 		s := &slot{begun: time.Now(), client: g.Clients[g.started%len(g.Clients)]}
 		g.started++
 		g.all[s] = struct{}{}
-		s.session = ike.NewInitiator(g.cfg, ike.Connect{
-			Local: g.local, Remote: g.Target,
-			NATTLocal: g.local.Port(), NATTRemote: nattPort,
+		cfg := *g.cfg
+		if g.EAPTLS != 0 {
+			cfg.NewEAP = g.eapTLS(s.client).New
+		}
+		s.session = ike.NewInitiator(&cfg, ike.Connect{
+			Local: g.local, Remote: g.Target, EAP: g.EAPTLS != 0,
+			NATTLocal: g.local.Port(), NATTRemote: g.NATT,
 			Identity: s.client.Identity, RemoteID: g.RemoteID,
 			Child:   &ike.ChildPolicy{Name: "bench", ESP: g.ESP, Local: anything, Remote: anything},
 			Request: ike.Request{IPv4: true},
@@ -210,7 +223,7 @@ func (g *generator) read(buf []byte) {
 }
 
 func (g *generator) receive(from netip.AddrPort, b []byte) {
-	if from.Port() == nattPort && len(b) >= 4 {
+	if from.Port() == g.NATT && len(b) >= 4 {
 		b = b[4:] // the non-ESP marker (RFC 3948, Section 2.2)
 	}
 	h, err := ikemsg.ParseHeader(b)
@@ -238,6 +251,9 @@ func (g *generator) expire() {
 	for s := range g.all {
 		if d := s.session.Deadline(); !d.IsZero() && !d.After(now) {
 			s.session.Timeout(now, &g.out)
+			if len(g.out.Send) > 0 {
+				g.report.Repeated++ // no timer but this one sends in a load
+			}
 			g.carryOut(s)
 		}
 	}
@@ -266,7 +282,7 @@ func (g *generator) carryOut(s *slot) {
 
 func (g *generator) send(d ike.Datagram) {
 	b := d.Data
-	if d.Remote.Port() == nattPort && !d.Keepalive {
+	if d.Remote.Port() == g.NATT && !d.Keepalive {
 		g.frame = append(append(g.frame[:0], 0, 0, 0, 0), b...)
 		b = g.frame
 	}
@@ -315,6 +331,8 @@ func (g *generator) do(s *slot, task ike.Task) (any, error) {
 		return s.client.sign(t)
 	case *ike.Authenticate:
 		return g.authenticate(t)
+	case *ike.EAP:
+		return step(t)
 	}
 	return nil, fmt.Errorf("bench: unexpected job %T", task)
 }
@@ -328,34 +346,74 @@ func (c Client) sign(t *ike.Sign) (any, error) {
 	return ike.Signed{Method: sig.Method, Data: data}, err
 }
 
-// authenticate checks the gateway as any client would; the chain of a
-// certificate already seen is not walked again.
+// step takes a packet of EAP; our own end of it never waits.
+func step(t *ike.EAP) (any, error) {
+	var out ike.EAPStep
+	var err error
+	t.Conversation.Step(t, func(s ike.EAPStep, e error) { out, err = s, e })
+	return out, err
+}
+
+// authenticate checks the gateway as any client would.
 func (g *generator) authenticate(t *ike.Authenticate) (any, error) {
-	if len(t.Chain) == 0 {
-		return nil, errors.New("bench: the gateway sent no certificate")
-	}
-	pub, ok := g.verified[string(t.Chain[0])]
-	if !ok {
-		leaf, err := x509.ParseCertificate(t.Chain[0])
-		if err != nil {
-			return nil, err
-		}
-		between := x509.NewCertPool()
-		for _, der := range t.Chain[1:] {
-			if c, err := x509.ParseCertificate(der); err == nil {
-				between.AddCert(c)
-			}
-		}
-		if _, err := leaf.Verify(x509.VerifyOptions{Roots: g.Roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
-			return nil, err
-		}
-		pub = leaf.PublicKey
-		g.verified[string(t.Chain[0])] = pub
+	pub, err := g.verify(t.Chain)
+	if err != nil {
+		return nil, err
 	}
 	if _, err := t.Verify(pub); err != nil {
 		return nil, err
 	}
-	return &ike.Admission{Identity: t.PeerID.String(), Policy: &ike.ChildPolicy{Name: "bench", ESP: g.ESP, Local: anything, Remote: anything}}, nil
+	return g.admission(t.PeerID.String()), nil
+}
+
+func (g *generator) admission(identity string) *ike.Admission {
+	return &ike.Admission{Identity: identity, Policy: &ike.ChildPolicy{Name: "bench", ESP: g.ESP, Local: anything, Remote: anything}}
+}
+
+// eapTLS is a client's end of EAP-TLS, with the certificate it has for IKE.
+func (g *generator) eapTLS(c Client) *engine.EAPPeer {
+	return &engine.EAPPeer{
+		Config: &eap.PeerConfig{
+			Identity: string(c.Identity.ID.Data),
+			Offers:   []eap.Offer{{Method: eap.TypeTLS}},
+			TLS: &eap.TLS{
+				MaxVersion:   g.EAPTLS,
+				AllowUnbound: true, // gateways that are measured may have nothing better, and no user is at risk
+				Certificates: []tls.Certificate{{Certificate: c.Identity.Chain, PrivateKey: c.Signer}},
+				Verify: func(chain [][]byte) (eap.Verified, error) {
+					_, err := g.verify(chain)
+					return eap.Verified{Identity: "gateway"}, err
+				},
+			},
+		},
+		Admit: func(s eap.Success) (*ike.Admission, error) { return g.admission(s.Identity), nil },
+	}
+}
+
+// verify checks a chain of the gateway, once: a leaf already seen is known. TLS
+// calls it from a goroutine of its own, while the generator waits for it.
+func (g *generator) verify(chain [][]byte) (crypto.PublicKey, error) {
+	if len(chain) == 0 {
+		return nil, errors.New("bench: the gateway sent no certificate")
+	}
+	if pub, ok := g.verified[string(chain[0])]; ok {
+		return pub, nil
+	}
+	leaf, err := x509.ParseCertificate(chain[0])
+	if err != nil {
+		return nil, err
+	}
+	between := x509.NewCertPool()
+	for _, der := range chain[1:] {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			between.AddCert(c)
+		}
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: g.Roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}}); err != nil {
+		return nil, err
+	}
+	g.verified[string(chain[0])] = leaf.PublicKey
+	return leaf.PublicKey, nil
 }
 
 func (g *generator) summarise() {

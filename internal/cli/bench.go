@@ -44,6 +44,7 @@ type benchFlags struct {
 	ike, esp          string
 	port              uint16
 	count, parallel   int
+	eapTLS            string
 	hold              time.Duration
 }
 
@@ -94,6 +95,7 @@ With --hold the sessions stay up for that long instead, to measure memory.`,
 	flags.Uint16Var(&f.port, "port", 500, "the gateway's IKE port")
 	flags.IntVar(&f.count, "count", 1000, "sessions in all")
 	flags.IntVar(&f.parallel, "parallel", 16, "set-ups under way at a time")
+	flags.StringVar(&f.eapTLS, "eap-tls", "", "log in by EAP-TLS with the same certificate, over TLS `VERSION` 1.2 or 1.3 (default: by certificate in IKE)")
 	flags.DurationVar(&f.hold, "hold", 0, "keep all sessions up for this long after the last set-up")
 	c.MarkFlagRequired("ca")
 	c.MarkFlagsRequiredTogether("cert", "key")
@@ -140,6 +142,15 @@ func (f *benchFlags) load(address string) (bench.IKE, error) {
 		Clients: clients, Roots: roots,
 		IKE: []suite.Proposal{ikeProposal}, ESP: []suite.Proposal{espProposal},
 		Total: f.count, Parallel: f.parallel, Hold: f.hold > 0,
+	}
+	switch f.eapTLS {
+	case "":
+	case "1.2":
+		load.EAPTLS = tls.VersionTLS12
+	case "1.3":
+		load.EAPTLS = tls.VersionTLS13
+	default:
+		return bench.IKE{}, failure("write --eap-tls 1.2 or --eap-tls 1.3", "%q is not a version of TLS that EAP-TLS has here", f.eapTLS)
 	}
 	if f.remoteID != "" {
 		load.RemoteID = &ikemsg.ID{Responder: true, Kind: ikemsg.IDFQDN, Data: []byte(f.remoteID)}
@@ -227,6 +238,7 @@ func writeBench(w io.Writer, r bench.Report) {
 	fmt.Fprintf(w, "%d sessions up, %d failed, in %v: %.0f a second\n", r.Done, r.Failed, r.Elapsed.Round(time.Millisecond), r.PerSecond)
 	if r.Done > 0 {
 		fmt.Fprintf(w, "%s, child %s\n", r.Suite, r.Child)
+		fmt.Fprintf(w, "%d requests were sent again\n", r.Repeated)
 		fmt.Fprintf(w, "set-up took %v in the middle, %v at the 99th of 100\n", r.P50.Round(time.Microsecond), r.P99.Round(time.Microsecond))
 	}
 	if r.LastError != "" {

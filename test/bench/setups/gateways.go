@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/pem"
@@ -55,6 +56,7 @@ const configuration = `gateway:
 zones:
   staff:
     protocol: ikev2
+    auth: [certificate, eap-tls]
     policy: {ike: [%s], esp: [%s]}
     pool: {ipv4: 10.60.0.0/15}
     sessions: %d
@@ -77,7 +79,7 @@ func prepare(ctx context.Context, l *lab.Lab, o options, dir string) (*bench, er
 	if _, err := b.host.Run(ctx, b.Binary, "init", "--config", b.config); err != nil {
 		return nil, err
 	}
-	return b, b.enrol(ctx, max(compareDevices, (o.Sessions+sessionsPerDevice-1)/sessionsPerDevice))
+	return b, b.enrol(ctx, max(compareDevices, o.Logins, (o.Sessions+sessionsPerDevice-1)/sessionsPerDevice))
 }
 
 // enrol adds devices through the control API and keeps their keys as files.
@@ -159,7 +161,7 @@ const swanConf = `connections { bench {
 	local { auth = pubkey
 		certs = server.pem
 		id = %s }
-	remote { auth = pubkey
+	remote { %s
 		cacerts = ca.pem }
 	children { bench { local_ts = 0.0.0.0/0
 		esp_proposals = %s } }
@@ -167,8 +169,17 @@ const swanConf = `connections { bench {
 pools { v4 { addrs = 10.60.0.0/15 } }
 `
 
-// startCharon runs strongSwan with our certificate and key.
+// startCharon runs strongSwan with our certificate and key, startCharonEAP lets
+// clients in by EAP-TLS.
 func (b *bench) startCharon(ctx context.Context) (*running, error) {
+	return b.charon(ctx, "auth = pubkey")
+}
+
+func (b *bench) startCharonEAP(ctx context.Context) (*running, error) {
+	return b.charon(ctx, "auth = eap-tls\neap_id = %any")
+}
+
+func (b *bench) charon(ctx context.Context, auth string) (*running, error) {
 	s, err := b.host.StartStrongSwan(ctx, quietAndUnlimited...)
 	if err != nil {
 		return nil, err
@@ -179,7 +190,7 @@ func (b *bench) startCharon(ctx context.Context) (*running, error) {
 		return nil, err
 	}
 	err = s.Load(ctx, lab.SwanFiles{
-		Conf:    fmt.Sprintf(swanConf, ikeProposal, gatewayName, espProposal),
+		Conf:    fmt.Sprintf(swanConf, ikeProposal, gatewayName, auth, espProposal),
 		X509:    map[string][]byte{"server.pem": certificates(server)},
 		X509CA:  map[string][]byte{"ca.pem": ca},
 		Private: map[string][]byte{"server.pem": server},
@@ -202,22 +213,35 @@ func certificates(file []byte) (out []byte) {
 	return out
 }
 
-// measure runs one gateway under the load and returns its CPU milliseconds a
-// set-up.
+// measure runs one gateway under the load of known clients and returns its CPU
+// milliseconds a set-up.
 func (b *bench) measure(ctx context.Context, start func(context.Context) (*running, error)) (float64, load.Report, error) {
+	return b.measured(ctx, func(ctx context.Context) (*running, error) {
+		g, err := start(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := b.generate(ctx, b.few(), b.Count/10+1); err != nil { // caches and heap as in the middle of a day
+			g.stop()
+			return nil, err
+		}
+		return g, nil
+	}, func() (load.Report, error) { return b.generate(ctx, b.few(), b.Count) })
+}
+
+// measured starts a gateway, puts a load on it and returns the CPU milliseconds
+// that each set-up cost.
+func (b *bench) measured(ctx context.Context, start func(context.Context) (*running, error), put func() (load.Report, error)) (float64, load.Report, error) {
 	g, err := start(ctx)
 	if err != nil {
 		return 0, load.Report{}, err
 	}
 	defer g.stop()
-	if _, err := b.generate(ctx, b.few(), b.Count/10+1); err != nil { // caches and heap as in the middle of a day
-		return 0, load.Report{}, err
-	}
 	before, err := cpu(g.pid)
 	if err != nil {
 		return 0, load.Report{}, err
 	}
-	report, err := b.generate(ctx, b.few(), b.Count)
+	report, err := put()
 	if err != nil {
 		return 0, report, err
 	}
@@ -231,9 +255,10 @@ func (b *bench) generate(ctx context.Context, clients string, count int, more ..
 		"bench", "ike", gatewayAddr, "--json", "--ca", b.pki("ca.crt"), "--clients", clients,
 		"--ike", ikeProposal, "--esp", espProposal, "--count", strconv.Itoa(count), "--parallel", strconv.Itoa(b.Parallel),
 	}, more...)
-	out, err := b.load.Run(ctx, b.Binary, args...)
+	var out bytes.Buffer // stdout alone: progress goes to stderr
+	_, err := b.load.RunCommand(ctx, lab.Command{Program: b.Binary, Args: args, Stdout: &out})
 	var document struct{ Data load.Report }
-	if jsonErr := json.Unmarshal([]byte(out), &document); jsonErr != nil {
+	if jsonErr := json.Unmarshal(out.Bytes(), &document); jsonErr != nil {
 		return load.Report{}, errors.Join(err, jsonErr)
 	}
 	return document.Data, err

@@ -1,7 +1,8 @@
 // Setups compares what one IKE set-up costs a gateway: ours and strongSwan's
 // charon, driven in turn by the same generator (sallyport bench ike), with the
-// same certificate, suite and network. It also measures what 20,000 sessions
-// keep in our memory. It needs root and the strongSwan packages.
+// same certificate, suite and network. It lets 1,000 clients log in at the same
+// moment, by certificate and by EAP-TLS, and measures what 20,000 sessions keep
+// in our memory. It needs root and the strongSwan packages.
 //
 // The cost is the gateway process's own CPU time, user and system, as the
 // kernel counts it; the generator's is not in it.
@@ -29,6 +30,7 @@ type options struct {
 	Count    int
 	Parallel int
 	Sessions int
+	Logins   int
 	JSON     bool
 }
 
@@ -36,9 +38,10 @@ func main() {
 	var o options
 	flag.StringVar(&o.Binary, "sallyport", "bin/sallyport", "the binary to measure and to drive with")
 	flag.IntVar(&o.Rounds, "rounds", 5, "rounds; each runs every gateway once")
-	flag.IntVar(&o.Count, "count", 1000, "set-ups a gateway and round")
+	flag.IntVar(&o.Count, "count", 1000, "set-ups a gateway and round; 0 = none")
 	flag.IntVar(&o.Parallel, "parallel", 8, "set-ups under way at a time")
 	flag.IntVar(&o.Sessions, "sessions", 20000, "sessions held for the measure of memory; 0 = none")
+	flag.IntVar(&o.Logins, "logins", 1000, "clients that log in at the same moment, by certificate and by EAP-TLS; 0 = none")
 	flag.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -55,6 +58,7 @@ type result struct {
 	Count    int       `json:"setups_per_round"`
 	Gateways []outcome `json:"gateways"`
 	Ratio    float64   `json:"cpu_ratio"` // ours to strongSwan's, of medians
+	Logins   []*login  `json:"logins,omitempty"`
 	Memory   *memory   `json:"memory,omitempty"`
 }
 
@@ -89,8 +93,15 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	r := result{CPUs: runtime.NumCPU(), Count: o.Count}
-	if err := b.compare(ctx, &r); err != nil {
-		return err
+	if o.Count > 0 {
+		if err := b.compare(ctx, &r); err != nil {
+			return err
+		}
+	}
+	if o.Logins > 0 {
+		if r.Logins, err = b.logins(ctx); err != nil {
+			return err
+		}
 	}
 	if o.Sessions > 0 {
 		if r.Memory, err = b.hold(ctx); err != nil {
@@ -135,11 +146,16 @@ func report(r result, o options) error {
 		e.SetIndent("", "  ")
 		return e.Encode(r)
 	}
-	fmt.Printf("IKE set-ups, %d a round, %d rounds, %d at a time, %d CPUs, medians\n", o.Count, o.Rounds, o.Parallel, r.CPUs)
+	fmt.Printf("IKE set-ups, %d rounds, %d CPUs, medians\n", o.Rounds, r.CPUs)
 	for _, g := range r.Gateways {
 		fmt.Printf("%-10s  %.3f ms CPU a set-up  %5.0f a second  %s\n", g.Name, g.MedianCPU, median(g.PerSecond), g.Suite)
 	}
-	fmt.Printf("sallyport spends %.2f of strongSwan's CPU a set-up\n", r.Ratio)
+	if r.Ratio > 0 {
+		fmt.Printf("sallyport spends %.2f of strongSwan's CPU a set-up (%d a round, %d at a time)\n", r.Ratio, o.Count, o.Parallel)
+	}
+	for _, l := range r.Logins {
+		l.print()
+	}
 	if m := r.Memory; m != nil {
 		fmt.Printf("memory: %d sessions, %.1f KB of live heap each (%.1f MB in all, %.1f MB before), %.1f KB of resident memory each\n",
 			m.Sessions, m.HeapEach/1024, m.Heap/(1<<20), m.HeapBefore/(1<<20), m.ResidentEach/1024)

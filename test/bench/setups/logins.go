@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+
+	load "sallyport/internal/bench"
+)
+
+// login is one way for many clients to come in at the same moment.
+type login struct {
+	Name      string    `json:"name"`
+	PerSecond []float64 `json:"logins_per_second"`
+	CPU       []float64 `json:"cpu_ms_per_login"`
+	Seconds   []float64 `json:"seconds"`
+	Slowest   []float64 `json:"p99_seconds"`
+	Repeated  []float64 `json:"requests_sent_again"`
+	Failed    int       `json:"failed"`
+
+	start func(context.Context) (*running, error)
+	tls   string // of EAP-TLS; empty: by certificate in IKE
+}
+
+// logins lets b.Logins clients, each with a certificate of its own that the
+// gateway has not seen, connect in the same moment, to each gateway and in each
+// way. charon's TLS ends at 1.2 as it comes.
+func (b *bench) logins(ctx context.Context) ([]*login, error) {
+	all := []*login{
+		{Name: "sallyport, certificate", start: b.startOurs},
+		{Name: "sallyport, EAP-TLS 1.3", start: b.startOurs, tls: "1.3"},
+		{Name: "sallyport, EAP-TLS 1.2", start: b.startOurs, tls: "1.2"},
+		{Name: "charon, certificate", start: b.startCharon},
+		{Name: "charon, EAP-TLS 1.2", start: b.startCharonEAP, tls: "1.2"},
+	}
+	for round := range b.Rounds {
+		for _, l := range all {
+			if err := b.login(ctx, l); err != nil {
+				return nil, fmt.Errorf("%s: round %d: %w", l.Name, round+1, err)
+			}
+			last := len(l.CPU) - 1
+			fmt.Fprintf(os.Stderr, "round %d: %-23s %4.0f logins a second, %.2f ms CPU a login, %.0f requests sent again, %d failed so far\n",
+				round+1, l.Name, l.PerSecond[last], l.CPU[last], l.Repeated[last], l.Failed)
+		}
+	}
+	return all, nil
+}
+
+// login measures one way once, with a gateway fresh from its start.
+func (b *bench) login(ctx context.Context, l *login) error {
+	args := []string{"--parallel", strconv.Itoa(b.Logins)}
+	if l.tls != "" {
+		args = append(args, "--eap-tls", l.tls)
+	}
+	cpu, report, err := b.measured(ctx, l.start, func() (load.Report, error) { return b.generate(ctx, b.clients(), b.Logins, args...) })
+	if report.Done == 0 {
+		return fmt.Errorf("nobody came in: %w", err)
+	}
+	l.CPU, l.PerSecond = append(l.CPU, cpu), append(l.PerSecond, report.PerSecond)
+	l.Seconds, l.Slowest = append(l.Seconds, report.Elapsed.Seconds()), append(l.Slowest, report.P99.Seconds())
+	l.Repeated = append(l.Repeated, float64(report.Repeated))
+	if l.Failed += report.Failed; report.Failed > 0 {
+		fmt.Fprintf(os.Stderr, "%s: %d failed, the last because %s\n", l.Name, report.Failed, report.LastError)
+	}
+	return nil
+}
+
+func (l *login) print() {
+	fmt.Printf("%-23s  %4.0f logins a second, all in within %4.1f s (99 of 100 in %4.1f s), %.2f ms CPU a login, %4.0f requests sent again, %d failed\n",
+		l.Name, median(l.PerSecond), median(l.Seconds), median(l.Slowest), median(l.CPU), median(l.Repeated), l.Failed)
+}
