@@ -359,3 +359,25 @@ func TestAccountingWaitsForItsServer(t *testing.T) {
 		t.Errorf("the account says\n%s", detail)
 	}
 }
+
+func TestASlowServerIsWaitedFor(t *testing.T) {
+	o := newOrganisation(t, "ttls")
+	slow := relayed(t, o.Auth, func(b []byte, n int32) [][]byte {
+		if n == 0 {
+			time.Sleep(3 * time.Second) // longer than the first wait of the plan: the request comes twice
+		}
+		return [][]byte{b}
+	})
+	g := newGateway(t, radiusZone(t, []string{slow}, nil, ""))
+	o.byRADIUS(t, g, "plain", goodPassword, eap.InnerPAP).connect(t, g)
+}
+
+func TestServersThatAReloadBringsNeedARestart(t *testing.T) {
+	g := newGateway(t, "zones: {staff: {auth: [eap-ttls]}}\n")
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword})
+	zones := radiusZone(t, []string{"127.0.0.1:1"}, nil, "")
+	rewrite(t, g.path, "zones: {staff: {auth: [eap-ttls]}}\n", zones)
+	call[Reloaded](t, g.Client(), "POST", "/v1/reload", nil)
+	// Not by our own passwords either: the zone says who judges.
+	wantRefusal(t, g, byPassword(t, g, "bob", goodPassword, eap.TypeTTLS, eap.InnerPAP), "restart the gateway")
+}

@@ -161,7 +161,7 @@ const swanConf = `connections { bench {
 	local { auth = pubkey
 		certs = server.pem
 		id = %s }
-	remote { %s
+	remote { auth = pubkey
 		cacerts = ca.pem }
 	children { bench { local_ts = 0.0.0.0/0
 		esp_proposals = %s } }
@@ -169,17 +169,8 @@ const swanConf = `connections { bench {
 pools { v4 { addrs = 10.60.0.0/15 } }
 `
 
-// startCharon runs strongSwan with our certificate and key, startCharonEAP lets
-// clients in by EAP-TLS.
+// startCharon runs strongSwan with our certificate and key.
 func (b *bench) startCharon(ctx context.Context) (*running, error) {
-	return b.charon(ctx, "auth = pubkey")
-}
-
-func (b *bench) startCharonEAP(ctx context.Context) (*running, error) {
-	return b.charon(ctx, "auth = eap-tls\neap_id = %any")
-}
-
-func (b *bench) charon(ctx context.Context, auth string) (*running, error) {
 	s, err := b.host.StartStrongSwan(ctx, quietAndUnlimited...)
 	if err != nil {
 		return nil, err
@@ -190,7 +181,7 @@ func (b *bench) charon(ctx context.Context, auth string) (*running, error) {
 		return nil, err
 	}
 	err = s.Load(ctx, lab.SwanFiles{
-		Conf:    fmt.Sprintf(swanConf, ikeProposal, gatewayName, auth, espProposal),
+		Conf:    fmt.Sprintf(swanConf, ikeProposal, gatewayName, espProposal),
 		X509:    map[string][]byte{"server.pem": certificates(server)},
 		X509CA:  map[string][]byte{"ca.pem": ca},
 		Private: map[string][]byte{"server.pem": server},

@@ -24,15 +24,13 @@ type login struct {
 }
 
 // logins lets b.Logins clients, each with a certificate of its own that the
-// gateway has not seen, connect in the same moment, to each gateway and in each
-// way. charon's TLS ends at 1.2 as it comes.
+// gateway has not seen, connect in the same moment, in each way. charon is left
+// out: most of so many do not come in at all, and it takes minutes to give up.
 func (b *bench) logins(ctx context.Context) ([]*login, error) {
 	all := []*login{
 		{Name: "sallyport, certificate", start: b.startOurs},
 		{Name: "sallyport, EAP-TLS 1.3", start: b.startOurs, tls: "1.3"},
 		{Name: "sallyport, EAP-TLS 1.2", start: b.startOurs, tls: "1.2"},
-		{Name: "charon, certificate", start: b.startCharon},
-		{Name: "charon, EAP-TLS 1.2", start: b.startCharonEAP, tls: "1.2"},
 	}
 	for round := range b.Rounds {
 		for _, l := range all {
