@@ -33,8 +33,6 @@ type EAPLogin struct {
 	// Admit turns a success of the machine into an admission. By then the method
 	// has succeeded, and the peer has been told nothing of it yet.
 	Admit func(eap.Success) (*ike.Admission, error)
-	// Failed hears of a failure of the machine; nil: nobody does.
-	Failed func(eap.Failure)
 	// Relay holds the conversation in place of a machine, such as by passing it
 	// on to a RADIUS server. Its first step has no packet, and asks for the
 	// identity.
@@ -65,7 +63,7 @@ func (s *EAPServer) New() ike.Conversation {
 			if err != nil {
 				return opening{}, err
 			}
-			o := opening{local: login.Local, relay: login.Relay, answer: login.Answer, admit: login.Admit, failed: login.Failed}
+			o := opening{local: login.Local, relay: login.Relay, answer: login.Answer, admit: login.Admit}
 			if o.relay == nil {
 				o.machine, err = eap.NewServer(login.Server)
 			}
@@ -113,7 +111,6 @@ type opening struct {
 	local   *ike.Identity
 	answer  func(eap.Task) (any, error)
 	admit   func(eap.Success) (*ike.Admission, error)
-	failed  func(eap.Failure)
 }
 
 // conversation implements [ike.Conversation]. Step runs on workers, one at a
@@ -218,9 +215,6 @@ func (c *conversation) outcome(out *eap.Out) (step ike.EAPStep) {
 			step = c.succeeded(ev, step)
 		case eap.Failure:
 			c.failure, c.byPeer = refusalOf(ev), ev.ByPeer
-			if c.failed != nil {
-				c.failed(ev)
-			}
 		}
 	}
 	if c.failure == nil && step.Packet == nil && step.Success == nil {

@@ -258,7 +258,11 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 		s.Do(ike.CloseSession{Reason: why})
 		return
 	}
-	g.table.replace(older, z.config.Sessions, ev.InitialContact, g.alive)
+	allowed := z.config.Sessions
+	if isSeat(l.admission.Device) {
+		allowed = 1 // the older one may be another machine's, with the same address
+	}
+	g.table.replace(older, allowed, ev.InitialContact, g.alive)
 	g.thin(l)
 	g.openAccount(l, z, ev)
 	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", l.admission.Identity, "zone", l.admission.Zone,
@@ -274,7 +278,7 @@ func (g *Gateway) mayStay(l *live) string {
 		return cmp.Or(g.registry.userAllowed(user), g.changedTerms(l, user))
 	}
 	d, ok := g.registry.Device(l.admission.Device)
-	if at := g.remoteOf(l); ok && !d.mayComeFrom(at) {
+	if at := g.remoteOf(l).Addr(); ok && !d.mayComeFrom(at) {
 		return fmt.Sprintf("the device may come from %v only, and is at %v", d.Address, at)
 	}
 	return cmp.Or(g.registry.allowed(l.admission.Device), g.changedTerms(l, d.User))

@@ -99,7 +99,7 @@ func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &engine.EAPLogin{Local: l.local, Server: c, Answer: l.answer, Admit: l.admit, Failed: l.failed}, nil
+	return &engine.EAPLogin{Local: l.local, Server: c, Answer: l.answer, Admit: l.admit}, nil
 }
 
 func noEAP(t *ike.EAP) error {
@@ -198,6 +198,7 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 	who, certified := s.Value.(peer)
 	var err error
 	if !certified {
+		l.g.pauses.succeeded(s.Identity, l.t.Remote.Addr())
 		if who, err = l.g.passwordPeer(l.r, s.Identity); err != nil {
 			return nil, err
 		}
@@ -221,8 +222,12 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 		return nil, err
 	}
 	if !certified {
-		if who.device, err = l.g.seat(who.device, l.r.termsOf(z, who.user, who.groups), l.t.PeerID, l.t.Remote); err != nil {
+		owner := who.device
+		if who.device, err = l.g.seat(owner, l.r.termsOf(z, who.user, who.groups), l.t.PeerID, l.t.Remote); err != nil {
 			return nil, err
+		}
+		if who.device != owner {
+			who.fixed = InnerAddrs{} // one machine has the user's own address; the others get any
 		}
 	}
 	return l.g.admission(l.r, who, z, l.local)
@@ -259,13 +264,6 @@ func (l *login) answer(task eap.Task) (any, error) {
 		return l.g.checkPassword(name, t.Password)
 	}
 	return nil, errors.New("gateway: EAP asks for something that is not about passwords")
-}
-
-// failed counts what was guessed in vain.
-func (l *login) failed(f eap.Failure) {
-	if f.Reason == eap.ReasonWrongPassword || f.Reason == eap.ReasonUnknownUser {
-		l.g.pauses.failed(userName(f.User), l.t.Remote.Addr(), time.Now())
-	}
 }
 
 // userName is the name of a user as clients write it: Windows puts a domain and

@@ -453,7 +453,12 @@ func (g *Gateway) RevokeDevice(ctx context.Context, name string, r Revocation) (
 
 // RevokeUser implements the control API.
 func (g *Gateway) RevokeUser(ctx context.Context, name string, r Revocation) (Revoked, error) {
-	return g.revoke(ctx, func() (Revoked, error) { return g.State.RevokeUser(ctx, name, r) })
+	live := g.table.matching(func(l *live) bool { return l.user() == name && !foreign(l.admission.Device) })
+	done, err := g.revoke(ctx, func() (Revoked, error) { return g.State.RevokeUser(ctx, name, r) })
+	if err == nil {
+		done.Cut = len(live) // those by password too
+	}
+	return done, err
 }
 
 func (g *Gateway) revoke(_ context.Context, act func() (Revoked, error)) (Revoked, error) {

@@ -118,5 +118,5 @@ func (s *State) updateUser(ctx context.Context, n NewUser) error {
 	if len(ops) == 0 { // the list says nothing of a password
 		next.Password, next.MSCHAPv2 = u.Password, u.MSCHAPv2
 	}
-	return s.rewrite(ctx, next.User, ops...)
+	return s.placed(next.User, func() error { return s.rewrite(ctx, next.User, ops...) })
 }

@@ -20,7 +20,10 @@ const (
 	maxPauses    = 16384            // some 2 MiB; above it the one longest without failure is forgotten
 )
 
-// pauses remembers who has failed. The zero value is ready. It is safe for
+// pauses remembers who has tried in vain. A try counts when it begins, and no
+// longer once it has succeeded: else a thousand conversations at one time would
+// be a thousand guesses before the first is found wrong. The zero value is
+// ready. It is safe for
 // concurrent use.
 type pauses struct {
 	mu  sync.Mutex
@@ -50,12 +53,14 @@ func sourceOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// mayTry refuses a try during a pause.
+// mayTry refuses a try during a pause, and counts any other.
 func (p *pauses) mayTry(user string, from netip.Addr, now time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := p.all[pauseKey{user, sourceOf(from)}]
+	key := pauseKey{user, sourceOf(from)}
+	e := p.all[key]
 	if e == nil || !now.Before(e.until) {
+		p.count(key, now)
 		return nil
 	}
 	return &eap.Refusal{
@@ -65,11 +70,18 @@ func (p *pauses) mayTry(user string, from netip.Addr, now time.Time) error {
 	}
 }
 
-// failed counts a wrong password.
-func (p *pauses) failed(user string, from netip.Addr, now time.Time) {
+// succeeded takes back what mayTry has counted. The wrong ones before it stay:
+// the guesser may sit behind the same address as the user.
+func (p *pauses) succeeded(user string, from netip.Addr) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := pauseKey{user, sourceOf(from)}
+	if e := p.all[pauseKey{user, sourceOf(from)}]; e != nil && e.failures > 0 {
+		e.failures--
+		e.until = time.Time{}
+	}
+}
+
+func (p *pauses) count(key pauseKey, now time.Time) {
 	e := p.all[key]
 	if e == nil || now.Sub(e.last) > forgetAfter {
 		if e == nil && len(p.all) >= maxPauses {

@@ -31,16 +31,15 @@ const (
 // one: one of the machines that the user may have at a time, for addresses and
 // for make-before-break. claim and remote are the client's word alone, and only
 // tell machines of one user apart: a login takes the seat of the session that
-// it seems to come back to, else a free one, else the oldest.
+// it seems to come back to, else a free one, else the oldest. Two machines
+// behind one NAT may claim the same, as some clients send the user's name: a
+// session that is alive gives its seat up to its own port alone.
 func (g *Gateway) seat(owner string, t *terms, claim ikemsg.ID, remote netip.AddrPort) (device string, err error) {
 	now := time.Now()
-	most := maxSeats
-	if n := t.limits.Sessions; n > 0 {
-		most = min(n, maxSeats)
-	}
-	taken := g.table.seats(owner)
+	most := cmp.Or(t.limits.Sessions, maxSeats)
+	taken := g.table.seats(owner, most)
 	back := slices.IndexFunc(taken, func(l *live) bool {
-		return l.claim == claim.String() && (g.remoteOf(l) == remote.Addr() || !g.alive(l))
+		return l.claim == claim.String() && (g.remoteOf(l) == remote || !g.alive(l))
 	})
 	if back >= 0 {
 		return taken[back].admission.Device, nil
@@ -71,6 +70,11 @@ func seatOwner(device string) (user string, ok bool) {
 	return user, ok
 }
 
+// isSeat tells a seat from a device.
+func isSeat(device string) bool {
+	return strings.HasPrefix(device, userPrefix) || strings.HasPrefix(device, radiusPrefix)
+}
+
 // ownerName is whose seat it is, for a person.
 func ownerName(owner string) string {
 	if user, ok := seatOwner(owner); ok {
@@ -85,8 +89,8 @@ func foreign(device string) bool {
 	return outsider(device) || strings.HasPrefix(device, radiusPrefix)
 }
 
-func (g *Gateway) remoteOf(l *live) (a netip.Addr) {
-	g.table.update(func() { a = l.remote.Addr() })
+func (g *Gateway) remoteOf(l *live) (a netip.AddrPort) {
+	g.table.update(func() { a = l.remote })
 	return a
 }
 

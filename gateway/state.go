@@ -38,6 +38,7 @@ type State struct {
 	noPSK           []byte     // a record like those of pre-shared keys, of nobody
 	nobodysPassword []byte     // likewise
 	sharing         sync.Mutex // while a pre-shared key is compared with the others and recorded
+	placing         sync.Mutex // while inner addresses are compared with the others' and recorded
 	registry        *registry
 	cancel          context.CancelFunc
 	warnings        atomic.Pointer[[]string]
@@ -85,7 +86,7 @@ func openState(ctx context.Context, path string, log *slog.Logger) (*State, erro
 		db.Close()
 		return nil, err
 	}
-	if err := s.openBox(); err != nil {
+	if err := s.openBox(ctx); err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -99,14 +100,51 @@ func openState(ctx context.Context, path string, log *slog.Logger) (*State, erro
 }
 
 // openBox opens what seals secrets in the store.
-func (s *State) openBox() (err error) {
+func (s *State) openBox(ctx context.Context) (err error) {
 	if s.box, err = seal.Open(s.Config().Gateway.State); err != nil {
+		return err
+	}
+	if err := s.checkBox(ctx); err != nil {
 		return err
 	}
 	if s.noPSK, err = s.sealPSK(nobody, pki.NewSharedKey()); err == nil {
 		s.nobodysPassword, err = s.sealPassword(nobody, passwordRecord{Hash: password.Nobody})
 	}
 	return err
+}
+
+// sealKey is a record that the right key opens, sealed for its own name.
+const sealKey = "/seal"
+
+// checkBox makes sure that the key is the one of the store's secrets: with
+// another, users and devices would be refused one by one, as if their passwords
+// and keys were wrong.
+func (s *State) checkBox(ctx context.Context) error {
+	page, err := s.store.Get(ctx, store.Key(sealKey))
+	if err != nil {
+		return err
+	}
+	if kv, ok := page.First(); ok {
+		if _, err := s.box.Open(sealKey, kv.Value); err != nil {
+			return &sealError{filepath.Join(s.Config().Gateway.State, seal.FileName)}
+		}
+		return nil
+	}
+	mark := store.Put{Key: sealKey, Value: s.box.Seal(sealKey, nil)}
+	_, err = s.store.Txn(ctx, store.Txn{If: []store.Compare{store.Absent(sealKey)}, Then: []store.Op{mark}})
+	return err
+}
+
+// sealError says that a key does not belong to the store.
+type sealError struct{ path string }
+
+func (e *sealError) Error() string {
+	return fmt.Sprintf("gateway: %s is not the key that the store's secrets were sealed with", e.path)
+}
+
+// Hint says what to do.
+func (e *sealError) Hint() string {
+	return "restore it from the backup of the state directory; where systemd holds the key, use the command while the gateway runs"
 }
 
 // InitState makes the state directory with a new CA and the gateway's server
@@ -122,6 +160,10 @@ func InitState(ctx context.Context, cfg *config.Config) error {
 	}
 	defer db.Close()
 	s := &State{store: db}
+	s.config.Store(cfg)
+	if err := s.openBox(ctx); err != nil {
+		return err
+	}
 	c := s.pkiConfig(cfg)
 	c.Name = "Sallyport CA of " + cfg.Gateway.Name
 	if len(c.Name) > 64 { // what a certificate's name may have
@@ -270,7 +312,8 @@ func (s *State) checkNewDevice(n NewDevice) (zone string, inner InnerAddrs, err 
 	if n.Days < 0 || n.Days > 3650 {
 		return "", inner, &InvalidError{Reason: fmt.Sprintf("%d days is no validity; use 1 to 3650", n.Days)}
 	}
-	if u, ok := s.registry.User(n.User); !ok {
+	u, ok := s.registry.User(n.User)
+	if !ok {
 		return "", inner, &NotFoundError{What: "user", Name: n.User, Hint: "add it with: sallyport user add " + n.User}
 	} else if !u.Revoked.IsZero() {
 		return "", inner, &InvalidError{Reason: fmt.Sprintf("the user %q is revoked", n.User)}
@@ -283,7 +326,7 @@ func (s *State) checkNewDevice(n NewDevice) (zone string, inner InnerAddrs, err 
 		inner, err = fixedOf(n.Inner)
 	}
 	if err == nil && inner != (InnerAddrs{}) {
-		err = s.checkFixed(zone, inner, n.Name)
+		err = s.checkFixed(zone, inner, n.Name, u.Groups)
 	}
 	return zone, inner, err
 }
@@ -310,6 +353,14 @@ func (s *State) zoneFor(name string) (string, error) {
 // record files a device that is new or whose namesake is revoked, with what
 // belongs to it.
 func (s *State) record(ctx context.Context, d Device, with ...store.Op) error {
+	if d.Inner != (InnerAddrs{}) { // once more, while nobody else can be given them
+		s.placing.Lock()
+		defer s.placing.Unlock()
+		u, _ := s.registry.User(d.User)
+		if err := s.checkFixed(d.Zone, d.Inner, d.Name, u.Groups); err != nil {
+			return err
+		}
+	}
 	key := devicesKey + d.Name
 	onlyIf := []store.Compare{store.Present(usersKey + d.User)}
 	page, err := s.store.Get(ctx, store.Key(key))
@@ -366,9 +417,10 @@ func (s *State) RevokeUser(ctx context.Context, name string, r Revocation) (Revo
 		u, ok := s.registry.User(name)
 		if ok && u.Revoked.IsZero() {
 			u.Revoked, u.Reason = time.Now().UTC(), r.Reason
+			u.Password, u.MSCHAPv2 = false, false
 		}
 		return u, nil
-	})
+	}, store.Delete{Key: passwordsKey + name})
 	if err != nil {
 		return Revoked{}, err
 	}

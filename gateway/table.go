@@ -105,11 +105,11 @@ func (t *table) hold(device, claim string, now time.Time) bool {
 // user that log in at once may get one seat, and the later one keeps it.
 const maxHeldSeats = 16384
 
-// seats are the newest sessions of a user's seats.
-func (t *table) seats(owner string) (taken []*live) {
+// seats are the newest sessions of a user's seats, of so many.
+func (t *table) seats(owner string, most int) (taken []*live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for n := range maxSeats {
+	for n := range most {
 		if ls := t.devices[seatName(owner, n)]; len(ls) > 0 {
 			taken = append(taken, ls[len(ls)-1])
 		}

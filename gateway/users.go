@@ -60,10 +60,13 @@ func (s *State) AddUser(ctx context.Context, n NewUser) (UserAdded, error) {
 		return UserAdded{}, err
 	}
 	key := usersKey + n.Name
-	ok, err := s.registry.write(ctx, key, added.User, []store.Compare{store.Absent(key)}, ops...)
-	if err == nil && !ok {
-		err = &ExistsError{"user", n.Name}
-	}
+	err = s.placed(added.User, func() error {
+		ok, err := s.registry.write(ctx, key, added.User, []store.Compare{store.Absent(key)}, ops...)
+		if err == nil && !ok {
+			err = &ExistsError{"user", n.Name}
+		}
+		return err
+	})
 	if err != nil {
 		return UserAdded{}, err
 	}
@@ -101,7 +104,7 @@ func (s *State) newPassword(n NewUser) (p passwordRecord, made string, err error
 		return p, "", &InvalidError{Reason: "a password was given in two ways", Hint: "use one"}
 	case n.PasswordHash != "":
 		p.Hash = password.Hash(n.PasswordHash)
-		if _, err := p.Hash.Check(secret.Bytes("x")); err != nil {
+		if !p.Hash.Valid() {
 			return p, "", &InvalidError{Reason: "the password's hash cannot be used", Hint: "it begins with $argon2id$ or $nt$, as other programs write it"}
 		}
 		return p, "", nil
@@ -154,7 +157,20 @@ func (s *State) checkPlace(u User) error {
 	if err != nil {
 		return &InvalidError{Reason: "an inner address needs a zone: " + err.Error(), Hint: "say which zone takes the user's password"}
 	}
-	return s.checkFixed(zone, u.Inner, userPrefix+u.Name)
+	return s.checkFixed(zone, u.Inner, userPrefix+u.Name, u.Groups)
+}
+
+// placed writes a user who has addresses, while nobody else can be given them.
+func (s *State) placed(u User, write func() error) error {
+	if u.Inner == (InnerAddrs{}) {
+		return write()
+	}
+	s.placing.Lock()
+	defer s.placing.Unlock()
+	if err := s.checkPlace(u); err != nil {
+		return err
+	}
+	return write()
 }
 
 // fixedOf sorts addresses by family.
@@ -172,9 +188,9 @@ func fixedOf(addrs []netip.Addr) (f InnerAddrs, err error) {
 	return f, nil
 }
 
-// checkFixed refuses inner addresses that the zone cannot give, or that are
-// somebody else's.
-func (s *State) checkFixed(zone string, f InnerAddrs, owner string) error {
+// checkFixed refuses inner addresses that the zone cannot give to somebody of
+// these groups, or that are somebody else's.
+func (s *State) checkFixed(zone string, f InnerAddrs, owner string, groups []string) error {
 	z, _ := s.Config().Zone(zone)
 	pool, err := newAddressPool(z.Pool.IPv4, z.Pool.IPv6)
 	if err != nil {
@@ -188,9 +204,37 @@ func (s *State) checkFixed(zone string, f InnerAddrs, owner string) error {
 			return &InvalidError{Reason: fmt.Sprintf("%v is not an address that zone %q gives to clients", c.a, zone), Hint: fmt.Sprintf("its pool is %v and %v, less the gateway's own and the last", z.Pool.IPv4, z.Pool.IPv6)}
 		}
 	}
+	if err := s.checkPart(zone, f, groups); err != nil {
+		return err
+	}
 	for holder, o := range s.registry.fixed(zone, s.userZone) {
 		if holder != owner && (f.IPv4.IsValid() && f.IPv4 == o.IPv4 || f.IPv6.IsValid() && f.IPv6 == o.IPv6) {
 			return &InvalidError{Reason: fmt.Sprintf("the inner address is already that of %q", ownerName(holder))}
+		}
+	}
+	return nil
+}
+
+// checkPart refuses inner addresses outside of the group's part of the pool, and
+// inside of one that is another's: a firewall tells users by them.
+func (s *State) checkPart(zone string, f InnerAddrs, groups []string) error {
+	var from addressing
+	for _, g := range s.Config().Groups {
+		if g.Zone != zone {
+			continue
+		}
+		if slices.Contains(groups, g.Name) {
+			from = addressing{within: g.Pool}
+			break
+		}
+		from.not = append(from.not, g.Pool)
+	}
+	for _, c := range []struct {
+		a netip.Addr
+		p part
+	}{{f.IPv4, from.v4()}, {f.IPv6, from.v6()}} {
+		if c.a.IsValid() && !c.p.fits(c.a) {
+			return &InvalidError{Reason: fmt.Sprintf("%v is not of the part of the pool that is for the user's group", c.a), Hint: "choose another address, or another group"}
 		}
 	}
 	return nil
@@ -258,7 +302,7 @@ func (s *State) SetUser(ctx context.Context, name string, n SetUser) (User, erro
 	if err := s.checkPlace(u); err != nil {
 		return u, err
 	}
-	if err := s.rewrite(ctx, u); err != nil {
+	if err := s.placed(u, func() error { return s.rewrite(ctx, u) }); err != nil {
 		return u, err
 	}
 	s.log.Info("user changed", "user", name, "zone", u.Zone, "groups", u.Groups)

@@ -6,16 +6,19 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"sallyport/config"
+	"sallyport/dataplane"
 	"sallyport/engine"
 	"sallyport/internal/secret"
 	"sallyport/pki"
 	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/ike/ikemsg"
+	"sallyport/store"
 )
 
 const goodPassword = "correct horse battery"
@@ -162,23 +165,36 @@ func TestPausesAreOfOneUserAndSourceAndBounded(t *testing.T) {
 	var p pauses
 	now := time.Now()
 	here, there := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")
-	for range 20 {
-		p.failed("bob", here, now)
+	for range freeTries {
+		if err := p.mayTry("bob", here, now); err != nil {
+			t.Fatal(err)
+		}
 	}
+	if p.mayTry("bob", here, now) == nil {
+		t.Error("more tries at one time than are free")
+	}
+	p.succeeded("bob", here)
+	if err := p.mayTry("bob", here, now); err != nil {
+		t.Errorf("one of them was right: %v", err)
+	}
+	tries := func(user string, from netip.Addr, n int) {
+		for range n {
+			p.count(pauseKey{user, sourceOf(from)}, now)
+		}
+	}
+	tries("bob", here, 20)
 	if p.mayTry("bob", here, now.Add(longestPause-time.Second)) == nil || p.mayTry("bob", here, now.Add(longestPause+time.Second)) != nil {
 		t.Error("the pause is not the longest one")
 	}
 	if p.mayTry("bob", there, now) != nil || p.mayTry("eve", here, now) != nil {
 		t.Error("others wait too")
 	}
-	for range freeTries {
-		p.failed("bob", there, now)
-	}
+	tries("bob", there, freeTries)
 	if p.mayTry("bob", netip.MustParseAddr("2001:db8::ffff"), now) == nil {
 		t.Error("a neighbour in the same /64 may try")
 	}
 	for i := range maxPauses + 100 {
-		p.failed(fmt.Sprint("user", i), here, now)
+		tries(fmt.Sprint("user", i), here, 1)
 	}
 	if n := len(p.all); n > maxPauses {
 		t.Errorf("%d pauses are kept", n)
@@ -207,12 +223,60 @@ func TestTwoMachinesOfOneUserWithOneAddress(t *testing.T) {
 	}
 }
 
-func TestAUserHasNoMoreSessionsThanAllowed(t *testing.T) {
-	machine := func(t *testing.T, g *Gateway, n byte) *dialer {
-		d := byPEAP(t, g, "bob")
-		d.identity.ID.Data = []byte{192, 168, 1, n}
-		return d
+// noisyPlane hears something from every peer all the time.
+type noisyPlane struct{ dataplane.Plane }
+
+func (noisyPlane) Stats(uint32) (dataplane.Stats, bool) {
+	return dataplane.Stats{LastInbound: time.Now()}, true
+}
+
+// TestTwoMachinesBehindOneNATThatClaimTheSame: strongSwan's app sends the user's
+// name as IDi. The second machine must not take the first one's seat, which
+// would take it back, and so on.
+func TestTwoMachinesBehindOneNATThatClaimTheSame(t *testing.T) {
+	g := newGateway(t, passwordZone(""))
+	g.plane = noisyPlane{g.plane}
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword})
+	first := byPEAP(t, g, "bob").connect(t, g)
+	if second := byPEAP(t, g, "bob").connect(t, g); second.IPv4 == first.IPv4 {
+		t.Errorf("both have %v", first.IPv4)
 	}
+}
+
+// machine is one of bob's.
+func machine(t *testing.T, g *Gateway, n byte) *dialer {
+	d := byPEAP(t, g, "bob")
+	d.identity.ID.Data = []byte{192, 168, 1, n}
+	return d
+}
+
+func TestASeatIsOfOneMachineWhateverTheZoneAllowsADevice(t *testing.T) {
+	g := newGateway(t, passwordZone("    sessions: 2\n    user: {sessions: 1}\n"))
+	g.table.handover = 100 * time.Millisecond
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword})
+	first, second := machine(t, g, 1), machine(t, g, 2)
+	first.quiet, second.quiet = true, true
+	first.connect(t, g)
+	second.connect(t, g)
+	await[ike.Closed](t, first)
+}
+
+func TestRevokingAUserTellsOfSessionsByPasswordAndKeepsNoHash(t *testing.T) {
+	g := newGateway(t, passwordZone(""))
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword})
+	d := machine(t, g, 1)
+	d.connect(t, g)
+	if r := call[Revoked](t, g.Client(), "POST", "/v1/users/bob/revoke", Revocation{}); r.Cut != 1 {
+		t.Errorf("tells of %d sessions that were cut", r.Cut)
+	}
+	await[ike.Closed](t, d)
+	page, err := g.store.Get(t.Context(), store.Prefix(passwordsKey))
+	if err != nil || len(page.KVs) > 0 {
+		t.Errorf("%d passwords are kept, %v", len(page.KVs), err)
+	}
+}
+
+func TestAUserHasNoMoreSessionsThanAllowed(t *testing.T) {
 	t.Run("reject", func(t *testing.T) {
 		g := newGateway(t, passwordZone("    user: {sessions: 2, when_full: reject}\n"))
 		addUser(t, g, NewUser{Name: "bob", Password: goodPassword})
@@ -313,6 +377,44 @@ func TestInnerAddressesOfOnesOwnAreNobodyElses(t *testing.T) {
 	}
 	if got := byPEAP(t, g, "bob").connect(t, g); got.IPv4 != own {
 		t.Errorf("bob has %v", got.IPv4)
+	}
+}
+
+func TestOneMachineHasTheUsersAddressAndTheOthersAny(t *testing.T) {
+	g := newGateway(t, "zones: {staff: {auth: [peap], pool: {ipv4: 10.60.0.0/24, ipv6: none}, routes: [10.0.0.0/8]}}\n")
+	own := netip.MustParseAddr("10.60.0.77")
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword, Inner: []netip.Addr{own}})
+	if got := machine(t, g, 1).connect(t, g); got.IPv4 != own {
+		t.Errorf("the first has %v", got.IPv4)
+	}
+	if got := machine(t, g, 2).connect(t, g); got.IPv4 == own || !got.IPv4.IsValid() {
+		t.Errorf("the second has %v", got.IPv4)
+	}
+}
+
+func TestAnInnerAddressIsOfThePartOfTheGroup(t *testing.T) {
+	g := newGateway(t, passwordZone(crew))
+	inside, outside := []netip.Addr{netip.MustParseAddr("10.60.0.200")}, []netip.Addr{netip.MustParseAddr("10.60.0.9")}
+	for _, n := range []NewUser{{Name: "bob", Groups: []string{"crew"}, Inner: outside}, {Name: "bob", Inner: inside}} {
+		refusedAs(t, g.Client(), http.StatusBadRequest, "part of the pool", "POST", "/v1/users", n)
+	}
+	addUser(t, g, NewUser{Name: "bob", Groups: []string{"crew"}, Inner: inside})
+	addUser(t, g, NewUser{Name: "eve", Inner: outside})
+}
+
+func TestOfManyAtOnceOneGetsTheInnerAddress(t *testing.T) {
+	g := newGateway(t, passwordZone(""))
+	in := Import{}
+	for i := range 20 {
+		in.Users = append(in.Users, NewUser{Name: fmt.Sprint("u", i), Inner: []netip.Addr{netip.MustParseAddr("10.60.0.50")}})
+	}
+	var requests sync.WaitGroup
+	for part := range slices.Chunk(in.Users, 5) {
+		requests.Go(func() { call[Imported](t, g.Client(), "POST", "/v1/users/import", Import{Users: part}) })
+	}
+	requests.Wait()
+	if n := len(call[[]User](t, g.Client(), "GET", "/v1/users", nil)); n != 1 {
+		t.Errorf("%d users have one address", n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -63,7 +64,10 @@ $nt$), zone, groups and address; groups and addresses are separated by spaces.`,
 				if err := env.report(c, r, func(w io.Writer) { r.write(w, args[0]) }); err != nil {
 					return err
 				}
-				if len(r.Refused) > 0 {
+				switch {
+				case len(r.Refused) > 0 && !r.DryRun && len(r.Added)+len(r.Updated) > 0: // somebody else wrote between judging and adding
+					return failure("correct them and import the file again: who is in is skipped", "%s cannot be taken; the others are in", plural(len(r.Refused), "line"))
+				case len(r.Refused) > 0:
 					return failure("correct the lines, or see what would happen with --dry-run", "%s cannot be taken; nothing was changed", plural(len(r.Refused), "line"))
 				}
 				return nil
@@ -116,11 +120,19 @@ func importPeople(ctx context.Context, env *Env, client *gateway.Client, all []p
 	return r, r.send(ctx, env, client, all, in, weak, "adding")
 }
 
-// twice finds names and passwords that stand in a list more than once.
+// twice finds names, addresses and passwords that stand in a list more than
+// once.
 func twice(all []people.Entry, weak bool) []importLine {
 	faults := []importLine{}
-	names, secrets := map[string]int{}, map[string]int{}
+	names, secrets, inner := map[string]int{}, map[string]int{}, map[netip.Addr]int{}
 	for _, e := range all {
+		for _, a := range e.Inner {
+			if first, ok := inner[a]; ok {
+				faults = append(faults, importLine{e.Line, e.Name, fmt.Sprintf("the address %v is in line %d already", a, first), ""})
+			} else {
+				inner[a] = e.Line
+			}
+		}
 		if first, ok := names[e.Name]; ok {
 			faults = append(faults, importLine{e.Line, e.Name, fmt.Sprintf("the user is in line %d already", first), ""})
 		} else {
@@ -186,7 +198,7 @@ func (r importReport) write(w io.Writer, path string) {
 			fmt.Fprintf(w, "  hint: %s\n", l.Hint)
 		}
 	}
-	if len(r.Refused) > 0 {
+	if len(r.Refused) > 0 && (r.DryRun || len(r.Added)+len(r.Updated) == 0) {
 		return
 	}
 	would := ""

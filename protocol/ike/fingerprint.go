@@ -49,6 +49,7 @@ const (
 	abilitiesFirst // FRAGMENTATION_SUPPORTED and SIGNATURE_HASH_ALGORITHMS stand before NAT detection
 	modp4096First  // the first group of every proposal for IKE
 	multipleAuth
+	messageIDSync // RFC 6311, which of all clients strongSwan alone speaks of
 	noTFCPadding
 	nonFirstFragments
 	microsoftServer    // CP asks for 23456 or 23457
@@ -79,6 +80,8 @@ var fingerprints = []evidence{
 	{kind: StrongSwan, init: strongSwanVID},
 	{kind: StrongSwan, init: signatureHashes | redirectSupported, never: foreignVID | abilitiesFirst},
 	{kind: StrongSwan, auth: multipleAuth, late: true},
+	// Told to do without RFC 7427 it looks like Apple until then.
+	{kind: StrongSwan, never: foreignVID | noTFCPadding, auth: messageIDSync, late: true},
 	{kind: Libreswan, init: libreswanVID},
 	{kind: Libreswan, init: abilitiesFirst, never: foreignVID},
 	{kind: Sallyport, init: sallyportVID},
@@ -162,6 +165,7 @@ var notifySigns = map[ikemsg.NotifyType]signs{
 	ikemsg.NotifyRedirectSupported:         redirectSupported,
 	ikemsg.NotifyFragmentationSupported:    fragmentation,
 	ikemsg.NotifyMultipleAuthSupported:     multipleAuth,
+	ikemsg.NotifyMessageIDSyncSupported:    messageIDSync,
 	ikemsg.NotifyESPTFCPaddingNotSupported: noTFCPadding,
 	ikemsg.NotifyNonFirstFragmentsAlso:     nonFirstFragments,
 }

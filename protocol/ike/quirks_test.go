@@ -165,6 +165,7 @@ var signWords = []struct {
 	{signatureHashes, "SIGNATURE_HASH_ALGORITHMS"}, {redirectSupported, "REDIRECT_SUPPORTED"}, {fragmentation, "FRAGMENTATION_SUPPORTED"},
 	{abilitiesFirst, "FRAGMENTATION_SUPPORTED and SIGNATURE_HASH_ALGORITHMS before NAT detection"},
 	{modp4096First, "MODP-4096 first in every proposal"}, {multipleAuth, "MULTIPLE_AUTH_SUPPORTED"},
+	{messageIDSync, "IKEV2_MESSAGE_ID_SYNC_SUPPORTED"},
 	{noTFCPadding, "ESP_TFC_PADDING_NOT_SUPPORTED"}, {nonFirstFragments, "NON_FIRST_FRAGMENTS_ALSO"},
 	{microsoftServer, "CP asks for 23456 or 23457"}, {applicationVersion, "CP asks for APPLICATION_VERSION"}, {dhcpServer, "CP asks for INTERNAL_IP4_DHCP"},
 }

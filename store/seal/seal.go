@@ -92,42 +92,38 @@ func credential() (secret.Bytes, error) {
 // fromFile reads the key, or makes it. A file that others can read, or that is
 // damaged, is refused and never replaced: what it sealed would be lost.
 func fromFile(path string) (secret.Bytes, error) {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		key := make(secret.Bytes, keySize)
 		rand.Read(key)
-		if err = file.Create(path, key, file.Private); !errors.Is(err, fs.ErrExist) {
+		if err := file.Create(path, key, file.Private); !errors.Is(err, fs.ErrExist) {
 			return key, err
 		}
-		info, err = os.Lstat(path)
 	}
-	switch {
-	case err != nil:
+	if err := file.CheckOwn(path); err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
-	case !info.Mode().IsRegular() || info.Mode().Perm()&0o077 != 0:
-		return nil, &OpenFileError{Path: path}
 	}
 	key, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
 	if len(key) != keySize {
-		return nil, fmt.Errorf("seal: %s has %d octets, not %d: it is damaged; restore it from the backup of the state directory", path, len(key), keySize)
+		return nil, &DamagedError{Path: path, Size: len(key)}
 	}
 	return key, nil
 }
 
-// OpenFileError says that others than its owner may read the key.
-type OpenFileError struct{ Path string }
+// DamagedError says that a file is no key.
+type DamagedError struct {
+	Path string
+	Size int // octets that it has
+}
 
-func (e *OpenFileError) Error() string {
-	return fmt.Sprintf("seal: %s is not a file that its owner alone can read", e.Path)
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("seal: %s has %d octets, not %d: it is damaged", e.Path, e.Size, keySize)
 }
 
 // Hint says what to do.
-func (e *OpenFileError) Hint() string {
-	return "find out who has read it; then: chmod 600 " + e.Path
-}
+func (e *DamagedError) Hint() string { return "restore it from the backup of the state directory" }
 
 // Seal encrypts plain. Only [Box.Open] with the same name gives it back, so that
 // one record's secret cannot be put into another record.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sallyport/internal/file"
 	"sallyport/internal/secret"
 )
 
@@ -57,8 +58,8 @@ func TestTheKeyFileIsForItsOwnerAndNeverReplaced(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	var readable *OpenFileError
-	if _, err := Open(dir); !errors.As(err, &readable) || readable.Hint() == "" {
+	var readable *file.OpenError
+	if _, err := Open(dir); !errors.As(err, &readable) {
 		t.Errorf("a key that a group can read: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
