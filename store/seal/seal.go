@@ -99,6 +99,13 @@ func fromFile(path string) (secret.Bytes, error) {
 			return key, err
 		}
 	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("seal: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, &DamagedError{Path: path}
+	}
 	if err := file.CheckOwn(path); err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
