@@ -23,8 +23,7 @@ const (
 // pauses remembers who has tried in vain. A try counts when it begins, and no
 // longer once it has succeeded: else a thousand conversations at one time would
 // be a thousand guesses before the first is found wrong. The zero value is
-// ready. It is safe for
-// concurrent use.
+// ready. It is safe for concurrent use.
 type pauses struct {
 	mu  sync.Mutex
 	all map[pauseKey]*pause
