@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os/exec"
 	"path/filepath"
@@ -258,4 +259,66 @@ func TestPreSharedKeyOutlivesAKilledGateway(t *testing.T) {
 	o.eventually(5*time.Second, "the revoked client is told", func() bool {
 		return strings.Contains(o.tunnel.Output(), "AUTHENTICATION_FAILED")
 	})
+}
+
+// TestAccountsCountWhatWentThroughTheTunnel: in both directions, over a rekey,
+// and as FreeRADIUS writes it down.
+func TestAccountsCountWhatWentThroughTheTunnel(t *testing.T) {
+	o := newOffice(t, `{pool: {ipv4: 10.60.0.0/24}, routes: [10.60.0.0/24]}`)
+	o.server.Stop()
+	ca := labtest.NewAuthority(t, "Organisation")
+	server := ca.Issue(t, labtest.Leaf{Name: "radius.example.org", ID: "radius.example.org", Key: labtest.P256})
+	for name, text := range labtest.FreeRADIUSFiles("/run/radius", 1812, 1813, ca, server, "", "tls") {
+		o.must(o.gateway.WriteFile("/run/radius/"+name, []byte(text), 0o600))
+	}
+	o.must(o.gateway.WriteFile("/run/secret", []byte(labtest.RADIUSSecret), 0o600))
+	o.must(o.gateway.WriteFile(officeConfig, []byte(`gateway: {name: vpn.example.org, listen: [router], state: /run/state}
+zones: {staff: {pool: {ipv4: 10.60.0.0/24}, routes: [10.60.0.0/24], radius: corp}}
+radius: {corp: {accounting: [{address: "127.0.0.1:1813", secret: /run/secret}]}}
+`), 0o600))
+	collector, err := o.gateway.Start(lab.Command{Program: "freeradius", Args: []string{"-fxx", "-l", "stdout", "-d", "/run/radius"}})
+	o.must(err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the gateway says\n%s\nFreeRADIUS says\n%s", o.admin("status"), collector.Output())
+		}
+	})
+	o.eventually(20*time.Second, "FreeRADIUS is ready", func() bool { return strings.Contains(string(collector.Output()), "Ready to process requests") })
+	o.serve()
+	o.connect()
+	const octets = 300_000
+	inner := netip.MustParseAddr("10.60.0.1")
+	for range 2 {
+		if _, err := o.laptop.SendTCP(o.within(20*time.Second), o.gateway, inner, octets); err != nil {
+			t.Fatal(err)
+		}
+		o.admin("sessions", "rekey", "1") // the second half goes through another Child SA
+		o.reach(5 * time.Second)
+	}
+	o.admin("sessions", "kick", "1")
+	var detail string
+	o.eventually(20*time.Second, "FreeRADIUS has the Stop", func() bool {
+		b, _ := o.gateway.ReadFile("/run/radius/detail")
+		detail = string(b)
+		return strings.Contains(detail, "Acct-Status-Type = Stop")
+	})
+	_, stop, _ := strings.Cut(detail, "Acct-Status-Type = Stop")
+	counted := func(name string) (n int) {
+		for line := range strings.Lines(stop) {
+			if _, err := fmt.Sscanf(strings.TrimSpace(line), name+" = %d", &n); err == nil {
+				return n
+			}
+		}
+		t.Errorf("no %s in the Stop:\n%s", name, stop)
+		return 0
+	}
+	if n := counted("Acct-Input-Octets"); n < 2*octets || n > 2*octets*5/4 {
+		t.Errorf("%d octets came in, want %d with headers", n, 2*octets)
+	}
+	if n := counted("Acct-Output-Octets"); n < 1000 || n > octets {
+		t.Errorf("%d octets went out, want the acknowledgements", n)
+	}
+	if !strings.Contains(stop, "Acct-Terminate-Cause = Admin-Reset") {
+		t.Errorf("the Stop says\n%s", stop)
+	}
 }

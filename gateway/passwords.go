@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,13 @@ const passwordsKey = "/passwords/" // then user; the whole is the name it is sea
 type passwordRecord struct {
 	Hash password.Hash `json:"hash"`         // argon2id; or $nt$ alone, of an import
 	NT   password.Hash `json:"nt,omitempty"` // for MSCHAPv2
+}
+
+// nobodys is a record in the form of all others, which nobody has: what opens it
+// puts [password.Nobody] in its place.
+var nobodys = passwordRecord{
+	Hash: password.Hash("$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("A", 22) + "$" + strings.Repeat("A", 43)),
+	NT:   password.Hash("$nt$" + strings.Repeat("0", 32)),
 }
 
 // minPassword is NIST SP 800-63B's least of 8 characters, and two more.
@@ -96,6 +104,9 @@ func (s *State) passwordOf(user string) (r passwordRecord, known bool, err error
 	if err := json.Unmarshal(text, &r); err != nil {
 		return passwordRecord{}, false, fmt.Errorf("gateway: the password of %q in the state is damaged: %w", user, err)
 	}
+	if !known {
+		r.Hash = password.Nobody
+	}
 	return r, known, nil
 }
 
@@ -106,18 +117,14 @@ var errNoNT = &eap.Refusal{Reason: eap.ReasonUnknownUser, Text: "of this user's 
 // hears the same as for a wrong password.
 func (s *State) account(user string) (eap.Account, error) {
 	r, known, err := s.passwordOf(user)
-	switch {
-	case err != nil:
+	if err != nil {
 		return eap.Account{}, err
+	}
+	nt, err := cmp.Or(r.NT, r.Hash).NT()
+	switch {
 	case !known:
 		return eap.Account{}, s.noPassword(user)
-	}
-	hash := r.NT
-	if hash == "" {
-		hash = r.Hash
-	}
-	nt, err := hash.NT()
-	if err != nil {
+	case err != nil:
 		return eap.Account{}, errNoNT
 	}
 	return eap.Account{Identity: user, NTHash: nt}, nil

@@ -381,3 +381,17 @@ func TestServersThatAReloadBringsNeedARestart(t *testing.T) {
 	// Not by our own passwords either: the zone says who judges.
 	wantRefusal(t, g, byPassword(t, g, "bob", goodPassword, eap.TypeTTLS, eap.InnerPAP), "restart the gateway")
 }
+
+func TestUpdatesAreToldInTime(t *testing.T) {
+	o := newOrganisation(t, "ttls")
+	g := newGateway(t, radiusZone(t, []string{o.Auth}, []string{o.Acct}, ""))
+	o.byRADIUS(t, g, "bob", goodPassword, eap.InnerPAP).connect(t, g) // the server says every minute
+	var all []*live
+	eventually(t, time.Second, "the session has an account", func() bool { all = g.accounts.list(); return len(all) == 1 })
+	g.keepAccount(all[0], all[0].since.Add(50*time.Second)) // up to six seconds early, and not earlier
+	g.keepAccount(all[0], all[0].since.Add(61*time.Second))
+	detail := o.Detail("Acct-Status-Type = Interim-Update")
+	if n := strings.Count(detail, "Interim-Update"); n != 1 || !strings.Contains(detail, "Acct-Session-Time = 61") {
+		t.Errorf("%d updates:\n%s", n, detail)
+	}
+}

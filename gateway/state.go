@@ -19,7 +19,6 @@ import (
 	"sallyport/config"
 	"sallyport/internal/file"
 	"sallyport/pki"
-	"sallyport/protocol/eap/password"
 	"sallyport/store"
 	"sallyport/store/bolt"
 	"sallyport/store/seal"
@@ -108,7 +107,7 @@ func (s *State) openBox(ctx context.Context) (err error) {
 		return err
 	}
 	if s.noPSK, err = s.sealPSK(nobody, pki.NewSharedKey()); err == nil {
-		s.nobodysPassword, err = s.sealPassword(nobody, passwordRecord{Hash: password.Nobody})
+		s.nobodysPassword, err = s.sealPassword(nobody, nobodys)
 	}
 	return err
 }

@@ -504,3 +504,35 @@ func TestUserNamesAreReadAsClientsWriteThem(t *testing.T) {
 		}
 	}
 }
+
+// TestTheTimeOfARefusalTellsNobodyWhichUsersExist: the least of many tries in
+// turns, because a busy machine only ever adds time.
+func TestTheTimeOfARefusalTellsNobodyWhichUsersExist(t *testing.T) {
+	g := newGateway(t, passwordZone(""))
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword})
+	addUser(t, g, NewUser{Name: "nopass"})
+	for what, c := range map[string]struct {
+		rounds int
+		try    func(user string)
+	}{
+		"PAP":      {12, func(user string) { g.checkPassword(user, secret.Bytes("wrong password")) }},
+		"MSCHAPv2": {300, func(user string) { g.account(user) }},
+	} {
+		least := map[string]time.Duration{}
+		for range c.rounds {
+			for _, user := range []string{"bob", "nopass", "nobody"} {
+				begun := time.Now()
+				c.try(user)
+				if took := time.Since(begun); least[user] == 0 || took < least[user] {
+					least[user] = took
+				}
+			}
+		}
+		for user, took := range least {
+			if bob := least["bob"]; took < bob/2 || took > bob*2 {
+				t.Errorf("%s: %v for %s, %v for a user with a password", what, took, user, bob)
+			}
+		}
+		t.Logf("%s: %v", what, least)
+	}
+}

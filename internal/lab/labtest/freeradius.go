@@ -41,13 +41,7 @@ func StartFreeRADIUS(t testing.TB, ca *Authority, server Issued, users, first st
 	f := &FreeRADIUS{t: t, dir: t.TempDir()}
 	auth, acct := freeUDP(t), freeUDP(t)
 	f.Auth, f.Acct = fmt.Sprintf("127.0.0.1:%d", auth), fmt.Sprintf("127.0.0.1:%d", acct)
-	for name, text := range map[string]string{
-		"radiusd.conf": fmt.Sprintf(radiusdConf, f.dir, RADIUSSecret, auth, acct, first),
-		"dictionary":   "$INCLUDE /usr/share/freeradius/dictionary\n",
-		"users":        users,
-		"server.pem":   string(KeyPEM(server.Key)) + string(CertPEM(server.Chain...)),
-		"ca.pem":       string(CertPEM(ca.Cert)),
-	} {
+	for name, text := range FreeRADIUSFiles(f.dir, auth, acct, ca, server, users, first) {
 		if err := os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -55,6 +49,18 @@ func StartFreeRADIUS(t testing.TB, ca *Authority, server Issued, users, first st
 	f.Start()
 	t.Cleanup(f.Stop)
 	return f
+}
+
+// FreeRADIUSFiles are the files of its directory, for whoever runs it elsewhere
+// (freeradius -f -d DIR). Accounts go into the file detail.
+func FreeRADIUSFiles(dir string, auth, acct int, ca *Authority, server Issued, users, first string) map[string]string {
+	return map[string]string{
+		"radiusd.conf": fmt.Sprintf(radiusdConf, dir, RADIUSSecret, auth, acct, first),
+		"dictionary":   "$INCLUDE /usr/share/freeradius/dictionary\n",
+		"users":        users,
+		"server.pem":   string(KeyPEM(server.Key)) + string(CertPEM(server.Chain...)),
+		"ca.pem":       string(CertPEM(ca.Cert)),
+	}
 }
 
 // Start begins again after Stop, with the same configuration.
