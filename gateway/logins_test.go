@@ -63,6 +63,9 @@ func TestAThousandEAPTLSLoginsAtOnceAllSucceed(t *testing.T) {
 	if report.Failed > 0 || report.Done != devices || up != devices {
 		t.Errorf("%d logins done, %d failed (%s), %d sessions listed; want %d", report.Done, report.Failed, report.LastError, up, devices)
 	}
+	if g.engine.Stats().Dropped["no cookie yet"] == 0 {
+		t.Error("so many strangers, and nobody was asked for a cookie")
+	}
 	if n := g.logins.Open(); n != 0 {
 		t.Errorf("%d EAP conversations are left over", n)
 	}

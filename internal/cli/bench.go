@@ -53,9 +53,10 @@ func newBenchIKE(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "ike ADDRESS",
 		Short: "Set up many IKEv2 sessions and time them",
-		Long: `Sets up IKEv2 sessions with a certificate, closes each as soon as its Child SA
-is up, and reports how many a second the gateway made and how long each took.
-With --hold the sessions stay up for that long instead, to measure memory.`,
+		Long: `Sets up IKEv2 sessions with a certificate, shown in IKE or with --eap-tls in EAP,
+closes each as soon as its Child SA is up, and reports how many a second the
+gateway made and how long each took. With --hold the sessions stay up for that
+long instead, to measure memory.`,
 		Example: `  sallyport bench ike 192.0.2.1 --ca ca.pem --cert device.pem --key device.key --count 1000`,
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {

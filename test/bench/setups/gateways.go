@@ -161,7 +161,7 @@ const swanConf = `connections { bench {
 	local { auth = pubkey
 		certs = server.pem
 		id = %s }
-	remote { auth = pubkey
+	remote { %s
 		cacerts = ca.pem }
 	children { bench { local_ts = 0.0.0.0/0
 		esp_proposals = %s } }
@@ -169,8 +169,17 @@ const swanConf = `connections { bench {
 pools { v4 { addrs = 10.60.0.0/15 } }
 `
 
-// startCharon runs strongSwan with our certificate and key.
+// startCharon runs strongSwan with our certificate and key, startCharonEAP lets
+// clients in by EAP-TLS.
 func (b *bench) startCharon(ctx context.Context) (*running, error) {
+	return b.charon(ctx, "auth = pubkey")
+}
+
+func (b *bench) startCharonEAP(ctx context.Context) (*running, error) {
+	return b.charon(ctx, "auth = eap-tls\neap_id = %any")
+}
+
+func (b *bench) charon(ctx context.Context, auth string) (*running, error) {
 	s, err := b.host.StartStrongSwan(ctx, quietAndUnlimited...)
 	if err != nil {
 		return nil, err
@@ -181,7 +190,7 @@ func (b *bench) startCharon(ctx context.Context) (*running, error) {
 		return nil, err
 	}
 	err = s.Load(ctx, lab.SwanFiles{
-		Conf:    fmt.Sprintf(swanConf, ikeProposal, gatewayName, espProposal),
+		Conf:    fmt.Sprintf(swanConf, ikeProposal, gatewayName, auth, espProposal),
 		X509:    map[string][]byte{"server.pem": certificates(server)},
 		X509CA:  map[string][]byte{"ca.pem": ca},
 		Private: map[string][]byte{"server.pem": server},
@@ -233,11 +242,8 @@ func (b *bench) measured(ctx context.Context, start func(context.Context) (*runn
 		return 0, load.Report{}, err
 	}
 	report, err := put()
-	if err != nil {
-		return 0, report, err
-	}
-	after, err := cpu(g.pid)
-	return (after - before).Seconds() * 1000 / float64(report.Done), report, err
+	after, cpuErr := cpu(g.pid)
+	return (after - before).Seconds() * 1000 / float64(max(1, report.Done)), report, errors.Join(err, cpuErr)
 }
 
 // generate runs sallyport bench ike on the load host.
