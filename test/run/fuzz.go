@@ -57,6 +57,9 @@ func (p *fuzzPackage) build(dir string) {
 	}
 }
 
+// morePatience is for a target that got to no input in its time.
+const morePatience = 10
+
 // fuzz runs one target. Minimising is cut short: by default it may take a
 // minute for one interesting input, in which nothing else is tried.
 func (p *fuzzPackage) fuzz(t *tally, target string, d time.Duration) {
@@ -65,6 +68,9 @@ func (p *fuzzPackage) fuzz(t *tally, target string, d time.Duration) {
 	if err == nil {
 		if out, err = p.run(target, d); err != nil && outOfTime(out) {
 			out, err = p.run(target, d)
+		}
+		if err == nil && executions(string(out)) == 0 { // it makes RSA keys first, and the machine is busy
+			out, err = p.run(target, morePatience*d)
 		}
 	}
 	name := p.name() + " " + target
