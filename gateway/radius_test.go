@@ -395,3 +395,15 @@ func TestUpdatesAreToldInTime(t *testing.T) {
 		t.Errorf("%d updates:\n%s", n, detail)
 	}
 }
+
+func TestSessionsEndWithTheServersThatLetThemIn(t *testing.T) {
+	o := newOrganisation(t, "ttls")
+	g := newGateway(t, radiusZone(t, []string{o.Auth}, nil, ""))
+	d := o.byRADIUS(t, g, "plain", goodPassword, eap.InnerPAP)
+	d.connect(t, g)
+	rewrite(t, g.path, "    radius: corp\n", "")
+	if done := call[Reloaded](t, g.Client(), "POST", "/v1/reload", nil); done.Closed != 1 {
+		t.Errorf("reloaded with %+v", done)
+	}
+	await[ike.Closed](t, d)
+}

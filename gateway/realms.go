@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"sallyport/config"
@@ -31,6 +32,7 @@ type servers struct {
 	accounting *aaa.Accounting // nil: no accounting
 	collectors *aaa.Client     // of the accounting
 	dynamic    *aaa.Dynamic    // nil: no Disconnect and CoA requests
+	unnamed    sync.Once       // of a warning, see relay.nameOf
 }
 
 // openRealms opens the clients of all realms. Nothing is sent yet: a server that

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -141,10 +142,7 @@ func (c *relay) proposed(packet []byte) ike.EAPStep {
 // accepted turns a grant into an admission.
 func (c *relay) accepted(g *radius.Grant) (*ike.Admission, error) {
 	gw, z := c.l.g, c.zone
-	name := g.UserName
-	if name == "" {
-		name = c.login.User()
-	}
+	name := c.nameOf(g)
 	switch auth := authOf(c.method); {
 	case auth == "":
 		return nil, refusal("", "the RADIUS servers of %q accepted %q before any proof", c.servers.config.Name, name)
@@ -176,14 +174,24 @@ func (c *relay) accepted(g *radius.Grant) (*ike.Admission, error) {
 	return a, err
 }
 
+// nameOf is whom the server let in. Outside of its method EAP proves no name: a
+// user of a tunnel may call itself like another one unless the server looks, and
+// it shows in User-Name that it did.
+func (c *relay) nameOf(g *radius.Grant) string {
+	if g.UserName == "" {
+		c.servers.unnamed.Do(func() {
+			c.l.g.log.Warn("the RADIUS servers do not say whom they let in, so users are known by the name they give themselves: let them send User-Name in Access-Accept, and refuse an outer identity that is not the user's own",
+				"radius", c.servers.config.Name)
+		})
+	}
+	return cmp.Or(g.UserName, c.login.User())
+}
+
 // grant adds to the terms what only a server says.
 func (c *relay) grant(a *ike.Admission, g *radius.Grant) {
 	t := a.Value.(*terms)
 	t.granted = &granted{
-		session: c.session, user: g.UserName, class: g.Class, cui: g.CUI, interim: g.Interim, idle: g.IdleTimeout,
-	}
-	if t.granted.user == "" {
-		t.granted.user = c.login.User()
+		session: c.session, user: c.nameOf(g), class: g.Class, cui: g.CUI, interim: g.Interim, idle: g.IdleTimeout,
 	}
 	if len(g.DNS) > 0 {
 		t.resolvers = g.DNS

@@ -83,6 +83,14 @@ func ownerName(owner string) string {
 	return owner
 }
 
+// judgedElsewhere tells whether a session came in on the word of servers whom
+// its zone does not ask any more, as with a CA that is not trusted any more.
+func judgedElsewhere(device string, z *zone) bool {
+	rest, ok := strings.CutPrefix(device, radiusPrefix)
+	realm, _, _ := strings.Cut(rest, ":")
+	return ok && realm != z.config.RADIUS
+}
+
 // foreign tells whether somebody else keeps the record of a device: another CA,
 // or a RADIUS server.
 func foreign(device string) bool {
