@@ -1,6 +1,7 @@
 package radius
 
 import (
+	"cmp"
 	"context"
 	"crypto/fips140"
 	"errors"
@@ -54,6 +55,7 @@ type Client struct {
 	links    map[radius.Path]*link
 	refuse   []time.Time // by server: no new connection before
 	told     []string    // by server: the failure in the log last, empty since it was well
+	troubles []trouble   // by server
 	calls    chan func(now time.Time, out *radius.ClientOut)
 	received chan arrival
 	lost     chan *link
@@ -65,6 +67,12 @@ type Client struct {
 
 	closing sync.RWMutex // held to read while a call is handed to the loop
 	closed  bool
+}
+
+// trouble is since when a server is of no use, and why; zero when it is well.
+type trouble struct {
+	since time.Time
+	why   string
 }
 
 // arrival is a packet, and where it came from.
@@ -95,6 +103,7 @@ func Open(cfg Config) (*Client, error) {
 		links:    make(map[radius.Path]*link),
 		refuse:   make([]time.Time, len(list)),
 		told:     make([]string, len(list)),
+		troubles: make([]trouble, len(list)),
 		before:   make([]radius.Counters, len(list)),
 		calls:    make(chan func(time.Time, *radius.ClientOut), maxCalls),
 		received: make(chan arrival, maxReceived),
@@ -181,10 +190,18 @@ func (c *Client) Exchange(ctx context.Context, r radius.Request) (radius.Reply, 
 	}
 }
 
-// Status tells of every server, in the order of the list; nil after Close.
-func (c *Client) Status() []radius.ServerStatus {
-	got := make(chan []radius.ServerStatus, 1)
-	if !c.call(func(time.Time, *radius.ClientOut) { got <- c.machine.Status() }) {
+// ServerStatus is what is known of a server.
+type ServerStatus struct {
+	radius.ServerStatus
+	Since   time.Time // when it was found dead; zero when it lives
+	Trouble string    // why, and what to look at; likewise
+}
+
+// Status tells of every server, in the order of the list; nil after Close. It
+// waits for the client's own goroutine, and must not be called from there.
+func (c *Client) Status() []ServerStatus {
+	got := make(chan []ServerStatus, 1)
+	if !c.call(func(time.Time, *radius.ClientOut) { got <- c.statuses() }) {
 		return nil
 	}
 	select {
@@ -193,6 +210,13 @@ func (c *Client) Status() []radius.ServerStatus {
 	case <-c.done:
 		return nil
 	}
+}
+
+func (c *Client) statuses() (all []ServerStatus) {
+	for i, s := range c.machine.Status() {
+		all = append(all, ServerStatus{s, c.troubles[i].since, c.troubles[i].why})
+	}
+	return all
 }
 
 // Close ends every request with radius.ErrClosed and closes the sockets. It
@@ -269,9 +293,10 @@ func (c *Client) tell(s radius.ServerState) {
 	name := c.cfg.Servers[s.Server].name()
 	drops := c.machine.Status()[s.Server].Drops
 	if s.Dead {
+		c.troubles[s.Server] = trouble{time.Now(), cmp.Or(c.told[s.Server], hint(&drops, &c.before[s.Server]))}
 		c.cfg.Logger.Warn("RADIUS server gives no good answer", "server", name, "hint", hint(&drops, &c.before[s.Server]))
 	} else {
-		c.told[s.Server] = ""
+		c.told[s.Server], c.troubles[s.Server] = "", trouble{}
 		c.cfg.Logger.Info("RADIUS server answers again", "server", name)
 	}
 	c.before[s.Server] = drops

@@ -12,9 +12,9 @@ import (
 	"sallyport/protocol/radius"
 )
 
-// maxSpool is the largest file of waiting records that is read, in octets:
-// twice what defaultCapacity takes.
-const maxSpool = 128 << 20
+// maxSpooled is the most that a waiting record takes in the file, in octets:
+// twice a common one. A larger file is not read.
+const maxSpooled = 2048
 
 // spool is the file of waiting records.
 type spool struct {
@@ -74,7 +74,7 @@ func (a *Accounting) load() ([]radius.Record, error) {
 	if a.cfg.File == "" {
 		return nil, nil
 	}
-	text, err := readSome(a.cfg.File)
+	text, err := readSome(a.cfg.File, int64(max(a.cfg.Capacity, defaultCapacity))*maxSpooled)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -98,13 +98,13 @@ func (a *Accounting) load() ([]radius.Record, error) {
 	return nil, nil
 }
 
-func readSome(path string) ([]byte, error) {
+func readSome(path string, most int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxSpool {
-		return nil, fmt.Errorf("it has %d octets, at most %d are read: move it away", info.Size(), maxSpool)
+	if info.Size() > most {
+		return nil, fmt.Errorf("it has %d octets, at most %d are read: move it away", info.Size(), most)
 	}
 	return os.ReadFile(path)
 }
