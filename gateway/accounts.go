@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	aaa "sallyport/gateway/radius"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/radius"
 )
@@ -16,9 +17,10 @@ import (
 // account is what is kept of a live session for accounting and for the limits
 // of time that a RADIUS server sets.
 type account struct {
-	session string
-	record  radius.Record // what all records of the session have in common
-	servers *servers      // nil: no accounting
+	record     radius.Record   // what all records of the session have in common
+	accounting *aaa.Accounting // nil: the session is not accounted for
+	calling    string          // Calling-Station-Id: where the peer was at first
+	called     string
 
 	// Under the table's lock, since a CoA request changes them.
 	class   [][]byte
@@ -27,6 +29,7 @@ type account struct {
 	ends    time.Time    // zero: never
 	next    time.Time    // when it is told of again
 	usage   radius.Usage // of Child SAs that are gone
+	heard   time.Time    // the last packet over one of those
 	cause   radius.TerminateCause
 }
 
@@ -69,45 +72,47 @@ func newSessionID() string {
 
 // nasPort describes a client (RFC 2865, Sections 5.30 and 5.31; RFC 2869,
 // Section 5.17).
-func nasPort(remote, local netip.AddrPort, session string) []radius.Attribute {
+func nasPort(calling, called string) []radius.Attribute {
 	return []radius.Attribute{
 		radius.Uint32Attr(radius.NASPortType, radius.PortVirtual),
 		radius.Uint32Attr(radius.ServiceType, radius.ServiceFramed),
-		radius.TextAttr(radius.CallingStationID, remote.Addr().Unmap().String()),
-		radius.TextAttr(radius.CalledStationID, local.Addr().Unmap().String()),
-		radius.TextAttr(radius.NASPortID, "ikev2"),
-		radius.TextAttr(radius.AcctSessionID, session),
+		radius.TextAttr(radius.CallingStationID, calling),
+		radius.TextAttr(radius.CalledStationID, called),
+		radius.TextAttr(radius.NASPortID, nasPortID),
 	}
 }
 
-// open begins the account of a session; nothing where nobody asks for one.
+// nasPortID is our one port.
+const nasPortID = "ikev2"
+
+// station is an end of a session: an address, for ports change.
+func station(a netip.AddrPort) string { return a.Addr().Unmap().String() }
+
+// openAccount begins the account of a session; none where the zone has no
+// servers. Those may end and change sessions though they take no accounting.
 func (g *Gateway) openAccount(l *live, z *zone, ev ike.Established) {
 	s, by := g.realms[z.config.RADIUS], l.terms.granted
-	if s != nil && s.accounting == nil {
-		s = nil
-	}
-	if s == nil && (by == nil || by.idle == 0 && by.timeout == 0) {
+	if s == nil {
 		return
 	}
-	held := l.pool.held(l.admission.Device)
-	a := &account{session: newSessionID(), servers: s, record: radius.Record{
-		UserName: cmp.Or(l.terms.user, l.admission.Identity), Authentic: radius.AuthenticLocal, IPv4: held.IPv4,
-	}}
-	if held.IPv6.IsValid() {
-		a.record.IPv6 = []netip.Addr{held.IPv6}
+	a := &account{
+		accounting: s.accounting, interim: s.interim(), calling: station(ev.Remote), called: station(ev.Local),
+		record: radius.Record{
+			SessionID: newSessionID(), UserName: cmp.Or(l.terms.user, l.admission.Identity), Authentic: radius.AuthenticLocal,
+			IPv4: l.terms.leased.IPv4,
+		},
+	}
+	if v6 := l.terms.leased.IPv6.Addr(); v6.IsValid() {
+		a.record.IPv6 = []netip.Addr{v6}
 	}
 	if by != nil {
-		a.session, a.class, a.interim, a.idle = by.session, by.class, by.interim, by.idle
-		a.record.UserName, a.record.Authentic, a.record.CUI = by.user, radius.AuthenticRADIUS, by.cui
+		a.class, a.interim, a.idle = by.class, cmp.Or(by.interim, a.interim), by.idle
+		a.record.SessionID, a.record.UserName, a.record.Authentic, a.record.CUI = by.session, by.user, radius.AuthenticRADIUS, by.cui
 		if by.timeout > 0 {
 			a.ends = l.since.Add(by.timeout)
 		}
 	}
-	a.record.SessionID = a.session
-	a.record.Attributes = nasPort(ev.Remote, ev.Local, a.session)[:5] // the session's id stands by itself
-	if s != nil {
-		a.interim = cmp.Or(a.interim, s.config.Interim)
-	}
+	a.record.Attributes = nasPort(a.calling, a.called)
 	a.plan(l.since)
 	g.table.update(func() { l.account = a })
 	g.accounts.add(l)
@@ -125,7 +130,7 @@ func (a *account) plan(now time.Time) {
 
 // tell makes a record of the session.
 func (g *Gateway) tell(l *live, a *account, status radius.StatusType, now time.Time) {
-	if a.servers == nil {
+	if a.accounting == nil {
 		return
 	}
 	r := a.record
@@ -134,7 +139,7 @@ func (g *Gateway) tell(l *live, a *account, status radius.StatusType, now time.T
 		r.Usage = g.used(l)
 	}
 	g.table.update(func() { r.Class, r.Cause = a.class, a.cause })
-	if err := a.servers.accounting.Add(r); err != nil {
+	if err := a.accounting.Add(r); err != nil {
 		g.log.Warn("an accounting record is lost", "session", l.id, "status", status.String(), "err", err)
 	}
 }
@@ -164,8 +169,13 @@ func (g *Gateway) plus(u radius.Usage, spi uint32) radius.Usage {
 func (g *Gateway) childGone(l *live, spi uint32) {
 	g.table.update(func() {
 		l.children = without(l.children, spi)
-		if l.account != nil {
-			l.account.usage = g.plus(l.account.usage, spi)
+		a := l.account
+		if a == nil {
+			return
+		}
+		a.usage = g.plus(a.usage, spi)
+		if st, ok := g.plane.Stats(spi); ok && st.LastInbound.After(a.heard) {
+			a.heard = st.LastInbound
 		}
 	})
 }
@@ -179,25 +189,26 @@ func (g *Gateway) closeAccount(l *live, ev ike.Closed) {
 	g.accounts.remove(l)
 	g.table.update(func() {
 		if a.cause == 0 {
-			a.cause = g.causeOf(ev)
+			a.cause = g.causeOf(l, ev)
 		}
 	})
 	g.tell(l, a, radius.AcctStop, time.Now())
 }
 
 // causeOf is a close in RADIUS' words (RFC 2866, Section 5.10).
-func (g *Gateway) causeOf(ev ike.Closed) radius.TerminateCause {
-	switch ev.Reason {
-	case ike.ClosedByPeer:
+func (g *Gateway) causeOf(l *live, ev ike.Closed) radius.TerminateCause {
+	switch {
+	case ev.Reason == ike.ClosedByPeer:
 		return radius.CauseUserRequest
-	case ike.ClosedTimeout:
+	case ev.Reason == ike.ClosedTimeout:
 		return radius.CauseLostCarrier
-	case ike.ClosedExpired:
+	case ev.Reason == ike.ClosedExpired:
 		return radius.CauseSessionTimeout
-	case ike.ClosedByUs:
-		if g.closing.Load() {
-			return radius.CauseNASReboot
-		}
+	case g.closing.Load(): // also where the peer did not answer the DELETE in time
+		return radius.CauseNASReboot
+	case ev.Reason == ike.ClosedByUs && l.replaced:
+		return radius.CauseNASRequest
+	case ev.Reason == ike.ClosedByUs:
 		return radius.CauseAdminReset
 	}
 	return radius.CauseNASError
@@ -244,8 +255,13 @@ func (g *Gateway) keepAccount(l *live, now time.Time) {
 // silence is how long nothing came from the peer.
 func (g *Gateway) silence(l *live, now time.Time) time.Duration {
 	var children []uint32
-	g.table.update(func() { children = append(children, l.children...) })
 	last := l.since
+	g.table.update(func() {
+		children = append(children, l.children...)
+		if heard := l.account.heard; heard.After(last) {
+			last = heard
+		}
+	})
 	for _, spi := range children {
 		if st, ok := g.plane.Stats(spi); ok && st.LastInbound.After(last) {
 			last = st.LastInbound

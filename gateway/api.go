@@ -54,10 +54,12 @@ type RealmStatus struct {
 
 // RADIUSServer is one of them.
 type RADIUSServer struct {
-	Name  string            `json:"name"`
-	Dead  bool              `json:"dead"` // it does not answer, and is not asked before it does
-	Heard time.Time         `json:"heard,omitzero"`
-	Drops map[string]uint64 `json:"drops,omitempty"` // answers that were discarded, by reason
+	Name    string            `json:"name"`
+	Dead    bool              `json:"dead"` // it does not answer, and is not asked before it does
+	Since   time.Time         `json:"since,omitzero"`
+	Trouble string            `json:"trouble,omitempty"` // why, and what to look at
+	Heard   time.Time         `json:"heard,omitzero"`
+	Drops   map[string]uint64 `json:"drops,omitempty"` // answers that were discarded, by reason
 }
 
 // AccountingBacklog is what accounting has not delivered.

@@ -187,6 +187,7 @@ func (g *Gateway) Lease(t *ike.Lease) (ike.Leased, error) {
 	if want6 && l.IPv6.IsValid() {
 		leased.IPv6 = netip.PrefixFrom(l.IPv6, z.ipv6Bits)
 	}
+	own.leased = leased
 	return leased, nil
 }
 

@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"net/netip"
+	"time"
 
 	"sallyport/protocol/ike"
 	"sallyport/protocol/radius"
@@ -28,9 +28,9 @@ func (g *Gateway) change(realm string, c *radius.Change) radius.ErrorCause {
 		}
 		return 0
 	}
-	for _, l := range found { // another group is another set of addresses and selectors: not of a live session
-		if c.Update.FilterIDs != nil && (len(c.Update.FilterIDs) != 1 || c.Update.FilterIDs[0] != l.terms.group) {
-			return radius.CauseUnsupportedAttribute
+	for _, l := range found {
+		if cause := l.mayChange(&c.Update); cause != 0 {
+			return cause
 		}
 	}
 	for _, l := range found {
@@ -39,11 +39,27 @@ func (g *Gateway) change(realm string, c *radius.Change) radius.ErrorCause {
 	return 0
 }
 
+// mayChange is 0, or why a CoA request cannot be followed while the session
+// lives: another group is another set of addresses and selectors, and a client
+// that was told when to prove itself anew (RFC 4478) cannot be told otherwise.
+func (l *live) mayChange(u *radius.Update) radius.ErrorCause {
+	if u.FilterIDs != nil && (len(u.FilterIDs) != 1 || u.FilterIDs[0] != l.terms.group) {
+		return radius.CauseUnsupportedAttribute
+	}
+	told := l.admission.AuthLifetime
+	if t := u.SessionTimeout; t != nil && told > 0 && (*t == 0 || *t > told) {
+		return radius.CauseInvalidValue
+	}
+	return 0
+}
+
 // apply changes what a CoA request may. Times count from the beginning of the
-// session.
+// session; 0 is none.
 func (a *account) apply(l *live, u *radius.Update) {
 	if u.SessionTimeout != nil {
-		a.ends = l.since.Add(*u.SessionTimeout)
+		if a.ends = (time.Time{}); *u.SessionTimeout > 0 {
+			a.ends = l.since.Add(*u.SessionTimeout)
+		}
 	}
 	if u.IdleTimeout != nil {
 		a.idle = *u.IdleTimeout
@@ -57,12 +73,13 @@ func (a *account) apply(l *live, u *radius.Update) {
 	}
 }
 
-// identityForRADIUS is what a session is found by; under the table's lock.
+// identityForRADIUS is what a session is found by: what its records say, though
+// the peer may have moved since.
 func (l *live) identityForRADIUS() *radius.SessionIdentity {
 	a := l.account
 	return &radius.SessionIdentity{
-		UserName: a.record.UserName, CUI: a.record.CUI, SessionID: a.session,
-		CallingStationID: l.remote.Addr().Unmap().String(), NASPortID: "ikev2",
-		IPv4: a.record.IPv4, IPv6: append([]netip.Addr(nil), a.record.IPv6...),
+		UserName: a.record.UserName, CUI: a.record.CUI, SessionID: a.record.SessionID,
+		CallingStationID: a.calling, CalledStationID: a.called, NASPortID: nasPortID,
+		IPv4: a.record.IPv4, IPv6: a.record.IPv6,
 	}
 }

@@ -54,6 +54,7 @@ type Gateway struct {
 	accounts accounts
 	closing  atomic.Bool
 	stop     context.CancelFunc // of keepAccounts
+	keeper   sync.WaitGroup     // which it is
 
 	reloading sync.Mutex
 }
@@ -104,7 +105,7 @@ func (g *Gateway) start(ctx context.Context) error {
 	}
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = stop
-	go g.keepAccounts(keep)
+	g.keeper.Go(func() { g.keepAccounts(keep) })
 	g.respond(r)
 	if g.control, err = serveControl(cfg.Gateway.Control, handler(g), g.log); err != nil {
 		return err
@@ -264,6 +265,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 	if g.stop != nil {
 		g.stop()
 	}
+	g.keeper.Wait()
 	if g.control != nil {
 		g.control.close()
 	}

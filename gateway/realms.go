@@ -50,8 +50,8 @@ func (g *Gateway) openRealms(cfg *config.Config) error {
 	return nil
 }
 
-func (g *Gateway) openServers(cfg *config.Config, r *config.Realm) (s *servers, err error) {
-	s = &servers{config: r, identifier: r.Identifier}
+func (g *Gateway) openServers(cfg *config.Config, r *config.Realm) (_ *servers, err error) {
+	s := &servers{config: r, identifier: r.Identifier}
 	if s.identifier == "" {
 		s.identifier = cfg.Gateway.Name
 	}
@@ -68,7 +68,9 @@ func (g *Gateway) openServers(cfg *config.Config, r *config.Realm) (s *servers, 
 	}
 	if s.collectors != nil {
 		file := filepath.Join(cfg.Gateway.State, "accounting-"+r.Name+".json")
-		if s.accounting, err = aaa.OpenAccounting(aaa.AccountingConfig{Client: s.collectors, File: file, Logger: g.log}); err != nil {
+		// Room for a Start and a Stop of every session while no server answers.
+		room := 2 * cfg.Gateway.Limits.Sessions
+		if s.accounting, err = aaa.OpenAccounting(aaa.AccountingConfig{Client: s.collectors, File: file, Capacity: room, Logger: g.log}); err != nil {
 			return nil, err
 		}
 	}
@@ -235,6 +237,15 @@ func (g *Gateway) judges(z *zone) (*servers, error) {
 	return s, nil
 }
 
+// interim is the time between two records of a session unless a login says
+// otherwise; 0: none.
+func (s *servers) interim() time.Duration {
+	if s.accounting == nil {
+		return 0
+	}
+	return s.config.Interim
+}
+
 // status tells of a realm.
 func (s *servers) status() RealmStatus {
 	r := RealmStatus{Name: s.config.Name, Servers: serverStatus(s.login), Collectors: serverStatus(s.collectors)}
@@ -250,7 +261,7 @@ func serverStatus(c *aaa.Client) (out []RADIUSServer) {
 		return nil
 	}
 	for _, s := range c.Status() {
-		r := RADIUSServer{Name: s.Name, Dead: s.Dead, Heard: s.Heard}
+		r := RADIUSServer{Name: s.Name, Dead: s.Dead, Since: s.Since, Trouble: s.Trouble, Heard: s.Heard}
 		for _, d := range radius.Drops() {
 			if n := s.Drops[d]; n > 0 {
 				if r.Drops == nil {

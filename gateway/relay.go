@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func newRelay(l *login, z *zone, s *servers) *relay {
 
 // attributes describe the client to the servers.
 func (c *relay) attributes() []radius.Attribute {
-	return append(nasPort(c.l.t.Remote, c.l.t.Local, c.session),
+	return append(nasPort(station(c.l.t.Remote), station(c.l.t.Local)), radius.TextAttr(radius.AcctSessionID, c.session),
 		radius.Uint32Attr(radius.FramedMTU, eap.DefaultMTU)) // what an IKE message carries (RFC 3579, Section 2.4)
 }
 
@@ -56,7 +57,7 @@ var errRelayClosed = errors.New("gateway: the EAP conversation is closed")
 // Step implements [ike.Conversation].
 func (c *relay) Step(t *ike.EAP, done func(ike.EAPStep, error)) {
 	c.mu.Lock()
-	closed := c.closed
+	closed, id := c.closed, c.id
 	c.mu.Unlock()
 	switch {
 	case closed:
@@ -64,9 +65,33 @@ func (c *relay) Step(t *ike.EAP, done func(ike.EAPStep, error)) {
 	case t.Packet == nil:
 		const request, identity = 1, 1 // RFC 3748, Sections 4.1 and 5.1
 		done(ike.EAPStep{Packet: []byte{request, firstID, 0, 5, identity}}, nil)
+	case len(t.Packet) < 2 || t.Packet[1] != id: // RFC 3748, Section 4.1 leaves that to us
+		done(c.fail(nil, refusal("", "EAP: a packet came that does not belong to the conversation")), nil)
 	default:
-		c.login.Respond(t.Packet, func(s radius.Step, err error) { done(c.answered(s, err), nil) })
+		c.login.Respond(t.Packet, func(s radius.Step, err error) {
+			if err == nil {
+				done(c.answered(s, nil), nil)
+				return
+			}
+			// The client's own goroutine, which this is, also tells of its servers.
+			go func() { done(c.answered(s, c.unanswered(err)), nil) }()
+		})
 	}
+}
+
+// unanswered is why nobody was let in: where no server answered, the trouble
+// with each of them.
+func (c *relay) unanswered(err error) error {
+	var troubles []string
+	if errors.Is(err, radius.ErrTimeout) || errors.Is(err, radius.ErrLost) {
+		for _, s := range c.servers.login.Status() {
+			troubles = append(troubles, s.Name+": "+cmp.Or(s.Trouble, "it has answered others, and not this login"))
+		}
+	}
+	if troubles == nil {
+		return err
+	}
+	return errors.New("no server answers (" + strings.Join(troubles, "; ") + ")")
 }
 
 // Close implements [ike.Conversation].
@@ -76,14 +101,20 @@ func (c *relay) Close() {
 	c.closed = true
 }
 
-// answered turns the servers' answer into a step. It runs on the client's own
-// goroutine, and does not wait.
-func (c *relay) answered(s radius.Step, err error) ike.EAPStep {
+// answered turns the servers' answer into a step. It may run on the client's own
+// goroutine, does not wait, and contains a panic: one login is not worth all.
+func (c *relay) answered(s radius.Step, err error) (step ike.EAPStep) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			c.l.g.log.Error("a RADIUS login ended in a panic: please report it", "panic", fmt.Sprint(p))
+			step = c.fail(nil, refusal("please report it", "a fault of the gateway ended the login"))
+		}
+	}()
 	switch {
 	case err != nil:
-		return c.fail(nil, refusal("see the servers in: sallyport status", "the RADIUS servers of %q let nobody in: %v", c.servers.config.Name, err))
+		return c.fail(nil, refusal("see the servers in: sallyport status", "the RADIUS servers of %q did not let in %q: %v", c.servers.config.Name, c.login.User(), err))
 	case s.Outcome == radius.Rejected:
 		return c.fail(s.EAP, refusal("ask whoever runs the RADIUS server", "the RADIUS servers of %q rejected %q%s", c.servers.config.Name, c.login.User(), said(s.Messages)))
 	case s.Outcome == radius.Continue:
@@ -168,10 +199,14 @@ func (c *relay) accepted(g *radius.Grant) (*ike.Admission, error) {
 		return nil, err
 	}
 	a, err := gw.admission(c.l.r, who, z, c.l.local)
-	if err == nil {
-		c.grant(a, g)
+	if err != nil {
+		return nil, err
 	}
-	return a, err
+	c.grant(a, g)
+	if text := said(g.Messages); text != "" {
+		gw.log.Info("RADIUS server let a user in"+text, "realm", c.servers.config.Name, "user", fmt.Sprintf("%+q", name))
+	}
+	return a, nil
 }
 
 // nameOf is whom the server let in. Outside of its method EAP proves no name: a
@@ -225,14 +260,42 @@ func (z *zone) framed(g *radius.Grant) (f InnerAddrs, err error) {
 	if g.Addressing == radius.AddressFixed {
 		f.IPv4 = g.IPv4
 	}
-	if len(g.IPv6) > 0 {
-		f.IPv6 = g.IPv6[0]
+	var one bool
+	if f.IPv6, one = framedIPv6(g); !one {
+		return f, refusal("let the server send one Framed-IPv6-Address, a Framed-IPv6-Prefix of /128, or one of /64 with Framed-Interface-Id",
+			"the RADIUS server chooses IPv6 by addresses %v, prefixes %v and the interface %x, which are not one address", g.IPv6, g.IPv6Prefix, g.InterfaceID)
 	}
-	if f.IPv4.IsValid() && !z.pool.v4.holds(f.IPv4) || f.IPv6.IsValid() && !z.pool.v6.holds(f.IPv6) || len(g.IPv6) > 1 {
+	if f.IPv4.IsValid() && !z.pool.v4.holds(f.IPv4) || f.IPv6.IsValid() && !z.pool.v6.holds(f.IPv6) {
 		return f, refusal("let the server choose addresses of the zone's pool, or none",
 			"the RADIUS server gives the address %v, which zone %q cannot: its pool is %v and %v", f, z.config.Name, z.config.Pool.IPv4, z.config.Pool.IPv6)
 	}
 	return f, nil
+}
+
+// framedIPv6 is the one IPv6 address of a grant, by any of the attributes for it
+// (RFC 3162, Sections 2.2 and 2.3; RFC 6911, Section 3.1); an invalid one means
+// that there is none. A prefix that the address lies in is its link's.
+func framedIPv6(g *radius.Grant) (a netip.Addr, one bool) {
+	all := slices.Clone(g.IPv6)
+	for _, p := range g.IPv6Prefix {
+		switch {
+		case p.IsSingleIP():
+			all = append(all, p.Addr())
+		case p.Bits() == 64 && len(g.InterfaceID) == 8:
+			b := p.Addr().As16()
+			copy(b[8:], g.InterfaceID)
+			all = append(all, netip.AddrFrom16(b))
+		case len(g.IPv6) == 0 || !p.Contains(g.IPv6[0]):
+			return a, false
+		}
+	}
+	switch all = slices.Compact(all); {
+	case len(all) > 1, len(all) == 0 && g.InterfaceID != nil:
+		return a, false
+	case len(all) == 0:
+		return a, true
+	}
+	return all[0], true
 }
 
 // String shows the addresses that there are.

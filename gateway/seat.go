@@ -126,6 +126,6 @@ func (g *Gateway) thin(l *live) {
 		return
 	}
 	for _, o := range g.table.oldest(l, most) {
-		o.session.Do(ike.CloseSession{Reason: fmt.Sprintf("replaced: the user %q may have %d sessions, and a newer one came", l.terms.user, most)})
+		g.table.supersede(o, fmt.Sprintf("replaced: the user %q may have %d sessions, and a newer one came", l.terms.user, most))
 	}
 }

@@ -29,6 +29,7 @@ type live struct {
 	children  []uint32       // inbound SPIs; under the table's lock
 	account   *account       // nil: nobody wants one; set under the table's lock
 	replacing *time.Timer    // closes it, because a newer session took over
+	replaced  bool           // a newer one has; under the table's lock
 }
 
 // user is whose session it is; empty for a certificate of an outside CA.
@@ -239,7 +240,7 @@ func (t *table) replace(older []*live, allowed int, initialContact bool, alive f
 	for i, l := range older {
 		switch {
 		case initialContact && !alive(l):
-			l.session.Do(ike.CloseSession{Reason: "replaced: the device came back and said that its earlier sessions are gone"})
+			t.supersede(l, "replaced: the device came back and said that its earlier sessions are gone")
 		case i < excess:
 			t.closeLater(l)
 		}
@@ -251,7 +252,13 @@ func (t *table) closeLater(l *live) {
 	defer t.mu.Unlock()
 	if l.replacing == nil {
 		l.replacing = time.AfterFunc(cmp.Or(t.handover, handover), func() {
-			l.session.Do(ike.CloseSession{Reason: "replaced by a newer session of the same device"})
+			t.supersede(l, "replaced by a newer session of the same device")
 		})
 	}
+}
+
+// supersede ends a session for a newer one.
+func (t *table) supersede(l *live, reason string) {
+	t.update(func() { l.replaced = true })
+	l.session.Do(ike.CloseSession{Reason: reason})
 }

@@ -23,7 +23,8 @@ type terms struct {
 	not       []config.Pool // parts of the pool that are groups', where its peer has none
 	fixed     InnerAddrs
 	limits    config.User
-	granted   *granted // by a RADIUS server; nil: the user is ours
+	granted   *granted   // by a RADIUS server; nil: the user is ours
+	leased    ike.Leased // what the peer got; set by Lease, before the session is established
 }
 
 // granted is what a RADIUS server says of a session beyond what zones say.

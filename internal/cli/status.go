@@ -105,7 +105,7 @@ func (e *Env) writeRealm(w io.Writer, r gateway.RealmStatus) {
 			state := "not asked yet"
 			switch {
 			case s.Dead:
-				state = e.paint(w, red, "does not answer")
+				state = e.paint(w, red, "does not answer") + " since " + s.Since.Local().Format(time.DateTime) + ": " + s.Trouble
 			case !s.Heard.IsZero():
 				state = e.paint(w, green, "answers") + ", last " + s.Heard.Local().Format(time.DateTime)
 			}
