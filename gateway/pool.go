@@ -39,11 +39,15 @@ type lease struct {
 	IPv6 netip.Addr `json:"ipv6,omitzero"`
 	Used time.Time  `json:"used"` // when a session last took it
 
-	sessions int // sessions that use it now: two during make-before-break (trap 24)
+	sessions int          // sessions that use it now: two during make-before-break (trap 24)
+	leaving  []netip.Addr // given up while sessions use them: nobody's until those are over
 }
 
 // errPoolFull is answered with INTERNAL_ADDRESS_FAILURE (RFC 7296, Section 3.15.4).
 var errPoolFull = errors.New("gateway: no address is left in the zone's pool and all are in use; give the zone a larger pool")
+
+// errFixedHeld is the same for a device with addresses of its own.
+var errFixedHeld = errors.New("gateway: the inner address of its own is in use by a session of another device: disconnect that one (sallyport sessions list), and it gets another")
 
 // newAddressPool takes a prefix of each family; an invalid prefix means none.
 func newAddressPool(v4, v6 netip.Prefix) (*addressPool, error) {
@@ -143,7 +147,7 @@ func (p *addressPool) acquire(device string, from addressing, want4, want6 bool,
 			continue
 		}
 		if w.a.IsValid() && !w.part.fits(*w.a) {
-			delete(w.f.owners, *w.a)
+			l.leave(w.f, *w.a)
 			*w.a, changed = netip.Addr{}, true
 		}
 		if w.a.IsValid() {
@@ -159,6 +163,9 @@ func (p *addressPool) acquire(device string, from addressing, want4, want6 bool,
 	}
 	if (!want4 || !l.IPv4.IsValid()) && (!want6 || !l.IPv6.IsValid()) {
 		p.keep(device, l)
+		if from.fixed != (InnerAddrs{}) {
+			return lease{}, changed, lost, errFixedHeld
+		}
 		return lease{}, changed, lost, errPoolFull
 	}
 	l.Used = now
@@ -260,6 +267,16 @@ func (p *addressPool) reserve(fixed []InnerAddrs) {
 	}
 }
 
+// leave gives an address up: at once, or with the last session that may use it.
+// Before, whoever got it would get the packets for that session, and it theirs.
+func (l *lease) leave(f *family, a netip.Addr) {
+	if l.sessions > 0 {
+		l.leaving = append(l.leaving, a)
+		return
+	}
+	delete(f.owners, a)
+}
+
 // keep files a lease that holds an address.
 func (p *addressPool) keep(device string, l *lease) {
 	if l.IPv4.IsValid() || l.IPv6.IsValid() {
@@ -351,7 +368,21 @@ func (p *addressPool) end(device string, now time.Time) {
 	if l := p.leases[device]; l != nil && l.sessions > 0 {
 		l.sessions--
 		l.Used = now
+		if l.sessions == 0 {
+			p.freeLeft(l)
+		}
 	}
+}
+
+// freeLeft frees what a lease gave up, unless it has come back to it.
+func (p *addressPool) freeLeft(l *lease) {
+	for _, a := range l.leaving {
+		if a != l.IPv4 && a != l.IPv6 {
+			delete(p.v4.owners, a)
+			delete(p.v6.owners, a)
+		}
+	}
+	l.leaving = nil
 }
 
 // drop frees a device's addresses.

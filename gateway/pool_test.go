@@ -130,3 +130,54 @@ func TestPoolTooSmallIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAddressIsNobodyElsesWhileASessionUsesIt: a session that is up keeps its
+// address when the next one of the same device is given another.
+func TestAnAddressIsNobodyElsesWhileASessionUsesIt(t *testing.T) {
+	p := testPool(t, "10.60.0.0/29", "")
+	now := time.Now()
+	first, _, _, err := p.acquire("user:bob", addressing{}, true, false, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.begin("user:bob")
+	own := InnerAddrs{IPv4: netip.MustParseAddr("10.60.0.5")}
+	p.reserve([]InnerAddrs{own})
+	next, _, _, err := p.acquire("user:bob", addressing{fixed: own}, true, false, now)
+	if err != nil || next.IPv4 != own.IPv4 {
+		t.Fatalf("bob's next session has %v, %v", next.IPv4, err)
+	}
+	p.begin("user:bob")
+	got := map[netip.Addr]bool{}
+	for i := range 4 { // 3, 4 and 6 are free, 5 is bob's own
+		l, _, _, _ := p.acquire(fmt.Sprint("d", i), addressing{}, true, false, now)
+		got[l.IPv4] = true
+	}
+	if got[first.IPv4] {
+		t.Errorf("somebody else has %v, which a session of bob's uses", first.IPv4)
+	}
+	p.end("user:bob", now)
+	p.end("user:bob", now)
+	if l, _, _, err := p.acquire("late", addressing{}, true, false, now); err != nil || l.IPv4 != first.IPv4 {
+		t.Errorf("with bob's sessions over, %v is not given out: %v, %v", first.IPv4, l.IPv4, err)
+	}
+}
+
+func TestAnAddressOfItsOwnThatIsInUseIsToldFromAFullPool(t *testing.T) {
+	p := testPool(t, "10.60.0.0/29", "")
+	now := time.Now()
+	held, _, _, err := p.acquire("eve", addressing{}, true, false, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.begin("eve")
+	own := InnerAddrs{IPv4: held.IPv4}
+	p.reserve([]InnerAddrs{own})
+	if _, _, _, err := p.acquire("user:bob", addressing{fixed: own}, true, false, now); !errors.Is(err, errFixedHeld) {
+		t.Errorf("while eve's session lasts: %v", err)
+	}
+	p.end("eve", now)
+	if l, _, _, err := p.acquire("user:bob", addressing{fixed: own}, true, false, now); err != nil || l.IPv4 != own.IPv4 {
+		t.Errorf("when it is over: %v, %v", l.IPv4, err)
+	}
+}
