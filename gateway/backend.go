@@ -39,7 +39,7 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.mayEnter(who, z, authCertificate); err != nil {
+	if err := z.mayEnter(authCertificate); err != nil {
 		return nil, err
 	}
 	allow := suite.Allow{SHA1: z.config.Waived(ruleSHA1, who.identity, time.Now())}
@@ -54,22 +54,24 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	return g.admission(r, who, z, local)
 }
 
-// mayEnter tells whether a zone takes a known peer now, by the way it came.
-func (g *Gateway) mayEnter(who peer, z *zone, auth string) error {
+// mayEnter tells whether a zone takes peers that come that way.
+func (z *zone) mayEnter(auth string) error {
 	switch {
 	case !z.takes(auth) && auth == authCertificate && z.takes(authEAPTLS):
 		return refusal("configure the client for EAP-TLS, or add certificate to the zone's auth", "zone %q does not take certificates but inside EAP-TLS", z.config.Name)
 	case !z.takes(auth):
 		return refusal(fmt.Sprintf("add %s to the zone's auth, or configure the client for %s", auth, strings.Join(z.config.Auth, " or ")), "zone %q does not take %s", z.config.Name, auth)
-	case g.table.crowded(who.device, z.config.Sessions):
-		return refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate or key",
-			"device %q makes new sessions faster than its old ones end", who.device)
 	}
 	return nil
 }
 
-// admission lets a peer into its zone, on its terms.
+// admission lets a peer into its zone, on its terms, unless it has too many
+// sessions. By now the device is the seat, where there is none.
 func (g *Gateway) admission(r *realm, who peer, z *zone, local *ike.Identity) (*ike.Admission, error) {
+	if g.table.crowded(who.device, z.config.Sessions) {
+		return nil, refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate, key or name",
+			"device %q makes new sessions faster than its old ones end", who.device)
+	}
 	t := r.termsOf(z, who.user, who.groups)
 	t.fixed = who.fixed
 	if why := g.full(t, who.device); why != "" {

@@ -216,7 +216,7 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 		return nil, refusal("update the client's TLS, or waive "+config.RuleNoEMS+" in the zone",
 			"TLS 1.2 without extended master secret, and no waiver of %s in zone %q covers %q", config.RuleNoEMS, z.config.Name, who.identity)
 	default:
-		err = l.g.mayEnter(who, z, auth)
+		err = z.mayEnter(auth)
 	}
 	if err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func (g *Gateway) authenticatePSK(r *realm, t *ike.Authenticate) (*ike.Admission
 	if err != nil {
 		return nil, err
 	}
-	if err := g.mayEnter(who, z, config.PSK); err != nil {
+	if err := z.mayEnter(config.PSK); err != nil {
 		return nil, err
 	}
 	if why := z.barsPSK(d); why != "" {

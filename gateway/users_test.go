@@ -536,3 +536,21 @@ func TestTheTimeOfARefusalTellsNobodyWhichUsersExist(t *testing.T) {
 		t.Logf("%s: %v", what, least)
 	}
 }
+
+// TestTheSecondMachineOfAUserIsBoundedToo: each seat may have so many sessions
+// on their way out, and no more.
+func TestTheSecondMachineOfAUserIsBoundedToo(t *testing.T) {
+	g := newGateway(t, passwordZone(""))
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword})
+	for n, device := range []string{"user:bob", "user:bob#2"} {
+		machine(t, g, byte(n)).connect(t, g)
+		l := g.table.matching(func(l *live) bool { return l.admission.Device == device })[0]
+		for range maxLeaving {
+			leaving := *l
+			g.table.add(&leaving)
+		}
+	}
+	for n := range byte(2) {
+		wantRefusal(t, g, machine(t, g, n), "faster than its old ones end")
+	}
+}
