@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -83,15 +86,13 @@ func (s *State) importOne(ctx context.Context, n NewUser, in Import) (outcome st
 	switch {
 	case exists && !in.Update:
 		return ImportSkipped, nil
-	case in.DryRun && exists:
-		return ImportUpdated, s.judgeUser(n)
+	case exists:
+		return ImportUpdated, s.updateUser(ctx, n, in.DryRun)
 	case in.DryRun:
 		return ImportAdded, s.judgeUser(n)
-	case !exists:
-		_, err = s.AddUser(ctx, n)
-		return ImportAdded, err
 	}
-	return ImportUpdated, s.updateUser(ctx, n)
+	_, err = s.AddUser(ctx, n)
+	return ImportAdded, err
 }
 
 // judgeUser is newUser without the work of hashing.
@@ -104,11 +105,17 @@ func (s *State) judgeUser(n NewUser) error {
 	return judgePassword(n.Name, []byte(password))
 }
 
-// updateUser gives a user who exists what an import says.
-func (s *State) updateUser(ctx context.Context, n NewUser) error {
+// updateUser gives a user who exists what an import says, and leaves the rest: a
+// list of passwords takes nobody out of a group, whose rules may be stricter
+// than the zone's.
+func (s *State) updateUser(ctx context.Context, n NewUser, dryRun bool) error {
 	u, err := s.activeUser(n.Name)
 	if err != nil {
 		return err
+	}
+	n = n.over(u)
+	if dryRun {
+		return s.judgeUser(n)
 	}
 	next, ops, err := s.newUser(n)
 	if err != nil {
@@ -119,4 +126,17 @@ func (s *State) updateUser(ctx context.Context, n NewUser) error {
 		next.Password, next.MSCHAPv2 = u.Password, u.MSCHAPv2
 	}
 	return s.placed(next.User, func() error { return s.rewrite(ctx, next.User, ops...) })
+}
+
+// over is what a user is to be whom a request changes: what it does not say
+// stays.
+func (n NewUser) over(u User) NewUser {
+	n.Zone = cmp.Or(n.Zone, u.Zone)
+	if len(n.Groups) == 0 {
+		n.Groups = u.Groups
+	}
+	if len(n.Inner) == 0 {
+		n.Inner = slices.DeleteFunc([]netip.Addr{u.Inner.IPv4, u.Inner.IPv6}, func(a netip.Addr) bool { return !a.IsValid() })
+	}
+	return n
 }

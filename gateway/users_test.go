@@ -554,3 +554,27 @@ func TestTheSecondMachineOfAUserIsBoundedToo(t *testing.T) {
 		wantRefusal(t, g, machine(t, g, n), "faster than its old ones end")
 	}
 }
+
+// TestAnUpdateLeavesWhatTheListDoesNotSay: a list of passwords alone must not
+// take users out of their groups, whose rules may be the stricter ones.
+func TestAnUpdateLeavesWhatTheListDoesNotSay(t *testing.T) {
+	g := newGateway(t, passwordZone(crew))
+	own := []netip.Addr{netip.MustParseAddr("10.60.0.200")}
+	before := addUser(t, g, NewUser{Name: "bob", Password: goodPassword, Zone: "staff", Groups: []string{"crew"}, Inner: own})
+	call[Imported](t, g.Client(), "POST", "/v1/users/import", Import{Update: true, Users: []NewUser{{Name: "bob", Password: "another good one"}}})
+	after, _ := g.registry.User("bob")
+	if after.Zone != "staff" || len(after.Groups) != 1 || after.Inner != before.Inner {
+		t.Errorf("bob is %+v after an update of the password, and was %+v", after, before.User)
+	}
+}
+
+// TestADryRunFindsRevokedUsers: what judging misses breaks all-or-nothing.
+func TestADryRunFindsRevokedUsers(t *testing.T) {
+	g := newGateway(t, passwordZone(""))
+	addUser(t, g, NewUser{Name: "gone", Password: goodPassword})
+	call[Revoked](t, g.Client(), "POST", "/v1/users/gone/revoke", Revocation{})
+	in := Import{Update: true, DryRun: true, Users: []NewUser{{Name: "gone", Password: "another good one"}}}
+	if r := call[Imported](t, g.Client(), "POST", "/v1/users/import", in).Results[0]; r.Outcome != ImportRefused || !strings.Contains(r.Reason, "revoked") {
+		t.Errorf("judged as %+v", r)
+	}
+}

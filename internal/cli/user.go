@@ -234,9 +234,9 @@ func newUserList(env *Env) *cobra.Command {
 						fmt.Fprintln(w, "no users yet; add one with: sallyport user add alice")
 						return
 					}
-					t := table(w, "USER", "SINCE", "PASSWORD", "GROUPS", "STATE")
+					t := table(w, "USER", "SINCE", "PASSWORD", "ZONE", "GROUPS", "STATE")
 					for _, u := range users {
-						fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", u.Name, day(u.Created), passwordText(u), strings.Join(u.Groups, " "), standing(u.Revoked, u.Reason))
+						fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Name, day(u.Created), passwordText(u), u.Zone, strings.Join(u.Groups, " "), standing(u.Revoked, u.Reason))
 					}
 					t.Flush()
 				})

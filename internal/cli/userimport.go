@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,8 @@ func newUserImport(env *Env) *cobra.Command {
 		Short: "Add many users from a list",
 		Long: `Reads users and passwords from CSV or from pppd's chap-secrets. Everything is
 judged before anything is written: one line that cannot be taken, and nothing
-changes. Users who exist are skipped, or get the list's password with --update.
+changes. Users who exist are skipped, or with --update get what the list says of
+them; what it leaves empty stays as it is.
 
 CSV has a header with user and any of password, password_hash ($argon2id$ or
 $nt$), zone, groups and address; groups and addresses are separated by spaces.`,
@@ -150,26 +152,41 @@ func twice(all []people.Entry, weak bool) []importLine {
 	return faults
 }
 
-// inOneRequest is as many users as the control API takes.
-const inOneRequest = 100
+// What the control API takes in one request: so many users, and in octets less
+// than its limit of 64 KiB, for what stands around them.
+const (
+	inOneRequest     = 100
+	octetsInARequest = 60 << 10
+)
+
+// nextRequest is as much of a list as fits into one request; a user who is too
+// much alone is sent, and refused.
+func nextRequest(all []people.Entry, weak bool) (users []gateway.NewUser) {
+	size := 0
+	for _, e := range all[:min(len(all), inOneRequest)] {
+		u := gateway.NewUser{Name: e.Name, Password: e.Secret, PasswordHash: e.Hash, Zone: e.Zone, Groups: e.Groups, Inner: e.Inner, AllowWeak: weak}
+		text, _ := json.Marshal(u) // strings and addresses, which cannot fail
+		if size += len(text) + 1; size > octetsInARequest && len(users) > 0 {
+			break
+		}
+		users = append(users, u)
+	}
+	return users
+}
 
 // send goes through the list, a request at a time.
 func (r *importReport) send(ctx context.Context, env *Env, client *gateway.Client, all []people.Entry, in gateway.Import, weak bool, doing string) error {
 	begun, told := time.Now(), time.Now()
-	done := 0
-	for part := range slices.Chunk(all, inOneRequest) {
-		in.Users = nil
-		for _, e := range part {
-			in.Users = append(in.Users, gateway.NewUser{Name: e.Name, Password: e.Secret, PasswordHash: e.Hash, Zone: e.Zone, Groups: e.Groups, Inner: e.Inner, AllowWeak: weak})
-		}
+	for done := 0; done < len(all); {
+		in.Users = nextRequest(all[done:], weak)
 		var got gateway.Imported
 		if err := client.Call(ctx, "POST", "/v1/users/import", in, &got); err != nil {
 			return err
 		}
 		for i, result := range got.Results {
-			r.take(part[i], result)
+			r.take(all[done+i], result)
 		}
-		done += len(part)
+		done += len(in.Users)
 		if time.Since(begun) > 2*time.Second && time.Since(told) > time.Second {
 			told = time.Now()
 			env.Say("%s: %d of %d users", doing, done, len(all))
