@@ -578,3 +578,61 @@ func TestADryRunFindsRevokedUsers(t *testing.T) {
 		t.Errorf("judged as %+v", r)
 	}
 }
+
+// TestADeviceComesInByItsCertificateInsideATunnel: the session is the device's,
+// as by EAP-TLS alone.
+func TestADeviceComesInByItsCertificateInsideATunnel(t *testing.T) {
+	g := newGateway(t, passwordZone(""))
+	c := enrol(t, g, "laptop", "")
+	for _, method := range []eap.Type{eap.TypePEAP, eap.TypeTTLS} {
+		d := byEAPTLS(dial(t, c), "somebody@else")
+		d.eap.Config.Offers = []eap.Offer{{Method: method, Inner: []eap.Inner{eap.InnerEAPTLS}}}
+		d.connect(t, g)
+		eventually(t, time.Second, "one session is listed", func() bool { return len(sessionsOf(t, g)) == 1 })
+		if s := sessionsOf(t, g)[0]; s.Device != "laptop" || s.Identity != "laptop@alice" {
+			t.Errorf("%v: listed as %+v", method, s)
+		}
+		d.close()
+		eventually(t, 5*time.Second, "the session is gone", func() bool { return len(sessionsOf(t, g)) == 0 })
+	}
+	// The zone must take the tunnel, whatever runs in it.
+	only := newGateway(t, "zones: {staff: {auth: [eap-tls, peap]}}\n")
+	d := byEAPTLS(dial(t, enrol(t, only, "laptop", "")), "laptop@alice")
+	d.eap.Config.Offers = []eap.Offer{{Method: eap.TypeTTLS, Inner: []eap.Inner{eap.InnerEAPTLS}}}
+	wantRefusal(t, only, d, "EAP-TTLS")
+}
+
+func TestAUsersOwnAddressIsKeptThroughARestart(t *testing.T) {
+	path := testConfig(t, "zones: {staff: {auth: [certificate, peap], pool: {ipv4: 10.60.0.0/29, ipv6: none}, routes: [10.0.0.0/8]}}\n")
+	initState(t, path)
+	g := startGateway(t, path)
+	own := netip.MustParseAddr("10.60.0.3")
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword, Inner: []netip.Addr{own}})
+	g.Close(t.Context())
+
+	g = startGateway(t, path)
+	for i := range 4 { // the others: 2, 4, 5, 6
+		if got := dial(t, enrol(t, g, fmt.Sprint("d", i), "")).connect(t, g); got.IPv4 == own {
+			t.Error("somebody else got it")
+		}
+	}
+	if got := byPEAP(t, g, "bob").connect(t, g); got.IPv4 != own {
+		t.Errorf("bob has %v", got.IPv4)
+	}
+}
+
+func TestAReloadMovesUsersToTheRulesOfNow(t *testing.T) {
+	g := newGateway(t, passwordZone(crew))
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword, Groups: []string{"crew"}})
+	addUser(t, g, NewUser{Name: "eve", Password: goodPassword})
+	bob, eve := byPEAP(t, g, "bob"), byPEAP(t, g, "eve")
+	before := bob.connect(t, g)
+	eve.connect(t, g)
+	rewrite(t, g.path, "  crew:\n", "  staffers:\n")
+	call[Reloaded](t, g.Client(), http.MethodPost, "/v1/reload", nil)
+	await[ike.Closed](t, bob)
+	eventually(t, 5*time.Second, "eve alone is left", func() bool { return len(sessionsOf(t, g)) == 1 })
+	if got := byPEAP(t, g, "bob").connect(t, g); got.IPv4 == before.IPv4 {
+		t.Errorf("bob still has %v of the group that is gone", got.IPv4)
+	}
+}
