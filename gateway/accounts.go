@@ -31,6 +31,7 @@ type account struct {
 	usage   radius.Usage // of Child SAs that are gone
 	heard   time.Time    // the last packet over one of those
 	cause   radius.TerminateCause
+	over    bool // its Stop is told
 }
 
 // accounts are the sessions that have one. It is safe for concurrent use.
@@ -138,8 +139,15 @@ func (g *Gateway) tell(l *live, a *account, status radius.StatusType, now time.T
 	if status != radius.AcctStart {
 		r.Usage = g.used(l)
 	}
-	g.table.update(func() { r.Class, r.Cause = a.class, a.cause })
-	if err := a.accounting.Add(r); err != nil {
+	var err error
+	g.table.update(func() {
+		if a.over { // an update after the Stop would open the session again
+			return
+		}
+		r.Class, r.Cause, a.over = a.class, a.cause, status == radius.AcctStop
+		err = a.accounting.Add(r) // in this order; it never waits
+	})
+	if err != nil {
 		g.log.Warn("an accounting record is lost", "session", l.id, "status", status.String(), "err", err)
 	}
 }

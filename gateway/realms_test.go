@@ -444,3 +444,32 @@ func BenchmarkLookingAtAccounts(b *testing.B) {
 		}
 	}
 }
+
+// TestNoUpdateFollowsAStop: the loop may be at a session that ends meanwhile,
+// and an update after the Stop opens it again in the server's books.
+func TestNoUpdateFollowsAStop(t *testing.T) {
+	o := newOrganisation(t, "ttls")
+	g := newGateway(t, radiusZone(t, []string{o.Auth}, []string{o.Acct}, ""))
+	d := o.byRADIUS(t, g, "plain", goodPassword, eap.InnerPAP)
+	s := d.start(t, g)
+	await[ike.ChildUp](t, d)
+	eventually(t, time.Second, "the session has an account", func() bool { return len(g.accounts.list()) == 1 })
+	l := g.accounts.list()[0]
+	g.table.update(func() { l.account.next = time.Now() })
+	s.Do(ike.CloseSession{})
+	o.Detail("Acct-Status-Type = Stop")
+	g.keepAccount(l, time.Now())
+	next := o.byRADIUS(t, g, "brief", goodPassword, eap.InnerPAP)
+	next.start(t, g)
+	if text := o.Detail(`User-Name = "brief"`); strings.LastIndex(text, "Interim-Update") > strings.LastIndex(text, "= Stop") {
+		t.Errorf("an update came after the Stop:\n%s", text)
+	}
+}
+
+// TestTheZonesMethodIsAskedFor: servers begin with a method of their own choice.
+func TestTheZonesMethodIsAskedFor(t *testing.T) {
+	o := newOrganisation(t, "tls")
+	zones := strings.Replace(radiusZone(t, []string{o.Auth}, nil, ""), "[certificate, eap-tls, eap-ttls]", "[eap-ttls]", 1)
+	g := newGateway(t, zones)
+	o.byRADIUS(t, g, "plain", goodPassword, eap.InnerPAP).connect(t, g)
+}

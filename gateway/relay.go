@@ -34,6 +34,8 @@ type relay struct {
 	login  *aaa.Login
 	method eap.Type // of the servers' last request
 	id     byte     // its Identifier
+
+	declined bool // a method, in place of the peer
 }
 
 // firstID is the Identifier of our request for the identity. Servers go on from
@@ -68,15 +70,50 @@ func (c *relay) Step(t *ike.EAP, done func(ike.EAPStep, error)) {
 	case len(t.Packet) < 2 || t.Packet[1] != id: // RFC 3748, Section 4.1 leaves that to us
 		done(c.fail(nil, refusal("", "EAP: a packet came that does not belong to the conversation")), nil)
 	default:
-		c.login.Respond(t.Packet, func(s radius.Step, err error) {
-			if err == nil {
-				done(c.answered(s, nil), nil)
-				return
-			}
+		c.respond(t.Packet, done)
+	}
+}
+
+// respond gives the servers a packet.
+func (c *relay) respond(packet []byte, done func(ike.EAPStep, error)) {
+	c.login.Respond(packet, func(s radius.Step, err error) {
+		switch {
+		case err != nil:
 			// The client's own goroutine, which this is, also tells of its servers.
 			go func() { done(c.answered(s, c.unanswered(err)), nil) }()
-		})
+		case s.Outcome == radius.Continue && c.declines(s.EAP):
+			go c.respond(c.nak(s.EAP), done) // not from the client's own goroutine
+		default:
+			done(c.answered(s, nil), nil)
+		}
+	})
+}
+
+// declines tells whether a method is to be declined in place of the peer, once:
+// servers begin with the default of all their NASes (FreeRADIUS has EAP-MD5).
+func (c *relay) declines(packet []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	const identity, notification = 1, 2 // RFC 3748, Section 5
+	if c.declined || c.method != 0 || len(packet) < 5 || packet[4] == identity || packet[4] == notification {
+		return false
 	}
+	auth := authOf(eap.Type(packet[4]))
+	c.declined = auth == "" || !c.zone.takes(auth)
+	return c.declined
+}
+
+// nak asks for the zone's methods (RFC 3748, Section 5.3.1).
+func (c *relay) nak(request []byte) []byte {
+	const response, nak = 2, 3 // RFC 3748, Sections 4.1 and 5.3
+	out := []byte{response, request[1], 0, 0, nak}
+	for _, auth := range c.zone.config.Auth {
+		if o, ok := offers[auth]; ok {
+			out = append(out, byte(o.Method))
+		}
+	}
+	out[3] = byte(len(out))
+	return out
 }
 
 // unanswered is why nobody was let in: where no server answered, the trouble
