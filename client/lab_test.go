@@ -268,7 +268,8 @@ func TestAccountsCountWhatWentThroughTheTunnel(t *testing.T) {
 	o.server.Stop()
 	ca := labtest.NewAuthority(t, "Organisation")
 	server := ca.Issue(t, labtest.Leaf{Name: "radius.example.org", ID: "radius.example.org", Key: labtest.P256})
-	for name, text := range labtest.FreeRADIUSFiles("/run/radius", 1812, 1813, ca, server, "", "tls") {
+	books := labtest.FreeRADIUSConfig{CA: labtest.CertPEM(ca.Cert), Server: server.PEM()}
+	for name, text := range books.Files(t, "/run/radius", labtest.RADIUSPorts{Auth: 1812, Acct: 1813}) {
 		o.must(o.gateway.WriteFile("/run/radius/"+name, []byte(text), 0o600))
 	}
 	o.must(o.gateway.WriteFile("/run/secret", []byte(labtest.RADIUSSecret), 0o600))

@@ -54,7 +54,7 @@ func newOrganisation(t *testing.T, first string) *organisation {
 	t.Helper()
 	ca := labtest.NewAuthority(t, "Organisation")
 	server := ca.Issue(t, labtest.Leaf{Name: "radius.example.org", ID: "radius.example.org", Key: labtest.P256})
-	return &organisation{labtest.StartFreeRADIUS(t, ca, server, radiusUsers, first), ca}
+	return &organisation{labtest.StartFreeRADIUS(t, labtest.FreeRADIUSConfig{CA: labtest.CertPEM(ca.Cert), Server: server.PEM(), Users: radiusUsers, First: first}), ca}
 }
 
 // radiusZone is a configuration whose logins some servers judge.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -25,17 +24,6 @@ import (
 	"sallyport/protocol/ike"
 	"sallyport/protocol/radius"
 )
-
-// freeUDPAddress is an address of the loopback that nobody uses now.
-func freeUDPAddress(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().String()
-}
 
 // dynamicOf is the part of a realm that takes Disconnect and CoA requests.
 func dynamicOf(listen string) string {
@@ -104,7 +92,7 @@ func TestASessionIsNotIdleBecauseItsKeysAreNew(t *testing.T) {
 
 func TestDisconnectNeedsNoAccounting(t *testing.T) {
 	o := newOrganisation(t, "ttls")
-	listen := freeUDPAddress(t)
+	listen := fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t, "udp"))
 	g := newGateway(t, radiusZone(t, []string{o.Auth}, nil, dynamicOf(listen)))
 	d := o.byRADIUS(t, g, "plain", goodPassword, eap.InnerPAP)
 	d.connect(t, g)

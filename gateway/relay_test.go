@@ -21,9 +21,7 @@ import (
 // brings its packets in RADIUS, and compares the keys of the end with its own.
 func eapolTest(t *testing.T, c *relay, network ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("eapol_test"); err != nil {
-		t.Fatal("eapol_test is missing: apt-get install -y eapoltest")
-	}
+	labtest.Need(t, "eapol_test")
 	s, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/lab/labtest"
 	"sallyport/protocol/radius"
 )
 
@@ -44,8 +45,8 @@ func delivered(t *testing.T, a *Accounting) AccountingStatus {
 }
 
 func TestAccountingIsWrittenByFreeRADIUS(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	c := openClient(t, Config{Servers: []Server{udpServer(f.acct)}})
+	f := serveFreeRADIUS(t, "1.2")
+	c := openClient(t, Config{Servers: []Server{udpServer(f.Acct)}})
 	a := openAccounting(t, AccountingConfig{Client: c})
 	begun := time.Now().Add(-90 * time.Second)
 	record := radius.Record{
@@ -71,7 +72,7 @@ func TestAccountingIsWrittenByFreeRADIUS(t *testing.T) {
 	if s := delivered(t, a); s.Delivered != 4 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
-	text := f.detail("Acct-Terminate-Cause = Admin-Reset")
+	text := f.Detail("Acct-Terminate-Cause = Admin-Reset")
 	for _, want := range []string{
 		"Acct-Status-Type = Accounting-On", "Acct-Status-Type = Start", "Acct-Status-Type = Interim-Update", "Acct-Status-Type = Stop",
 		`Acct-Session-Id = "5a11-0001"`, `User-Name = "alice"`, "Class = 0x0102ff", "Framed-IP-Address = 10.9.8.7",
@@ -93,10 +94,10 @@ func TestAccountingIsWrittenByFreeRADIUS(t *testing.T) {
 }
 
 func TestAccountingWaitsForTheServer(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	f.stop()
+	f := serveFreeRADIUS(t, "1.2")
+	f.Stop()
 	file := filepath.Join(t.TempDir(), "accounting.json")
-	c := openClient(t, Config{Servers: []Server{udpServer(f.acct)}, Plan: radius.Plan{Initial: 50 * time.Millisecond, Count: 2, Duration: time.Second}, Watch: 100 * time.Millisecond, Proofs: 1})
+	c := openClient(t, Config{Servers: []Server{udpServer(f.Acct)}, Plan: radius.Plan{Initial: 50 * time.Millisecond, Count: 2, Duration: time.Second}, Watch: 100 * time.Millisecond, Proofs: 1})
 	a := openAccounting(t, AccountingConfig{Client: c, File: file})
 	for n := range 20 {
 		r := radius.Record{Status: radius.AcctStart, Time: time.Now(), SessionID: fmt.Sprint("session-", n), UserName: "alice"}
@@ -127,7 +128,7 @@ func TestAccountingWaitsForTheServer(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
-	f.start()
+	f.Start()
 	a = openAccounting(t, AccountingConfig{Client: c, File: file})
 	s := delivered(t, a)
 	if s.Delivered != 43 || s.Lost != 0 {
@@ -139,7 +140,7 @@ func TestAccountingWaitsForTheServer(t *testing.T) {
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the file is still there: %v", err)
 	}
-	text := f.detail("session-19")
+	text := f.Detail("session-19")
 	if n := strings.Count(text, "Acct-Status-Type = Start"); n != 20 {
 		t.Errorf("%d Starts arrived, want 20", n)
 	}
@@ -192,7 +193,7 @@ func TestADamagedFileIsPutAside(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			var log transcript
+			var log labtest.Transcript
 			c := openClient(t, Config{Servers: []Server{udpServer(silent(t))}})
 			openAccounting(t, AccountingConfig{Client: c, File: file, Logger: logTo(&log)})
 			if b, err := os.ReadFile(file + ".damaged"); err != nil || string(b) != text {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/lab/labtest"
 	"sallyport/internal/secret"
 	"sallyport/protocol/radius"
 )
@@ -63,35 +64,35 @@ func wantGrant(t *testing.T, g *radius.Grant) {
 }
 
 func TestEAPTLSThroughFreeRADIUS(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	c := openClient(t, Config{Servers: []Server{udpServer(f.auth)}})
+	f := serveFreeRADIUS(t, "1.2")
+	c := openClient(t, Config{Servers: []Server{udpServer(f.Auth)}})
 	a := authorityOf(t)
 	peer := newTLSPeer(t, &tls.Config{Certificates: []tls.Certificate{a.clientTLS()}, InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 	step, err := logIn(t, c, radius.LoginConfig{Attributes: port}, "alice", peer)
 	if err != nil || step.Outcome != radius.Accepted {
-		t.Fatalf("%+v, %v\n%s", step, err, tail(f.out.String()))
+		t.Fatalf("%+v, %v\n%s", step, err, f.Tail())
 	}
 	msk, err := peer.msk()
 	if err != nil || !bytes.Equal(msk, step.Grant.MSK) {
 		t.Errorf("the server's MSK is not the peer's (%v)", err)
 	}
 	wantGrant(t, step.Grant)
-	f.says(`NAS-Identifier = "gw.example.org"`)
-	f.says("NAS-IPv6-Address = 2001:db8::1")
+	f.Says(`NAS-Identifier = "gw.example.org"`)
+	f.Says("NAS-IPv6-Address = 2001:db8::1")
 	if drops := c.Status()[0].Drops; drops.Total() != 0 {
 		t.Errorf("a good server's answers were dropped: %v", drops)
 	}
 }
 
 func TestAMethodWithoutKeysIsRefused(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	c := openClient(t, Config{Servers: []Server{udpServer(f.auth)}})
+	f := serveFreeRADIUS(t, "1.2")
+	c := openClient(t, Config{Servers: []Server{udpServer(f.Auth)}})
 	if step, err := logIn(t, c, radius.LoginConfig{}, "alice", md5Peer{"wonderland"}); err == nil || !strings.Contains(err.Error(), "without keys") {
 		t.Errorf("EAP-MD5: %+v, %v", step, err)
 	}
 	step, err := logIn(t, c, radius.LoginConfig{WithoutKeys: true}, "alice", md5Peer{"wonderland"})
 	if err != nil || step.Outcome != radius.Accepted || len(step.Grant.MSK) != 0 {
-		t.Fatalf("when it is allowed: %+v, %v\n%s", step, err, tail(f.out.String()))
+		t.Fatalf("when it is allowed: %+v, %v\n%s", step, err, f.Tail())
 	}
 	wantGrant(t, step.Grant)
 	if step, err := logIn(t, c, radius.LoginConfig{WithoutKeys: true}, "alice", md5Peer{"wrong"}); err != nil || step.Outcome != radius.Rejected || step.EAP[0] != 4 {
@@ -103,19 +104,19 @@ func TestAMethodWithoutKeysIsRefused(t *testing.T) {
 }
 
 func TestAWrongSecretLetsNobodyIn(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	s := udpServer(f.auth)
+	f := serveFreeRADIUS(t, "1.2")
+	s := udpServer(f.Auth)
 	s.Secret = secret.Bytes("another secret, equally long")
 	c := openClient(t, Config{Servers: []Server{s}, Plan: hasty})
 	if step, err := logIn(t, c, radius.LoginConfig{}, "alice", md5Peer{}); !errors.Is(err, radius.ErrTimeout) {
 		t.Errorf("%+v, %v", step, err)
 	}
-	f.says("Shared secret is incorrect")
+	f.Says("Shared secret is incorrect")
 }
 
 func TestManyLoginsAtOnce(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	c := openClient(t, Config{Servers: []Server{udpServer(f.auth)}})
+	f := serveFreeRADIUS(t, "1.2")
+	c := openClient(t, Config{Servers: []Server{udpServer(f.Auth)}})
 	var logins sync.WaitGroup
 	for range 300 {
 		logins.Go(func() {
@@ -221,9 +222,9 @@ func (r *relay) back(front net.PacketConn, back net.Conn, to net.Addr) {
 }
 
 func TestASilentServerIsPassedOver(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
+	f := serveFreeRADIUS(t, "1.2")
 	address, asked := silentCounter(t)
-	c := openClient(t, Config{Servers: []Server{udpServer(address), udpServer(f.auth)}, Plan: quick})
+	c := openClient(t, Config{Servers: []Server{udpServer(address), udpServer(f.Auth)}, Plan: quick})
 	for n := range 3 {
 		step, err := logIn(t, c, radius.LoginConfig{WithoutKeys: true}, "alice", md5Peer{"wonderland"})
 		if err != nil || step.Outcome != radius.Accepted {
@@ -239,11 +240,11 @@ func TestASilentServerIsPassedOver(t *testing.T) {
 }
 
 func TestASlowServerIsPassedOver(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	slow := newRelay(t, f.auth, func(answer []byte, send func([]byte)) {
+	f := serveFreeRADIUS(t, "1.2")
+	slow := newRelay(t, f.Auth, func(answer []byte, send func([]byte)) {
 		time.AfterFunc(time.Second, func() { send(answer) })
 	})
-	c := openClient(t, Config{Servers: []Server{udpServer(slow.address), udpServer(f.auth)}, Plan: quick})
+	c := openClient(t, Config{Servers: []Server{udpServer(slow.address), udpServer(f.Auth)}, Plan: quick})
 	step, err := logIn(t, c, radius.LoginConfig{WithoutKeys: true}, "alice", md5Peer{"wonderland"})
 	if err != nil || step.Outcome != radius.Accepted {
 		t.Fatalf("%+v, %v", step, err)
@@ -256,23 +257,23 @@ func TestASlowServerIsPassedOver(t *testing.T) {
 }
 
 func TestAServerThatComesBackIsUsedAgain(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	f.stop()
-	c := openClient(t, Config{Servers: []Server{udpServer(f.auth)}, Plan: radius.Plan{Initial: time.Second, Count: 1, Duration: 3 * time.Second}, Watch: 200 * time.Millisecond, Proofs: 2})
+	f := serveFreeRADIUS(t, "1.2")
+	f.Stop()
+	c := openClient(t, Config{Servers: []Server{udpServer(f.Auth)}, Plan: radius.Plan{Initial: time.Second, Count: 1, Duration: 3 * time.Second}, Watch: 200 * time.Millisecond, Proofs: 2})
 	if _, err := logIn(t, c, radius.LoginConfig{}, "alice", md5Peer{}); !errors.Is(err, radius.ErrTimeout) {
 		t.Fatalf("with the server down: %v", err)
 	}
 	if !c.Status()[0].Dead {
 		t.Error("it is not found dead")
 	}
-	f.start()
-	f.says("Received Status-Server")
+	f.Start()
+	f.Says("Received Status-Server")
 	for begun := time.Now(); c.Status()[0].Dead; time.Sleep(20 * time.Millisecond) {
 		if time.Since(begun) > 10*time.Second {
-			t.Fatalf("it stays dead: %v\n%s", c.Status()[0].Drops, tail(f.out.String()))
+			t.Fatalf("it stays dead: %v\n%s", c.Status()[0].Drops, f.Tail())
 		}
 	}
-	again := openClient(t, Config{Servers: []Server{udpServer(f.auth)}, Plan: quick})
+	again := openClient(t, Config{Servers: []Server{udpServer(f.Auth)}, Plan: quick})
 	step, err := logIn(t, again, radius.LoginConfig{WithoutKeys: true}, "alice", md5Peer{"wonderland"})
 	if err != nil || step.Outcome != radius.Accepted {
 		t.Fatalf("%+v, %v", step, err)
@@ -282,10 +283,10 @@ func TestAServerThatComesBackIsUsedAgain(t *testing.T) {
 // TestForgedRepliesOnTheWire has somebody on the path turn real refusals into
 // acceptances, in the ways of CVE-2024-3596, and repeat old answers.
 func TestForgedRepliesOnTheWire(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
+	f := serveFreeRADIUS(t, "1.2")
 	var mu sync.Mutex
 	var old [][]byte
-	evil := newRelay(t, f.auth, func(answer []byte, send func([]byte)) {
+	evil := newRelay(t, f.Auth, func(answer []byte, send func([]byte)) {
 		mu.Lock()
 		defer mu.Unlock()
 		for _, b := range old {
@@ -354,7 +355,7 @@ func TestTheLogSaysWhyAnswersAreDropped(t *testing.T) {
 					}
 				}
 			}()
-			var log transcript
+			var log labtest.Transcript
 			client := openClient(t, Config{Servers: []Server{udpServer(server.LocalAddr().String())}, Plan: hasty, Logger: logTo(&log)})
 			if _, err := logIn(t, client, radius.LoginConfig{}, "alice", md5Peer{}); !errors.Is(err, radius.ErrTimeout) {
 				t.Error(err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/lab/labtest"
 	"sallyport/internal/secret"
 	"sallyport/protocol/radius"
 )
@@ -90,7 +91,7 @@ func unanswered(t *testing.T, d *Dynamic, command, sharedSecret string, attribut
 
 func runRadclient(t *testing.T, d *Dynamic, patience, command, sharedSecret string, attributes []string) string {
 	t.Helper()
-	needs(t, "radclient", "freeradius-utils")
+	labtest.Need(t, "radclient")
 	cmd := exec.CommandContext(t.Context(), "radclient", "-x", "-r", "1", "-t", patience, d.Addr().String(), command, sharedSecret)
 	cmd.Stdin = strings.NewReader(strings.Join(attributes, ",") + "\n")
 	out, _ := cmd.CombinedOutput() // its status is that of the answer
@@ -191,7 +192,7 @@ func TestDynamicRequestsOfStrangersAreDropped(t *testing.T) {
 }
 
 func TestAHandlerThatPanicsRefuses(t *testing.T) {
-	var log transcript
+	var log labtest.Transcript
 	d, _ := serveDynamic(t, func(c *DynamicConfig) {
 		c.Logger = logTo(&log)
 		c.Handle = func(*radius.Change) radius.ErrorCause { panic("at the disco") }

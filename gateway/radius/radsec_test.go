@@ -18,6 +18,7 @@ import (
 
 	"log/slog"
 
+	"sallyport/internal/lab/labtest"
 	"sallyport/pki"
 	"sallyport/protocol/radius"
 )
@@ -29,18 +30,18 @@ func radsecServer(t *testing.T, address string) Server {
 }
 
 // logTo is a logger whose lines a test can look for.
-func logTo(w *transcript) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+func logTo(w *labtest.Transcript) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 func TestRadSecWithFreeRADIUS(t *testing.T) {
 	for _, version := range []string{"1.2", "1.3"} {
 		t.Run("TLS "+version, func(t *testing.T) {
-			f := serveFreeRADIUS(t, freeradiusOptions{tlsVersion: version})
-			c := openClient(t, Config{Servers: []Server{radsecServer(t, f.tls)}, Watch: time.Second})
+			f := serveFreeRADIUS(t, version)
+			c := openClient(t, Config{Servers: []Server{radsecServer(t, f.RadSec)}, Watch: time.Second})
 			a := authorityOf(t)
 			peer := newTLSPeer(t, &tls.Config{Certificates: []tls.Certificate{a.clientTLS()}, InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 			step, err := logIn(t, c, radius.LoginConfig{Attributes: port}, "alice", peer)
 			if err != nil || step.Outcome != radius.Accepted {
-				t.Fatalf("%+v, %v\n%s", step, err, tail(f.out.String()))
+				t.Fatalf("%+v, %v\n%s", step, err, f.Tail())
 			}
 			if msk, err := peer.msk(); err != nil || !bytes.Equal(msk, step.Grant.MSK) {
 				t.Errorf("the server's MSK is not the peer's (%v)", err)
@@ -49,9 +50,9 @@ func TestRadSecWithFreeRADIUS(t *testing.T) {
 			if reply, err := c.Exchange(t.Context(), record.Request(time.Now())); err != nil || reply.Code != radius.AccountingResponse {
 				t.Fatalf("accounting: %v, %v", reply, err)
 			}
-			f.detail(`Acct-Session-Id = "over-tls"`)
+			f.Detail(`Acct-Session-Id = "over-tls"`)
 			// An idle connection is kept open, and watched, by Status-Server.
-			f.says("Received Status-Server")
+			f.Says("Received Status-Server")
 			if s := c.Status()[0]; s.Dead || s.Drops.Total() != 0 {
 				t.Errorf("%+v", s)
 			}
@@ -60,8 +61,8 @@ func TestRadSecWithFreeRADIUS(t *testing.T) {
 }
 
 func TestRadSecReconnects(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	c := openClient(t, Config{Servers: []Server{radsecServer(t, f.tls)}, Watch: time.Hour})
+	f := serveFreeRADIUS(t, "1.2")
+	c := openClient(t, Config{Servers: []Server{radsecServer(t, f.RadSec)}, Watch: time.Hour})
 	login := func() error {
 		_, err := logIn(t, c, radius.LoginConfig{WithoutKeys: true}, "alice", md5Peer{"wonderland"})
 		return err
@@ -69,23 +70,23 @@ func TestRadSecReconnects(t *testing.T) {
 	if err := login(); err != nil {
 		t.Fatal(err)
 	}
-	f.stop()
-	f.start()
+	f.Stop()
+	f.Start()
 	if err := login(); err != nil {
-		t.Fatalf("after a restart: %v\n%s", err, tail(f.out.String()))
+		t.Fatalf("after a restart: %v\n%s", err, f.Tail())
 	}
 }
 
 func TestRadSecIsPassedOverWhenDown(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{})
-	var log transcript
+	f := serveFreeRADIUS(t, "1.2")
+	var log labtest.Transcript
 	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
 	for name, address := range map[string]string{"refused": "127.0.0.1:1", "mute": l.Addr().String()} {
-		c := openClient(t, Config{Servers: []Server{radsecServer(t, address), udpServer(f.auth)}, Plan: quick, Logger: logTo(&log)})
+		c := openClient(t, Config{Servers: []Server{radsecServer(t, address), udpServer(f.Auth)}, Plan: quick, Logger: logTo(&log)})
 		step, err := logIn(t, c, radius.LoginConfig{WithoutKeys: true}, "alice", md5Peer{"wonderland"})
 		if err != nil || step.Outcome != radius.Accepted {
 			t.Errorf("%s: %+v, %v", name, step, err)
@@ -173,7 +174,7 @@ func TestRadSecRefusesServersThatAreNotTheOne(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			address, asked := impostor(t, c.certificate)
-			var log transcript
+			var log labtest.Transcript
 			s := radsecServer(t, address)
 			s.TLS.Verifier = verifier
 			client := openClient(t, Config{Servers: []Server{s}, Plan: hasty, Logger: logTo(&log)})
@@ -216,9 +217,9 @@ func selfSigned(t *testing.T) tls.Certificate {
 }
 
 func TestFreeRADIUSRefusesACertificateOfAnotherCA(t *testing.T) {
-	f := serveFreeRADIUS(t, freeradiusOptions{tlsVersion: "1.3"})
-	var log transcript
-	s := radsecServer(t, f.tls)
+	f := serveFreeRADIUS(t, "1.3")
+	var log labtest.Transcript
+	s := radsecServer(t, f.RadSec)
 	s.TLS.Certificate = selfSigned(t)
 	c := openClient(t, Config{Servers: []Server{s}, Plan: hasty, Logger: logTo(&log)})
 	if _, err := c.Exchange(t.Context(), radius.Request{Code: radius.StatusServer}); err == nil {

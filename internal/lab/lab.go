@@ -93,6 +93,10 @@ var Packages = map[string]string{
 	"swanctl":        "strongswan-swanctl",
 	"ping":           "iputils-ping",
 	"sysctl":         "procps",
+	"freeradius":     "freeradius",
+	"radclient":      "freeradius-utils",
+	"eapol_test":     "eapoltest",
+	"hostapd":        "hostapd",
 }
 
 // Missing tells, as an error with the line to run, which of the programs are

@@ -2,21 +2,20 @@ package eap
 
 import (
 	"crypto/tls"
-	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sallyport/internal/lab/labtest"
 )
 
 // wpaNetwork is a configuration of eapol_test for a combination.
 func wpaNetwork(t *testing.T, dir string, c combination, client tls.Certificate, password string) string {
 	t.Helper()
-	p := thePKI()
-	ca := filepath.Join(dir, "ca.pem")
-	must(os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.ca.cert.Raw}), 0o644))
+	ca := writeCA(dir)
 	cert, key := write(t, dir, "client", client)
 	lines := []string{
 		"key_mgmt=WPA-EAP",
@@ -63,14 +62,6 @@ func wpaNetwork(t *testing.T, dir string, c combination, client tls.Certificate,
 	return file
 }
 
-// needs skips where a program of others is missing.
-func needs(t *testing.T, program, pkg string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		t.Skipf("%s is not there: install the Debian package %s", program, pkg)
-	}
-}
-
 // eapolTest runs wpa_supplicant's EAP peer against a front.
 func eapolTest(t *testing.T, f *front, network string) (output string, err error) {
 	t.Helper()
@@ -78,14 +69,8 @@ func eapolTest(t *testing.T, f *front, network string) (output string, err error
 	return string(b), err
 }
 
-// tail is the end of a program's talk.
-func tail(s string) string {
-	lines := strings.Split(s, "\n")
-	return strings.Join(lines[max(0, len(lines)-60):], "\n")
-}
-
 func TestEapolTestLogsIn(t *testing.T) {
-	needs(t, "eapol_test", "eapoltest")
+	labtest.Need(t, "eapol_test")
 	for _, c := range combinations() {
 		if c.method == TypeMSCHAPv2 {
 			continue // it has no keys for eapol_test to compare
@@ -95,7 +80,7 @@ func TestEapolTestLogsIn(t *testing.T) {
 			f := serveRadius(t, sc)
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
 			if err != nil || !strings.Contains(out, "MPPE keys OK: 1  mismatch: 0") || !strings.HasSuffix(strings.TrimSpace(out), "SUCCESS") {
-				t.Fatalf("eapol_test: %v\n%s\n%+v", err, tail(out), f.said())
+				t.Fatalf("eapol_test: %v\n%s\n%+v", err, labtest.Tail(out), f.said())
 			}
 			s, ok := outcome[Success](f.said())
 			if !ok || s.Method != c.method || s.Inner != c.inner || s.TLS != c.version || s.Identity != c.identity() {

@@ -135,14 +135,24 @@ func (p *testPKI) peerTLS(version uint16) *TLS {
 // write puts a certificate and its key into files for programs of others.
 func write(t *testing.T, dir, name string, c tls.Certificate) (cert, key string) {
 	t.Helper()
+	certificate, secret := pemOf(c)
+	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	must(os.WriteFile(cert, certificate, 0o644))
+	must(os.WriteFile(key, secret, 0o644))
+	return cert, key
+}
+
+// pemOf gives a certificate with those above it, and its key.
+func pemOf(c tls.Certificate) (certificate, key []byte) {
+	for _, d := range c.Certificate {
+		certificate = append(certificate, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d})...)
+	}
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
 	must(err)
-	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
-	var chain []byte
-	for _, d := range c.Certificate {
-		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d})...)
-	}
-	must(os.WriteFile(cert, chain, 0o644))
-	must(os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o644))
-	return cert, key
+	return certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// caPEM is the certificate of the test authority.
+func caPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: thePKI().ca.cert.Raw})
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/internal/lab/labtest"
 	"sallyport/internal/secret"
 )
 
@@ -36,7 +37,7 @@ const (
 	msMPPERecvKey = 17
 )
 
-const radiusSecret = "a secret of the tests"
+const radiusSecret = labtest.RADIUSSecret
 
 type radiusPacket struct {
 	code, id      uint8

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"sallyport/internal/lab/labtest"
 	"sallyport/internal/secret"
 )
 
@@ -205,17 +206,17 @@ func TestNoCredentialsForAnUntrustedServer(t *testing.T) {
 // Refusals by and of programs of others.
 
 func TestEapolTestIsRefused(t *testing.T) {
-	needs(t, "eapol_test", "eapoltest")
+	labtest.Need(t, "eapol_test")
 	refused := func(c combination, cert tls.Certificate, password string, want Reason) {
 		t.Run(fmt.Sprintf("%v %v", c, want), func(t *testing.T) {
 			sc, _ := c.configs()
 			f := serveRadius(t, sc)
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, cert, password))
 			if err == nil || strings.HasSuffix(strings.TrimSpace(out), "SUCCESS") {
-				t.Fatalf("eapol_test got in:\n%s", tail(out))
+				t.Fatalf("eapol_test got in:\n%s", labtest.Tail(out))
 			}
 			if got, ok := outcome[Failure](f.said()); !ok || got.Reason != want || len(f.said()) != 1 {
-				t.Errorf("the server reports %+v, want %v\n%s", f.said(), want, tail(out))
+				t.Errorf("the server reports %+v, want %v\n%s", f.said(), want, labtest.Tail(out))
 			}
 		})
 	}
@@ -232,7 +233,7 @@ func TestEapolTestIsRefused(t *testing.T) {
 }
 
 func TestEapolTestOfAnUnknownUserIsRefused(t *testing.T) {
-	needs(t, "eapol_test", "eapoltest")
+	labtest.Need(t, "eapol_test")
 	for _, c := range combinations() {
 		if c.method == TypeMSCHAPv2 || !c.byPassword() {
 			continue
@@ -251,14 +252,14 @@ func TestEapolTestOfAnUnknownUserIsRefused(t *testing.T) {
 			})
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
 			if got, ok := outcome[Failure](f.said()); err == nil || !ok || got.Reason != ReasonUnknownUser {
-				t.Errorf("%v, %+v\n%s", err, f.said(), tail(out))
+				t.Errorf("%v, %+v\n%s", err, f.said(), labtest.Tail(out))
 			}
 		})
 	}
 }
 
 func TestEapolTestRefusesAnUntrustedServer(t *testing.T) {
-	needs(t, "eapol_test", "eapoltest")
+	labtest.Need(t, "eapol_test")
 	for _, c := range combinations() {
 		if c.method == TypeMSCHAPv2 {
 			continue
@@ -272,7 +273,7 @@ func TestEapolTestRefusesAnUntrustedServer(t *testing.T) {
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
 			got, ok := outcome[Failure](f.said())
 			if err == nil || !ok || got.Reason != ReasonTLSAlert || !strings.Contains(got.Text, "unknown certificate authority") {
-				t.Errorf("%v, %+v\n%s", err, f.said(), tail(out))
+				t.Errorf("%v, %+v\n%s", err, f.said(), labtest.Tail(out))
 			}
 		})
 	}
@@ -285,16 +286,16 @@ func TestFreeRADIUSRefusesOurPeer(t *testing.T) {
 		{TypePEAP, InnerEAPMSCHAPv2, tls.VersionTLS12},
 	} {
 		t.Run(c.String(), func(t *testing.T) {
-			address, out := freeRADIUS(t, c, thePKI().server)
+			server := freeRADIUS(t, c, thePKI().server)
 			_, pc := c.configs()
 			pc.Password = secret.Bytes("wrong")
 			client := *pc.TLS
 			client.Certificates = []tls.Certificate{thePKI().untrusted}
 			pc.TLS = &client
-			events, keys := login(t, address, pc)
+			events, keys := login(t, server.Auth, pc)
 			f, ok := outcome[Failure](events)
 			if !ok || len(keys) > 0 || !f.ByPeer {
-				t.Fatalf("%+v\n%s", events, tail(out.String()))
+				t.Fatalf("%+v\n%s", events, server.Tail())
 			}
 			want := []Reason{ReasonRefused, ReasonWrongPassword}
 			if c.method == TypeTLS {
@@ -310,13 +311,13 @@ func TestFreeRADIUSRefusesOurPeer(t *testing.T) {
 func TestOurPeerRefusesFreeRADIUSOfAnotherAuthority(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		c := combination{TypeTTLS, InnerPAP, version}
-		address, out := freeRADIUS(t, c, thePKI().intruder)
+		server := freeRADIUS(t, c, thePKI().intruder)
 		_, pc := c.configs()
-		events, _ := login(t, address, pc)
+		events, _ := login(t, server.Auth, pc)
 		if f, ok := outcome[Failure](events); !ok || f.Reason != ReasonCertificateUntrusted {
-			t.Errorf("%+v\n%s", events, tail(out.String()))
+			t.Errorf("%+v\n%s", events, server.Tail())
 		}
-		if strings.Contains(out.String(), testPassword+"\" (") || strings.Contains(out.String(), "User-Password = \"") {
+		if strings.Contains(server.Output(), testPassword+"\" (") || strings.Contains(server.Output(), "User-Password = \"") {
 			t.Error("FreeRADIUS has seen the password")
 		}
 	}
@@ -331,7 +332,7 @@ func withoutEMS(t *testing.T) {
 }
 
 func TestTLS12WithoutExtendedMasterSecretIsRefused(t *testing.T) {
-	needs(t, "eapol_test", "eapoltest")
+	labtest.Need(t, "eapol_test")
 	withoutEMS(t)
 	for _, c := range combinations() {
 		if c.version != tls.VersionTLS12 || c.inner == InnerEAPTLS {
@@ -342,7 +343,7 @@ func TestTLS12WithoutExtendedMasterSecretIsRefused(t *testing.T) {
 			f := serveRadius(t, sc)
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
 			if got, ok := outcome[Failure](f.said()); err == nil || !ok || got.Reason != ReasonNoExtendedMasterSecret {
-				t.Errorf("%v, %+v\n%s", err, f.said(), tail(out))
+				t.Errorf("%v, %+v\n%s", err, f.said(), labtest.Tail(out))
 			}
 		})
 	}
@@ -353,17 +354,17 @@ func TestTLS12WithoutExtendedMasterSecretIsRefused(t *testing.T) {
 			f := serveRadius(t, sc)
 			out, err := eapolTest(t, f, wpaNetwork(t, t.TempDir(), c, thePKI().client, testPassword))
 			if got, ok := outcome[Success](f.said()); err != nil || !ok || !got.Unbound {
-				t.Errorf("%v: %v, %+v\n%s", c, err, f.said(), tail(out))
+				t.Errorf("%v: %v, %+v\n%s", c, err, f.said(), labtest.Tail(out))
 			}
 		}
 	})
 	t.Run("by the peer", func(t *testing.T) {
 		c := combination{TypeTTLS, InnerPAP, tls.VersionTLS12}
-		address, out := freeRADIUS(t, c, thePKI().server)
+		server := freeRADIUS(t, c, thePKI().server)
 		_, pc := c.configs()
-		events, _ := login(t, address, pc)
+		events, _ := login(t, server.Auth, pc)
 		if f, ok := outcome[Failure](events); !ok || f.Reason != ReasonNoExtendedMasterSecret {
-			t.Errorf("%+v\n%s", events, tail(out.String()))
+			t.Errorf("%+v\n%s", events, server.Tail())
 		}
 	})
 }

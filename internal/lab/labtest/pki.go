@@ -108,6 +108,10 @@ type Issued struct {
 	Key   crypto.Signer
 }
 
+// PEM is the key and then the chain, as servers of others read both from one
+// file.
+func (i Issued) PEM() []byte { return append(KeyPEM(i.Key), CertPEM(i.Chain...)...) }
+
 // Issue makes a key pair and its certificate.
 func (a *Authority) Issue(t testing.TB, leaf Leaf) Issued {
 	t.Helper()
