@@ -117,43 +117,54 @@ func formatDuration(d time.Duration) string {
 	return s
 }
 
-// sizeUnits are from large to small, so that String finds the largest that fits.
-var sizeUnits = []struct {
-	name   string
-	octets Size
-}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+// units are names of multiples, from large to small, so that text finds the
+// largest that fits.
+type units []struct {
+	name string
+	of   uint64
+}
 
-func parseSize(s string) (Size, error) {
-	for _, u := range sizeUnits {
-		digits, ok := strings.CutSuffix(s, u.name)
-		if !ok {
+// parse reads a whole number and a unit.
+func (us units) parse(s string) (n uint64, ok bool) {
+	for _, u := range us {
+		digits, has := strings.CutSuffix(s, u.name)
+		if !has {
 			continue
 		}
 		n, err := strconv.ParseUint(digits, 10, 64)
-		if err != nil || Size(n) > math.MaxUint64/u.octets {
-			break
+		if err != nil || n > math.MaxUint64/u.of {
+			return 0, false
 		}
-		return Size(n) * u.octets, nil
+		return n * u.of, true
 	}
-	return 0, wrong("write a whole number and a unit: B, KiB, MiB, GiB or TiB", "%q is not one", s)
+	return 0, false
+}
+
+// text writes a number in the largest unit that holds it exactly; zero is for 0.
+func (us units) text(n uint64, zero string) string {
+	for _, u := range us {
+		if n%u.of == 0 && n > 0 {
+			return fmt.Sprintf("%d%s", n/u.of, u.name)
+		}
+	}
+	return zero
+}
+
+var sizeUnits = units{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}}
+
+func parseSize(s string) (Size, error) {
+	n, ok := sizeUnits.parse(s)
+	if !ok {
+		return 0, wrong("write a whole number and a unit: B, KiB, MiB, GiB or TiB", "%q is not one", s)
+	}
+	return Size(n), nil
 }
 
 // String returns the size in the largest unit that holds it exactly.
-func (s Size) String() string {
-	for _, u := range sizeUnits {
-		if s%u.octets == 0 && s > 0 {
-			return fmt.Sprintf("%d%s", s/u.octets, u.name)
-		}
-	}
-	return "0B"
-}
+func (s Size) String() string { return sizeUnits.text(uint64(s), "0B") }
 
-// bitrateUnits are from large to small, in steps of a thousand, as networks
-// count.
-var bitrateUnits = []struct {
-	name string
-	bits Bitrate
-}{{"Gbit", 1e9}, {"Mbit", 1e6}, {"kbit", 1e3}}
+// bitrateUnits go in steps of a thousand, as networks count.
+var bitrateUnits = units{{"Gbit", 1e9}, {"Mbit", 1e6}, {"kbit", 1e3}}
 
 const unlimited = "0" // no limit
 
@@ -161,29 +172,15 @@ func parseBitrate(s string) (Bitrate, error) {
 	if s == unlimited {
 		return 0, nil
 	}
-	for _, u := range bitrateUnits {
-		digits, ok := strings.CutSuffix(s, u.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(digits, 10, 64)
-		if err != nil || n == 0 || Bitrate(n) > math.MaxUint64/u.bits {
-			break
-		}
-		return Bitrate(n) * u.bits, nil
+	n, ok := bitrateUnits.parse(s)
+	if !ok || n == 0 {
+		return 0, wrong("write a whole number and a unit: kbit, Mbit or Gbit; or 0 for no limit", "%q is not one", s)
 	}
-	return 0, wrong("write a whole number and a unit: kbit, Mbit or Gbit; or 0 for no limit", "%q is not one", s)
+	return Bitrate(n), nil
 }
 
 // String returns the rate in the largest unit that holds it exactly.
-func (r Bitrate) String() string {
-	for _, u := range bitrateUnits {
-		if r%u.bits == 0 && r > 0 {
-			return fmt.Sprintf("%d%s", r/u.bits, u.name)
-		}
-	}
-	return unlimited
-}
+func (r Bitrate) String() string { return bitrateUnits.text(uint64(r), unlimited) }
 
 func parseAddr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
