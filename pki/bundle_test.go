@@ -12,15 +12,14 @@ import (
 
 	"software.sslmate.com/src/go-pkcs12"
 
+	"sallyport/internal/lab/labtest"
 	"sallyport/internal/secret"
 )
 
 // openssl runs the program on what we wrote: another implementation's opinion.
 func openssl(t *testing.T, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath("openssl"); err != nil {
-		t.Skip("openssl is not installed: apt-get install openssl")
-	}
+	labtest.Need(t, "openssl")
 	out, err := exec.Command("openssl", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("openssl %s: %v\n%s", strings.Join(args, " "), err, out)

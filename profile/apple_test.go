@@ -17,6 +17,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"sallyport/internal/lab/labtest"
 )
 
 // opaque hides a key behind crypto.Signer, as a key of another process is.
@@ -60,10 +62,7 @@ func testSigner(t testing.TB, key crypto.Signer) (s *Signer, ca *x509.Certificat
 }
 
 func TestOpenSSLVerifiesSignedProfiles(t *testing.T) {
-	openssl, err := exec.LookPath("openssl")
-	if err != nil {
-		t.Fatal("openssl is missing: apt-get install openssl")
-	}
+	labtest.Need(t, "openssl")
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +87,7 @@ func TestOpenSSLVerifiesSignedProfiles(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			c := exec.Command(openssl, "cms", "-verify", "-inform", "DER", "-binary", "-purpose", "any", "-CAfile", "ca.pem", "-in", "p.mobileconfig")
+			c := exec.Command("openssl", "cms", "-verify", "-inform", "DER", "-binary", "-purpose", "any", "-CAfile", "ca.pem", "-in", "p.mobileconfig")
 			c.Dir = dir
 			return c.Output()
 		}

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sallyport/dataplane"
+	"sallyport/internal/lab/labtest"
 	"sallyport/internal/secret"
 	"sallyport/protocol/ike/ikemsg"
 	"sallyport/protocol/suite"
@@ -38,9 +39,7 @@ func needRoot(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root: network namespaces, TUN and veth devices")
 	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("needs ip of iproute2")
-	}
+	labtest.Need(t, "ip")
 }
 
 var namespaces struct {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sallyport/config"
+	"sallyport/internal/lab/labtest"
 )
 
 const manDir = "../../docs/man"
@@ -67,14 +68,11 @@ func TestEveryKeyHasItsManEntry(t *testing.T) {
 	}
 }
 
-// TestManPagesAreValidTroff asks groff itself, where it is installed.
+// TestManPagesAreValidTroff asks groff itself.
 func TestManPagesAreValidTroff(t *testing.T) {
-	groff, err := exec.LookPath("groff")
-	if err != nil {
-		t.Skip("groff is not installed, so nobody here can judge man pages")
-	}
+	labtest.Need(t, "groff")
 	for name, text := range manPages(newRoot(System())) {
-		cmd := exec.CommandContext(t.Context(), groff, "-man", "-Tutf8", "-ww", "-z")
+		cmd := exec.CommandContext(t.Context(), "groff", "-man", "-Tutf8", "-ww", "-z")
 		cmd.Stdin = bytes.NewReader(text)
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", name, err, out)

@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sallyport/gateway"
+	"sallyport/internal/lab/labtest"
 )
 
 // handing is a hand-over in progress with a client that trusts its certificate.
@@ -221,13 +222,10 @@ func TestALinkThatNobodyTakesEnds(t *testing.T) {
 }
 
 func TestCurlTakesTheFile(t *testing.T) {
-	curl, err := exec.LookPath("curl")
-	if err != nil {
-		t.Skip("curl is not installed, so nobody but Go's own client can be asked")
-	}
+	labtest.Need(t, "curl")
 	h := startOnce(t, gateway.File{Name: "sallyport-pc.sswan", Content: `{"type": "ikev2-cert"}`}, time.Minute)
 	out := filepath.Join(t.TempDir(), "got")
-	if text, err := exec.CommandContext(t.Context(), curl, "-sS", "--insecure", "--fail", "-o", out, "-w", "%{content_type}", h.url).CombinedOutput(); err != nil || string(text) != "application/vnd.strongswan.profile" {
+	if text, err := exec.CommandContext(t.Context(), "curl", "-sS", "--insecure", "--fail", "-o", out, "-w", "%{content_type}", h.url).CombinedOutput(); err != nil || string(text) != "application/vnd.strongswan.profile" {
 		t.Errorf("%v: %s", err, text)
 	}
 	if got, err := os.ReadFile(out); err != nil || string(got) != `{"type": "ikev2-cert"}` {
@@ -253,10 +251,7 @@ func TestEachFormatHasItsMediaType(t *testing.T) {
 // and asks zbar.
 func scan(t *testing.T, text string) string {
 	t.Helper()
-	zbar, err := exec.LookPath("zbarimg")
-	if err != nil {
-		t.Fatal("zbarimg is missing: apt-get install zbar-tools")
-	}
+	labtest.Need(t, "zbarimg")
 	const scale = 6
 	rows := strings.Split(strings.Trim(text, "\n"), "\n")
 	img := image.NewGray(image.Rect(0, 0, scale*len([]rune(rows[0])), 2*scale*len(rows)))
@@ -283,7 +278,7 @@ func scan(t *testing.T, text string) string {
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.CommandContext(t.Context(), zbar, "--quiet", "--raw", path).Output()
+	out, err := exec.CommandContext(t.Context(), "zbarimg", "--quiet", "--raw", path).Output()
 	if err != nil {
 		t.Fatalf("zbarimg sees no code: %v in\n%s", err, text)
 	}

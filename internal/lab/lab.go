@@ -86,7 +86,8 @@ func (l *Lab) Close() error {
 	return errors.Join(errs...)
 }
 
-// Packages are the Debian packages that hold the programs the lab may run.
+// Packages are the Debian packages that hold the programs the lab and the tests
+// may run.
 var Packages = map[string]string{
 	"nft":            "nftables",
 	"charon-systemd": "charon-systemd strongswan-swanctl libcharon-extra-plugins libstrongswan-extra-plugins libstrongswan-standard-plugins",
@@ -97,6 +98,11 @@ var Packages = map[string]string{
 	"radclient":      "freeradius-utils",
 	"eapol_test":     "eapoltest",
 	"hostapd":        "hostapd",
+	"ip":             "iproute2",
+	"openssl":        "openssl",
+	"groff":          "groff-base",
+	"curl":           "curl",
+	"zbarimg":        "zbar-tools",
 }
 
 // Missing tells, as an error with the line to run, which of the programs are
