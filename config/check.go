@@ -120,7 +120,7 @@ func validDomain(s string) bool {
 			return false
 		}
 	}
-	return true
+	return strings.Trim(s[strings.LastIndexByte(s, '.')+1:], "0123456789") != "" // else it is an address, written wrong
 }
 
 func (d *decoder) checkPath(key, file string) {

@@ -173,19 +173,43 @@ func (d *decoder) checkLogins(c *Config) {
 		if !z.takesEAP() || z.Protocol == l2tp || d.unread("zones."+z.Name+".identity.id") || !d.judged(c, z) {
 			continue
 		}
-		id := cmp.Or(z.Identity.ID, c.Gateway.Name)
-		if a, err := netip.ParseAddr(id); err == nil {
-			id = a.String() // an address has several spellings
-		}
-		other := first[id]
-		switch {
-		case other == nil:
-			first[id] = z
-		case judge(c, other) != judge(c, z):
-			d.errorAt("zones."+z.Name+".radius", "give one of the two zones an identity of its own, or the same radius",
-				"the zones %s and %s answer to the same name, and EAP logins would have to be judged in two places", other.Name, z.Name)
+		for _, name := range c.answersTo(z) {
+			other := first[name]
+			if other == nil {
+				first[name] = z
+			} else if judge(c, other) != judge(c, z) {
+				d.errorAt("zones."+z.Name+".radius", "give both zones an identity of their own, or the same radius",
+					"the zones %s and %s answer to the name %s, and EAP logins would have to be judged in two places", other.Name, z.Name, name)
+				break
+			}
 		}
 	}
+}
+
+// answersTo are the names of a zone: all of the gateway's, unless it has an
+// identity of its own.
+func (c *Config) answersTo(z *Zone) []string {
+	if z.Identity != (Identity{}) {
+		return []string{sameName(cmp.Or(z.Identity.ID, c.Gateway.Name))}
+	}
+	return c.gatewayNames()
+}
+
+// gatewayNames are those of the gateway's own certificates.
+func (c *Config) gatewayNames() []string {
+	names := []string{sameName(c.Gateway.Name)}
+	for _, n := range c.Gateway.Names {
+		names = append(names, sameName(n))
+	}
+	return names
+}
+
+// sameName is one spelling for the several of an address.
+func sameName(name string) string {
+	if a, err := netip.ParseAddr(name); err == nil {
+		return a.String()
+	}
+	return name
 }
 
 // judged tells whether it could be read who judges a zone's EAP.

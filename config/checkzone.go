@@ -83,6 +83,8 @@ func (d *decoder) checkAuth(key string, z *Zone, now time.Time) {
 func (d *decoder) checkIdentity(key string, id Identity) {
 	if id.ID != "" && !validID(id.ID) {
 		d.errorAt(key+".id", "for example vpn.example.org", "%q is no DNS name, IP address or e-mail address", id.ID)
+	} else if names := d.config.gatewayNames(); id.ID != "" && id.Certificate == "" && !slices.Contains(names, sameName(id.ID)) && !d.unread("gateway.names") && !d.unread("gateway.name") && !d.unread(key+".certificate") {
+		d.errorAt(key+".id", "add it to gateway.names, or give the zone a certificate and its key", "the gateway's own certificates do not carry %q", id.ID)
 	}
 	d.checkKeyPair(key, id.Certificate, id.Key)
 }

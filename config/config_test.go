@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -177,6 +178,17 @@ func TestDiffSaysWhatNeedsARestart(t *testing.T) {
 	}
 	if changes := Diff(a, a); len(changes) != 0 {
 		t.Errorf("a configuration differs from itself: %v", changes)
+	}
+}
+
+func TestDiffTellsWhereTheOrderCounts(t *testing.T) {
+	file := func(zones, groups string) *Config {
+		return mustParse(t, smallest+"zones: {"+zones+"}\ngroups: {"+groups+"}\n")
+	}
+	const a, b, g, h = "a: {}", "b: {pool: {ipv4: 10.1.0.0/16}}", "g: {zone: a}", "h: {zone: a}"
+	got := fmt.Sprint(Diff(file(a+", "+b, g+", "+h), file(b+", "+a, h+", i: {zone: b}, "+g)))
+	if want := "[zones: [a, b] -> [b, a] groups: [g, h] -> [h, g] + groups.i]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

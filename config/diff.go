@@ -32,7 +32,8 @@ func (c Change) String() string {
 
 // Diff lists what changes from one configuration to the next, in the order of
 // the new one, removed sections last. Where a section stands in the file is
-// not compared.
+// compared where it counts: of several groups of a user the first one does, and
+// so does the first zone for a client that asks for none by name.
 func Diff(old, next *Config) []Change {
 	d := differ{} // never nil: reports say [] and not null
 	d.compare(reflect.ValueOf(old.Gateway), reflect.ValueOf(next.Gateway), path{"gateway", "gateway"})
@@ -50,6 +51,9 @@ type differ []Change
 func (d *differ) compareNamed(old, next reflect.Value) {
 	kind := nameds[next.Type()]
 	restart := kind.top().key().Effect == Restart
+	if before, after := inBoth(old, next), inBoth(next, old); kind.ordered && before != after {
+		*d = append(*d, Change{Key: kind.key, Old: before, New: after})
+	}
 	for i := range next.Len() {
 		item := next.Index(i)
 		at := kind.top().named(nameOf(item), kind)
@@ -65,6 +69,18 @@ func (d *differ) compareNamed(old, next reflect.Value) {
 			*d = append(*d, Change{Key: kind.top().named(name, kind).full, Old: kind.word, Restart: restart})
 		}
 	}
+}
+
+// inBoth are the names of a list that another has too, in its order.
+func inBoth(list, other reflect.Value) string {
+	var names []string
+	for i := range list.Len() {
+		name := nameOf(list.Index(i))
+		if _, ok := itemOf(other, name); ok {
+			names = append(names, name)
+		}
+	}
+	return "[" + strings.Join(names, ", ") + "]"
 }
 
 // compare goes down to the values that are written on one line.

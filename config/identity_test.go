@@ -179,11 +179,11 @@ func TestAZoneNamesRADIUSServersThatFit(t *testing.T) {
 		"{auth: [eap-tls], radius: ^elsewhere}":     `zones.a.radius: there are no RADIUS servers "elsewhere" / under radius stand: corp, books`,
 		"{auth: [certificate, psk], radius: ^corp}": `zones.a.radius: the servers judge EAP, and the zone takes none / add eap-tls, peap or eap-ttls to the zone's auth`,
 	} {
-		wantTold(t, smallest+"zones: {a: "+zone+", b: {radius: corp, auth: [peap], identity: {id: b.example.org}, pool: {ipv4: 10.1.0.0/16}}, c: {radius: books, pool: {ipv4: 10.2.0.0/16}}}"+realms, want)
+		wantTold(t, smallest+"zones: {a: "+zone+", b: {radius: corp, auth: [peap], identity: {id: b.example.org, certificate: /c, key: /k}, pool: {ipv4: 10.1.0.0/16}}, c: {radius: books, pool: {ipv4: 10.2.0.0/16}}}"+realms, want)
 	}
 	for _, zones := range []string{
 		"{a: {auth: [certificate, psk], radius: books}, b: {auth: [psk, eap-ttls], radius: corp, pool: {ipv4: 10.1.0.0/16}}}",
-		"{a: {auth: [peap], radius: books}, b: {auth: [certificate, eap-tls], radius: corp, identity: {id: b.example.org}, pool: {ipv4: 10.1.0.0/16}}}",
+		"{a: {auth: [peap], radius: books}, b: {auth: [certificate, eap-tls], radius: corp, identity: {id: b.example.org, certificate: /c, key: /k}, pool: {ipv4: 10.1.0.0/16}}}",
 	} {
 		wantTold(t, smallest+"zones: "+zones+realms)
 	}
@@ -220,26 +220,34 @@ func TestRequestsOfServersAreListenedForOnce(t *testing.T) {
 func TestOneNameHasOneJudgeOfLogins(t *testing.T) {
 	file := func(a, b string) string {
 		return smallest + "zones:\n  a: {auth: [eap-tls], " + a + "}\n  b: {auth: [peap, psk], pool: {ipv4: 10.1.0.0/16}, " + b + "}\n" +
-			"  c: {auth: [eap-tls], identity: {id: c.example.org}, radius: x, pool: {ipv4: 10.2.0.0/16}}\n" +
-			"  d: {auth: [eap-tls], identity: {id: d.example.org}, radius: y, pool: {ipv4: 10.3.0.0/16}}\n" +
+			"  c: {auth: [eap-tls], identity: {id: c.example.org, certificate: /c, key: /k}, radius: x, pool: {ipv4: 10.2.0.0/16}}\n" +
+			"  d: {auth: [eap-tls], identity: {id: d.example.org, certificate: /c, key: /k}, radius: y, pool: {ipv4: 10.3.0.0/16}}\n" +
 			"  e: {auth: [certificate], radius: z, pool: {ipv4: 10.4.0.0/16}}\n" +
 			"radius:\n  x: {servers: [{address: \"r.example:1812\", secret: /s}]}\n  y: {servers: [{address: \"r.example:1812\", secret: /s}]}\n  z: {accounting: [{address: \"r.example:1813\", secret: /s}]}\n"
 	}
-	const two = "zones.b.radius: the zones a and b answer to the same name, and EAP logins would have to be judged in two places / give one of the two zones an identity of its own, or the same radius"
+	two := func(name string) string {
+		return "zones.b.radius: the zones a and b answer to the name " + name + ", and EAP logins would have to be judged in two places / give both zones an identity of their own, or the same radius"
+	}
 	for _, z := range []struct{ a, b string }{
 		{"radius: x", "radius: ^y"},
 		{"", "radius: ^y"},
 		{"radius: x", "radius: ^z"},
 		{"radius: x, identity: {id: vpn.example.org}", "radius: ^y"}, // gateway.name, written out
-		{`radius: x, identity: {id: "2001:db8::1"}`, `identity: {id: "2001:DB8:0::1"}, radius: ^y`},
+		{`radius: x, identity: {id: "2001:db8::1", certificate: /c, key: /k}`, `identity: {id: "2001:DB8:0::1", certificate: /c, key: /k}, radius: ^y`},
 	} {
-		wantTold(t, file(z.a, z.b), two)
+		name := "vpn.example.org"
+		if strings.Contains(z.a, "2001") {
+			name = "2001:db8::1"
+		}
+		wantTold(t, file(z.a, z.b), two(name))
 	}
+	// A zone without an identity answers to every name of the gateway.
+	wantTold(t, strings.Replace(file("", "radius: ^y, identity: {id: partner.example.org}"), smallest, "gateway: {name: vpn.example.org, names: [partner.example.org]}\n", 1), two("partner.example.org"))
 	for _, z := range []struct{ a, b string }{
 		{"radius: x", "radius: x"},
 		{"", "radius: z"}, // accounting alone: the gateway judges both
-		{"radius: x, identity: {id: x.example.org}", "radius: y"},
-		{"radius: x", "radius: y, identity: {id: b.example.org}"},
+		{"radius: x, identity: {id: x.example.org, certificate: /c, key: /k}", "radius: y"},
+		{"radius: x", "radius: y, identity: {id: b.example.org, certificate: /c, key: /k}"},
 	} {
 		wantTold(t, file(z.a, z.b))
 	}

@@ -189,7 +189,7 @@ var zoneKeys = []Key{
 	{Path: "zones.ZONE.waivers[].reason", Required: true, Example: `"old routers sign with SHA-1 only"`,
 		Meaning: "Why it is needed."},
 	{Path: "zones.ZONE.waivers[].peer", Default: `""`, Example: "router7.example.org",
-		Meaning: "The one peer it is for, by identity. Empty means the whole zone, which is the only way for PPP-005 and PPP-017: those count before it is known who the peer is."},
+		Meaning: "The one peer it is for, by identity. Empty means the whole zone, which is the only way for PPP-005: that counts before it is known who the peer is."},
 }
 
 var groupKeys = []Key{

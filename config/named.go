@@ -14,14 +14,16 @@ type named struct {
 	word string // "zone"
 	mark string // stands for any name in the table's paths
 	most int
+
+	ordered bool // the place of an item counts
 }
 
 // nameds are all of them. Each item has keys of its own to understand, so their
 // number is bounded.
 var nameds = map[reflect.Type]named{
-	reflect.TypeFor[Zones]():  {"zones", "zone", "ZONE", 100},
-	reflect.TypeFor[Groups](): {"groups", "group", "GROUP", maxList},
-	reflect.TypeFor[RADIUS](): {"radius", "realm", "REALM", 100},
+	reflect.TypeFor[Zones]():  {"zones", "zone", "ZONE", 100, true},
+	reflect.TypeFor[Groups](): {"groups", "group", "GROUP", maxList, true},
+	reflect.TypeFor[RADIUS](): {"radius", "realm", "REALM", 100, false},
 }
 
 // namedBy is the kind that the test holds for.
