@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"sallyport/gateway"
 	"sallyport/internal/lab"
 	"sallyport/internal/lab/labtest"
 )
@@ -34,15 +36,24 @@ type ourGateway struct {
 	host    *lab.Host
 	program string
 	server  *lab.Process
-	log     int    // length of the server's log when the case began
-	began   string // when the case began, as refusals are stamped
+	log     int      // length of the server's log when the case began
+	known   []string // the refusals that it told of then
 }
 
 func (e *ourGateway) serve(ctx context.Context, s setup) error {
+	if err := e.setUp(ctx, s); err != nil {
+		return err
+	}
+	e.log = len(e.server.Output())
+	var err error
+	e.known, err = e.refusals(ctx)
+	return err
+}
+
+func (e *ourGateway) setUp(ctx context.Context, s setup) error {
 	if err := e.writeFiles(s); err != nil {
 		return err
 	}
-	e.began = time.Now().Format(time.RFC3339Nano)
 	if e.server == nil {
 		switch err := e.start(ctx); {
 		case err == nil && s.auth == authPSK:
@@ -53,7 +64,6 @@ func (e *ourGateway) serve(ctx context.Context, s setup) error {
 			return err
 		}
 	}
-	e.log = len(e.server.Output())
 	if err := e.kickAll(ctx); err != nil {
 		return err
 	}
@@ -265,15 +275,26 @@ func (e *ourGateway) rekey(ctx context.Context, flags ...string) error {
 	return err
 }
 
-// account is the server's log of the case and the refusals since it began, as
-// an administrator reads them.
-func (e *ourGateway) account() string {
-	status, err := e.sallyport(context.Background(), "status")
-	if err != nil {
-		status = err.Error()
+// refusals are those that status tells of. One that comes again has another
+// count and time.
+func (e *ourGateway) refusals(ctx context.Context) (list []string, err error) {
+	var status struct{ Refusals []gateway.Refusal }
+	err = e.ask(ctx, &status, "status")
+	for _, r := range status.Refusals {
+		list = append(list, fmt.Sprintf("%+v", r))
 	}
+	return list, err
+}
+
+// account is the server's log of the case and the refusals since it began.
+func (e *ourGateway) account() string {
+	list, err := e.refusals(context.Background())
+	if err != nil {
+		return err.Error()
+	}
+	list = slices.DeleteFunc(list, func(r string) bool { return slices.Contains(e.known, r) })
 	log := e.server.Output()
-	return log[min(e.log, len(log)):] + "\n" + status
+	return log[min(e.log, len(log)):] + "\n" + strings.Join(list, "\n")
 }
 
 func (e *ourGateway) close() {

@@ -43,19 +43,21 @@ func init() { // in init, because the scenarios refer to the table through play
 		"eap-identity-of-somebody-else":    {play: func(p *play) { p.refusedByGateway("", "no certificate came|no trusted|bob@example.org") }},
 		"ike-identity-is-an-address":       {play: (*play).traffic},
 		"reauthentication-by-client":       {play: (*play).reauthenticate},
-		"client-has-wrong-key":             {play: func(p *play) { p.refusedByGateway("AUTHENTICATION_FAILED", "pre-shared key|MAC mismatched") }},
-		"client-has-key-of-another":        {play: func(p *play) { p.refusedByGateway("AUTHENTICATION_FAILED", "pre-shared key|MAC mismatched") }},
+		"client-has-wrong-key":             {play: (*play).wrongKey},
+		"client-has-key-of-another":        {play: (*play).wrongKey},
 		"key-revoked":                      {play: func(p *play) { p.refusedByGateway("AUTHENTICATION_FAILED", "was revoked") }, ours: true},
-		"gateway-by-other-means":           {play: func(p *play) { p.refusedByClient("pre-shared key") }},
-		"client-has-wrong-password":        {play: func(p *play) { p.refusedByGateway("", "the password of") }},
-		"client-is-unknown":                {play: func(p *play) { p.refusedByGateway("", "no user \"mallory\"") }},
-		"user-revoked":                     {play: func(p *play) { p.refusedByGateway("", "was revoked") }},
-		"method-not-taken":                 {play: func(p *play) { p.refusedByGateway("", "EAP-MSCHAPv2|26") }},
-		"only-sha1-signatures":             {play: (*play).onlySHA1, ours: true},
-		"client-proposes-weak-ike":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
-		"client-proposes-weak-esp":         {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
-		"gateway-accepts-only-weak-ike":    {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
-		"gateway-accepts-only-weak-esp":    {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
+		"gateway-by-other-means": {play: func(p *play) {
+			p.refusedByClient("constraint requires public key authentication|did not prove that it has the pre-shared key")
+		}},
+		"client-has-wrong-password":     {play: func(p *play) { p.refusedByGateway("", "the password of") }},
+		"client-is-unknown":             {play: func(p *play) { p.refusedByGateway("", "no user \"mallory\"") }},
+		"user-revoked":                  {play: func(p *play) { p.refusedByGateway("", "was revoked") }},
+		"method-not-taken":              {play: func(p *play) { p.refusedByGateway("", "and wants [EAP-MSCHAPv2]") }},
+		"only-sha1-signatures":          {play: (*play).onlySHA1, ours: true},
+		"client-proposes-weak-ike":      {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
+		"client-proposes-weak-esp":      {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
+		"gateway-accepts-only-weak-ike": {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "modp1024|MODP_1024") }},
+		"gateway-accepts-only-weak-esp": {play: func(p *play) { p.refusedByGateway("NO_PROPOSAL_CHOSEN", "sha1|SHA1") }},
 	}
 }
 
@@ -391,6 +393,10 @@ func (p *play) refusedByGateway(notify, reasons string) {
 		p.Errorf("the client did not get %s: %v", notify, err)
 	}
 	p.mentions("gateway", p.gateway.account(), reasons)
+}
+
+func (p *play) wrongKey() {
+	p.refusedByGateway("AUTHENTICATION_FAILED", "AUTH was not made with the pre-shared key|MAC mismatched")
 }
 
 // onlySHA1: without a waiver neither end of ours signs with SHA-1 or believes
