@@ -53,6 +53,9 @@ func (s *State) Profile(ctx context.Context, device string, r ProfileRequest) (P
 	if !ok {
 		return Profile{}, &InvalidError{Reason: fmt.Sprintf("the zone %q of device %q is not in the configuration", d.Zone, device)}
 	}
+	if d.Key == keyPSK && len(r.PSK) == 0 {
+		return Profile{}, &InvalidError{Reason: fmt.Sprintf("the device %q has a pre-shared key, and %s.psk is not here", device, device), Hint: "run this where device add has written it, or name that directory with --keys"}
+	}
 	page, err := s.store.Get(ctx, store.Key(certificatesKey+device))
 	if err != nil {
 		return Profile{}, err
@@ -109,48 +112,61 @@ func (s *State) makeProfile(ctx context.Context, r ProfileRequest, in profile.In
 	in.Gateway, in.Identity, in.Ports = r.Address, zoneIdentity(cfg, in.Zone), cfg.Gateway.Ports
 	in.Auth, in.Dir, in.Options = r.Auth, r.Dir, r.Options
 	in.CA = pemText("CERTIFICATE", s.ca.Certificate().Raw)
-	if err := s.identify(ctx, cfg, in.Zone, r.For, &in); err != nil {
+	strange, err := s.identify(ctx, cfg, in.Zone, r.For, &in)
+	if err != nil {
 		return Profile{}, err
 	}
 	p, err := profile.Make(r.For, in)
 	if e, ok := errors.AsType[*profile.RefusedError](err); ok {
 		err = &InvalidError{Reason: e.Error(), Hint: e.Hint}
 	}
-	return p, err
+	switch {
+	case err != nil:
+		return Profile{}, err
+	case strange && p.Auth != config.PSK:
+		return Profile{}, &InvalidError{
+			Reason: fmt.Sprintf("zone %q shows a certificate of another CA, and a profile carries none but the gateway's", in.Zone.Name),
+			Hint:   "set the client up by hand, with the CA of zones." + in.Zone.Name + ".identity.certificate",
+		}
+	case in.Zone.RADIUS != "" && slices.Contains([]string{config.EAPTLS, config.PEAP, config.EAPTTLS}, p.Auth):
+		p.Notes = append(p.Notes, fmt.Sprintf("where the RADIUS servers %q judge the login, the client meets their certificate inside TLS: this profile expects one of the gateway's CA under the gateway's name", in.Zone.RADIUS))
+	}
+	return p, nil
 }
 
 // identify fills in the names of the gateway's certificate, and for a profile
-// that is signed its key. RSA is what every device can check.
-func (s *State) identify(ctx context.Context, cfg *config.Config, zone *config.Zone, kind string, in *profile.Input) error {
+// that is signed its key. RSA is what every device can check. It tells whether
+// that certificate is of another CA than the gateway's.
+func (s *State) identify(ctx context.Context, cfg *config.Config, zone *config.Zone, kind string, in *profile.Input) (strange bool, err error) {
 	k, _ := profile.Lookup(kind)
 	in.Names = gatewayNames(cfg)
 	var issued *pki.Issued
 	switch {
 	case zone.Identity.Certificate != "":
-		own, err := loadIdentity(zone.Identity)
-		if err != nil {
-			return err
+		if issued, err = loadIdentity(zone.Identity); err != nil {
+			return false, err
 		}
-		issued, in.Names = own, own.Cert.DNSNames
+		in.Names = issued.Cert.DNSNames
+		strange = issued.Cert.CheckSignatureFrom(s.ca.Certificate()) != nil
 	case k.Signed:
 		ids, err := s.ca.ServerIdentities(ctx, time.Now(), in.Names)
 		if err != nil {
-			return err
+			return false, err
 		}
 		issued = ids[len(ids)-1]
 	}
 	if !k.Signed {
-		return nil
+		return strange, nil
 	}
 	in.Signer = &profile.Signer{Key: issued.Key}
 	for _, der := range issued.Chain {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			return fmt.Errorf("gateway: %w", err)
+			return false, fmt.Errorf("gateway: %w", err)
 		}
 		in.Signer.Chain = append(in.Signer.Chain, c)
 	}
-	return nil
+	return strange, nil
 }
 
 // checkDial refuses a gateway address that would not stand safely in a

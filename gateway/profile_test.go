@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"sallyport/config"
+	"sallyport/internal/lab/labtest"
 )
 
 // stateTaking is a state whose only zone takes some ways to prove oneself.
@@ -72,5 +75,36 @@ func TestADeviceGetsTheProfileOfTheWayThatIsAskedFor(t *testing.T) {
 		t.Errorf("by %q", p.Auth)
 	}
 	refusedAs(t, c, http.StatusBadRequest, "psk needs a pre-shared key", "POST", "/v1/devices/pc/profile", ProfileRequest{For: "ios", Auth: "psk"})
+	call[Enrolled](t, c, "POST", "/v1/devices", NewDevice{Name: "router", User: "erin", PSK: true})
+	refusedAs(t, c, http.StatusBadRequest, "router.psk is not here", "POST", "/v1/devices/router/profile", ProfileRequest{For: "swanctl"})
 	refusedAs(t, c, http.StatusBadRequest, "belongs to zone", "POST", "/v1/devices/pc/profile", ProfileRequest{For: "swanctl", Zone: "elsewhere"})
+}
+
+// TestAProfileDoesNotPinTheWrongCA: what the client could not log in with, and
+// would not be told why.
+func TestAProfileDoesNotPinTheWrongCA(t *testing.T) {
+	s := stateTaking(t, "certificate", "peap", "psk")
+	c := s.Client()
+	call[User](t, c, "POST", "/v1/users", NewUser{Name: "erin"})
+	r := ProfileRequest{For: "swanctl", Auth: "peap"}
+	if p := call[Profile](t, c, "POST", "/v1/users/erin/profile", r); strings.Contains(strings.Join(p.Notes, "\n"), "RADIUS") {
+		t.Errorf("a note of servers that are not there: %q", p.Notes)
+	}
+
+	cfg := *s.Config()
+	cfg.Zones = slices.Clone(cfg.Zones)
+	cfg.Zones[0].RADIUS = "corp"
+	s.config.Store(&cfg)
+	if p := call[Profile](t, c, "POST", "/v1/users/erin/profile", r); !strings.Contains(strings.Join(p.Notes, "\n"), `the RADIUS servers "corp"`) {
+		t.Errorf("the notes do not tell whose certificate it will be: %q", p.Notes)
+	}
+
+	file := filepath.Join(t.TempDir(), "own.pem")
+	own := labtest.NewAuthority(t, "Public CA").Issue(t, labtest.Leaf{Name: "vpn.example.org", ID: "vpn.example.org", Key: labtest.P256})
+	if err := os.WriteFile(file, own.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Zones[0].Identity = config.Identity{Certificate: file, Key: file}
+	s.config.Store(&cfg)
+	refusedAs(t, c, http.StatusBadRequest, "a certificate of another CA", "POST", "/v1/users/erin/profile", r)
 }

@@ -213,7 +213,7 @@ func FuzzKeyfile(f *testing.F) {
 			return
 		}
 		got := parseKeyfile(t, "[a]\nb="+keyfile(s)+"\nc="+keyfileList([]string{s, s})+"\n")["a"]
-		if len(got) != 2 || got["b"] != s {
+		if len(got) != 2 || got["b"] != s || got["c"] != s+";"+s {
 			t.Fatalf("%q came back as %q", s, got)
 		}
 	})

@@ -30,6 +30,10 @@ func mikrotikProfile(in *Input) (Profile, error) {
 	if err := in.needTypedPSK("mikrotik", 1); err != nil {
 		return Profile{}, err
 	}
+	if isAddress(in.Identity) {
+		return Profile{}, refused("mikrotik", "give the gateway or the zone a name: gateway.name, or zones."+in.Zone.Name+".identity.id",
+			"RouterOS cannot be told an address as the gateway's identity, and would take anybody's")
+	}
 	pfs := c.espWord(suite.KE)
 	if pfs == "" {
 		pfs = "none"
@@ -111,6 +115,9 @@ func (in *Input) routerOSSteps(name string) []string {
 		"copy to the router's files: " + strings.Join(files, ", "),
 		fmt.Sprintf("/import file-name=%s.rsc", name),
 	}
+	if in.auth == authPSK {
+		steps = append(steps, fmt.Sprintf("/file remove %s.rsc", name)) // it holds the key
+	}
 	if ByPassword(in.auth) {
 		steps = append(steps, fmt.Sprintf("/ip ipsec identity set [find where peer=%s] password=...", name))
 	}
@@ -123,7 +130,7 @@ func routerOSID(id string) string {
 	case strings.Contains(id, "@"):
 		return "user-fqdn:" + id
 	case isAddress(id):
-		return "auto" // the peer's address; remote-id knows no other
+		return "auto" // the router's own address; for the gateway it would mean anybody
 	}
 	return "fqdn:" + id
 }

@@ -56,7 +56,7 @@ function Get-Connection { Get-VpnConnection -Name $Name -AllUserConnection -Erro
 # Under strict mode a property of nothing is an error: hence the filter.
 function Get-Prefixes { @((Get-Connection).Routes | Where-Object { $_ } | ForEach-Object { $_.DestinationPrefix }) }
 
-function Get-OwnRules { @(Get-DnsClientNrptRule | Where-Object { $_.Comment -eq $Comment }) }
+function Get-OwnRules { @(Get-DnsClientNrptRule | Where-Object { $_.Comment -eq $Name }) }
 
 function Test-Stored([string]$store, [string]$thumbprint) {
     Test-Path -LiteralPath ('Cert:\' + $store + '\' + $thumbprint)
@@ -138,7 +138,12 @@ function Install-Connection($suite) {
     }
     if ($EapXml) { $settings.EapConfigXmlStream = [xml]$EapXml } else { $settings.MachineCertificateIssuerFilter = $ca }
     if ($DnsSuffix) { $settings.DnsSuffix = $DnsSuffix }
-    if (Get-Connection) {
+    $old = Get-Connection
+    if ($old -and $old.DnsSuffix -and -not $DnsSuffix) { # no setting takes a suffix away
+        Remove-VpnConnection -Name $Name -AllUserConnection -Force
+        $old = $null
+    }
+    if ($old) {
         Set-VpnConnection @settings
         Write-Done ('connection brought up to date: ' + $Name)
     } else {
@@ -184,7 +189,7 @@ function Install-Rules {
     $spaces = @($DnsDomains | ForEach-Object { $_; '.' + $_ })
     if ($LockDns) { $spaces = @('.') }
     foreach ($space in $spaces) {
-        Add-DnsClientNrptRule -Namespace $space -NameServers $DnsServers -Comment $Comment | Out-Null
+        Add-DnsClientNrptRule -Namespace $space -NameServers $DnsServers -Comment $Name | Out-Null
         Write-Done ('DNS ' + $space + ' asks ' + ($DnsServers -join ' '))
     }
     if ($spaces.Count -eq 0 -and -not $SplitTunneling) {
@@ -235,7 +240,7 @@ function Remove-All {
     $others += @(Get-VpnConnection -AllUserConnection | Where-Object { $_.Name -like 'Sallyport *' })
     if ($others.Count -eq 0) {
         Remove-Stored 'LocalMachine\Root' $ca.Thumbprint
-        Remove-Stored 'LocalMachine\CA' $ca.Thumbprint # where the import of a PKCS#12 may put it
+        foreach ($store in 'LocalMachine\CA', 'CurrentUser\CA') { Remove-Stored $store $ca.Thumbprint } # where the import of a PKCS#12 may put it
     } else {
         Write-Note 'the CA stays: another certificate or connection needs it'
     }

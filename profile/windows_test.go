@@ -50,7 +50,7 @@ func TestTheWindowsScriptRunsOnlyWhatItShould(t *testing.T) {
 		}
 	}
 	for _, word := range []string{"HKLM", "DisableIKENameEkuCheck", "Invoke-", "iex", "&", "Exportable", "NoEncryption", "Optional", "-SkipCertificateCheck"} {
-		if slices.ContainsFunc(tokens, func(p psToken) bool { return p.kind == "word" && strings.Contains(p.text, word) }) {
+		if slices.ContainsFunc(tokens, func(p psToken) bool { return (p.kind == "word" || len(word) > 3) && strings.Contains(p.text, word) }) {
 			t.Errorf("the script says %s", word)
 		}
 	}
