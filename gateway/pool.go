@@ -39,6 +39,7 @@ type lease struct {
 	IPv6 netip.Addr `json:"ipv6,omitzero"`
 	Used time.Time  `json:"used"` // when a session last took it
 
+	given    time.Time    // to a login whose session is not established yet
 	sessions int          // sessions that use it now: two during make-before-break (trap 24)
 	leaving  []netip.Addr // given up while sessions use them: nobody's until those are over
 }
@@ -48,6 +49,9 @@ var errPoolFull = errors.New("gateway: no address is left in the zone's pool and
 
 // errFixedHeld is the same for a device with addresses of its own.
 var errFixedHeld = errors.New("gateway: the inner address of its own is in use by a session of another device: disconnect that one (sallyport sessions list), and it gets another")
+
+// errFixedElsewhere is what a change of the pool leaves behind.
+var errFixedElsewhere = errors.New("gateway: the inner address of its own is not in the zone's pool; give the user another (sallyport user set), or enrol the device anew")
 
 // newAddressPool takes a prefix of each family; an invalid prefix means none.
 func newAddressPool(v4, v6 netip.Prefix) (*addressPool, error) {
@@ -123,6 +127,14 @@ func (f *family) holds(a netip.Addr) bool {
 	return f.prefix.IsValid() && f.prefix.Contains(a) && a.Compare(f.gateway) > 0 && a.Compare(f.last) <= 0
 }
 
+// grants reports whether somebody else may choose a for a device: not what is
+// fixed for another one.
+func (p *addressPool) grants(f *family, a netip.Addr, from part) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return f.holds(a) && from.fits(a) && !f.reserved[a]
+}
+
 // recent is how long after it was leased an address stays with its device
 // though no session of it is established yet: longer than any set-up takes.
 const recent = 2 * time.Minute
@@ -155,7 +167,15 @@ func (p *addressPool) acquire(device string, from addressing, want4, want6 bool,
 		}
 		a, gone, ok := p.find(w.f, device, w.part, now)
 		lost = append(lost, gone...)
-		if !ok {
+		switch {
+		case !ok && w.part.fixed.IsValid(): // not the other family alone
+			p.keep(device, l)
+			err := errFixedHeld
+			if !w.f.holds(w.part.fixed) {
+				err = errFixedElsewhere
+			}
+			return lease{}, changed, lost, err
+		case !ok:
 			continue
 		}
 		w.f.owners[a] = device
@@ -163,12 +183,9 @@ func (p *addressPool) acquire(device string, from addressing, want4, want6 bool,
 	}
 	if (!want4 || !l.IPv4.IsValid()) && (!want6 || !l.IPv6.IsValid()) {
 		p.keep(device, l)
-		if from.fixed != (InnerAddrs{}) {
-			return lease{}, changed, lost, errFixedHeld
-		}
 		return lease{}, changed, lost, errPoolFull
 	}
-	l.Used = now
+	l.Used, l.given = now, now
 	p.keep(device, l)
 	return *l, changed, lost, nil
 }
@@ -226,7 +243,7 @@ func (p part) otherPart(a netip.Addr) (netip.Prefix, bool) {
 // holds it where it is fixed.
 func (p *addressPool) find(f *family, device string, from part, now time.Time) (a netip.Addr, lost []string, ok bool) {
 	if from.fixed.IsValid() {
-		return from.fixed, p.evict(f, from.fixed, device), f.holds(from.fixed) && p.idle(f.owners[from.fixed], device)
+		return from.fixed, p.evict(f, from.fixed, device, now), f.holds(from.fixed) && p.idle(f.owners[from.fixed], device, now)
 	}
 	if a, ok := f.free(from); ok {
 		return a, nil, true
@@ -240,16 +257,17 @@ func (p *addressPool) find(f *family, device string, from part, now time.Time) (
 	return a, []string{victim}, ok
 }
 
-// idle tells whether a device has no session, or is the one that asks.
-func (p *addressPool) idle(owner, device string) bool {
+// idle tells whether a device has no session and none under way, or is the one
+// that asks.
+func (p *addressPool) idle(owner, device string, now time.Time) bool {
 	l := p.leases[owner]
-	return owner == device || l == nil || l.sessions == 0
+	return owner == device || l == nil || l.sessions == 0 && now.Sub(l.given) > recent
 }
 
 // evict drops whoever holds an address that is another's by right now.
-func (p *addressPool) evict(f *family, a netip.Addr, device string) []string {
+func (p *addressPool) evict(f *family, a netip.Addr, device string, now time.Time) []string {
 	owner, held := f.owners[a]
-	if !held || owner == device || !p.idle(owner, device) {
+	if !held || owner == device || !p.idle(owner, device, now) {
 		return nil
 	}
 	p.drop(owner)
@@ -348,6 +366,7 @@ func (p *addressPool) begin(device string) {
 	defer p.mu.Unlock()
 	if l := p.leases[device]; l != nil {
 		l.sessions++
+		l.given = time.Time{}
 	}
 }
 

@@ -181,3 +181,41 @@ func TestAnAddressOfItsOwnThatIsInUseIsToldFromAFullPool(t *testing.T) {
 		t.Errorf("when it is over: %v, %v", l.IPv4, err)
 	}
 }
+
+// TestALoginUnderWayKeepsTheAddressOfItsOwn: two machines of a user who have one
+// address, and come back at one moment.
+func TestALoginUnderWayKeepsTheAddressOfItsOwn(t *testing.T) {
+	p := testPool(t, "10.60.0.0/24", "")
+	own := addressing{fixed: InnerAddrs{IPv4: netip.MustParseAddr("10.60.0.7")}}
+	now := time.Unix(1000, 0)
+	if _, _, _, err := p.acquire("user:bob", own, true, false, now); err != nil {
+		t.Fatal(err)
+	}
+	if l, _, _, err := p.acquire("user:bob#2", own, true, false, now); !errors.Is(err, errFixedHeld) {
+		t.Errorf("the second machine got %v, %v", l.IPv4, err)
+	}
+	later := now.Add(recent + time.Second) // the first one never came up
+	if l, _, _, err := p.acquire("user:bob#2", own, true, false, later); err != nil || l.IPv4 != own.fixed.IPv4 {
+		t.Errorf("later it got %v, %v", l.IPv4, err)
+	}
+	p.begin("user:bob#2")
+	if _, _, _, err := p.acquire("user:bob", own, true, false, later.Add(time.Hour)); !errors.Is(err, errFixedHeld) {
+		t.Errorf("taken from a live session: %v", err)
+	}
+}
+
+func TestAnAddressOfItsOwnIsGivenOrTheLoginRefused(t *testing.T) {
+	p := testPool(t, "10.60.0.0/24", "fd00:60::/64")
+	own := addressing{fixed: InnerAddrs{IPv4: netip.MustParseAddr("10.60.0.7")}}
+	if _, _, _, err := p.acquire("a", own, true, true, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	p.begin("a")
+	if l, _, _, err := p.acquire("b", own, true, true, time.Now()); !errors.Is(err, errFixedHeld) {
+		t.Errorf("given %v and %v, %v", l.IPv4, l.IPv6, err)
+	}
+	own.fixed.IPv4 = netip.MustParseAddr("10.61.0.7")
+	if l, _, _, err := p.acquire("c", own, true, true, time.Now()); !errors.Is(err, errFixedElsewhere) {
+		t.Errorf("given %v and %v, %v", l.IPv4, l.IPv6, err)
+	}
+}

@@ -227,10 +227,10 @@ func (c *relay) accepted(g *radius.Grant) (*ike.Admission, error) {
 	if who.groups, err = z.groupsOf(c.l.r, g.FilterIDs); err != nil {
 		return nil, err
 	}
-	if who.fixed, err = z.framed(g); err != nil {
+	if who.fixed, err = z.framed(g, c.l.r.termsOf(z, who.user, who.groups)); err != nil {
 		return nil, err
 	}
-	// Escaped, a name holds neither the colon nor the mark of a seat.
+	// Escaped, a name does not hold the mark of a seat.
 	owner := radiusPrefix + c.servers.config.Name + ":" + url.PathEscape(name)
 	if who.device, err = gw.seat(owner, c.l.r.termsOf(z, who.user, who.groups), c.l.t.PeerID, c.l.t.Remote); err != nil {
 		return nil, err
@@ -291,9 +291,9 @@ func (z *zone) groupsOf(r *realm, filters []string) ([]string, error) {
 	return slices.Clone(filters), nil
 }
 
-// framed are the addresses that a server chooses. They must be the zone's: a
-// firewall knows its clients by them.
-func (z *zone) framed(g *radius.Grant) (f InnerAddrs, err error) {
+// framed are the addresses that a server chooses. They must be the zone's, of
+// the group's part and nobody's own: a firewall knows its clients by them.
+func (z *zone) framed(g *radius.Grant, t *terms) (f InnerAddrs, err error) {
 	if g.Addressing == radius.AddressFixed {
 		f.IPv4 = g.IPv4
 	}
@@ -302,8 +302,9 @@ func (z *zone) framed(g *radius.Grant) (f InnerAddrs, err error) {
 		return f, refusal("let the server send one Framed-IPv6-Address, a Framed-IPv6-Prefix of /128, or one of /64 with Framed-Interface-Id",
 			"the RADIUS server chooses IPv6 by addresses %v, prefixes %v and the interface %x, which are not one address", g.IPv6, g.IPv6Prefix, g.InterfaceID)
 	}
-	if f.IPv4.IsValid() && !z.pool.v4.holds(f.IPv4) || f.IPv6.IsValid() && !z.pool.v6.holds(f.IPv6) {
-		return f, refusal("let the server choose addresses of the zone's pool, or none",
+	own := addressing{within: t.within, not: t.not}
+	if f.IPv4.IsValid() && !z.pool.grants(&z.pool.v4, f.IPv4, own.v4()) || f.IPv6.IsValid() && !z.pool.grants(&z.pool.v6, f.IPv6, own.v6()) {
+		return f, refusal("let the server choose addresses of the zone's pool that are not set apart for others, or none",
 			"the RADIUS server gives the address %v, which zone %q cannot: its pool is %v and %v", f, z.config.Name, z.config.Pool.IPv4, z.config.Pool.IPv6)
 	}
 	return f, nil

@@ -80,22 +80,21 @@ func (z *zone) groupTerms(g *config.Group) *terms {
 // the first one of the configuration counts that belongs to the zone.
 func (r *realm) termsOf(z *zone, user string, groups []string) *terms {
 	t := *z.terms
-	t.not = r.groupParts(z)
 	for i := range r.config.Groups {
 		if g := &r.config.Groups[i]; g.Zone == z.config.Name && slices.Contains(groups, g.Name) {
 			t = *r.groups[g.Name]
 			break
 		}
 	}
-	t.user = user
+	t.user, t.not = user, groupParts(r.config, z.config.Name, t.group)
 	return &t
 }
 
-// groupParts are the parts of a zone's pool that are for its groups: a firewall
-// tells their users by them.
-func (r *realm) groupParts(z *zone) (parts []config.Pool) {
-	for i := range r.config.Groups {
-		if g := &r.config.Groups[i]; g.Zone == z.config.Name && g.Pool != (config.Pool{}) {
+// groupParts are the parts of a zone's pool that are for its groups, but for one
+// of them: a firewall tells their users by them.
+func groupParts(c *config.Config, zone, but string) (parts []config.Pool) {
+	for i := range c.Groups {
+		if g := &c.Groups[i]; g.Zone == zone && g.Name != but && g.Pool != (config.Pool{}) {
 			parts = append(parts, g.Pool)
 		}
 	}
