@@ -99,17 +99,17 @@ func (s *State) importOne(ctx context.Context, n NewUser, in Import) (outcome st
 func (s *State) judgeUser(n NewUser) error {
 	password := n.Password
 	n.Password = ""
-	if _, _, err := s.newUser(n); err != nil || password == "" || n.AllowWeak {
+	if _, _, err := s.newUser(n); err != nil || password == "" {
 		return err
 	}
-	return judgePassword(n.Name, []byte(password))
+	return judgePassword(n.Name, []byte(password), n.AllowWeak)
 }
 
 // updateUser gives a user who exists what an import says, and leaves the rest: a
 // list of passwords takes nobody out of a group, whose rules may be stricter
 // than the zone's.
 func (s *State) updateUser(ctx context.Context, n NewUser, dryRun bool) error {
-	u, err := s.activeUser(n.Name)
+	u, was, err := s.activeUser(ctx, n.Name)
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func (s *State) updateUser(ctx context.Context, n NewUser, dryRun bool) error {
 	if len(ops) == 0 { // the list says nothing of a password
 		next.Password, next.MSCHAPv2 = u.Password, u.MSCHAPv2
 	}
-	return s.placed(next.User, func() error { return s.rewrite(ctx, next.User, ops...) })
+	return s.placed(next.User, func() error { return s.rewrite(ctx, next.User, was, ops...) })
 }
 
 // over is what a user is to be whom a request changes: what it does not say

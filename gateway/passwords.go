@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf16"
 
 	"sallyport/config"
 	"sallyport/internal/secret"
 	"sallyport/protocol/eap"
+	"sallyport/protocol/eap/mschapv2"
 	"sallyport/protocol/eap/password"
 	"sallyport/store"
 )
@@ -42,15 +44,18 @@ const minPassword = 10
 // worst are passwords that every guesser tries first and that are long enough.
 var worst = []string{"1234567890", "0987654321", "qwertyuiop", "1q2w3e4r5t", "password12", "password123", "passw0rd123", "letmein123", "administrator", "sallyport1", "welcome123", "changeme123"}
 
-// judgePassword refuses a password that would be guessed.
-func judgePassword(user string, p secret.Bytes) error {
+// judgePassword refuses a password that cannot be hashed, and one that would be
+// guessed unless weak ones are taken.
+func judgePassword(user string, p secret.Bytes, weak bool) error {
 	text := strings.ToLower(string(p))
 	reason := ""
 	switch {
+	case len(p) > password.MaxLength || len(utf16.Encode([]rune(string(p)))) > mschapv2.MaxPassword:
+		reason = fmt.Sprintf("it is longer than %d characters, or %d octets", mschapv2.MaxPassword, password.MaxLength)
+	case weak:
+		return nil
 	case len(p) < minPassword:
 		reason = fmt.Sprintf("it is shorter than %d characters", minPassword)
-	case len(p) > password.MaxLength:
-		reason = fmt.Sprintf("it is longer than %d octets", password.MaxLength)
 	case slices.Contains(worst, text):
 		reason = "it is among the first that anybody tries"
 	case strings.Trim(text, text[:1]) == "":
@@ -60,7 +65,7 @@ func judgePassword(user string, p secret.Bytes) error {
 	default:
 		return nil
 	}
-	return &InvalidError{Reason: "the password cannot be used: " + reason, Hint: "let a good one be made: --generate"}
+	return &InvalidError{Reason: "the password cannot be used: " + reason, Hint: "let a good one be made: sallyport user password " + user + " --generate"}
 }
 
 // hashPassword makes what is kept of a password. It takes some 30 ms.
@@ -136,7 +141,7 @@ func (s *State) checkPassword(user string, p secret.Bytes) (eap.Verified, error)
 	if err != nil {
 		return eap.Verified{}, err
 	}
-	right, err := r.Hash.Check(p) // as long for nobody as for anyone
+	right, err := r.Hash.Check(p) // as long for nobody as for anyone whose hash was made here
 	switch {
 	case err != nil:
 		return eap.Verified{}, err

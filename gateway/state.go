@@ -367,6 +367,13 @@ func (s *State) record(ctx context.Context, d Device, with ...store.Op) error {
 		return err
 	}
 	if old, ok := page.First(); ok {
+		found := map[string]Device{}
+		if err := decodeRecord(old, found); err != nil {
+			return err
+		}
+		if found[d.Name].Revoked.IsZero() { // added since checkNewDevice
+			return &ExistsError{"device", d.Name}
+		}
 		onlyIf = append(onlyIf, store.Unchanged(old))
 	} else {
 		onlyIf = append(onlyIf, store.Absent(key))
@@ -407,11 +414,17 @@ func pemText(kind string, ders ...[]byte) string {
 // RevokeDevice implements the control API. The record comes first, because it
 // is what cuts live tunnels; the CRL, for others, follows.
 func (s *State) RevokeDevice(ctx context.Context, name string, r Revocation) (Revoked, error) {
+	if err := r.check(); err != nil {
+		return Revoked{}, err
+	}
 	return s.revokeDevices(ctx, []string{name}, r)
 }
 
 // RevokeUser implements the control API: the user and all devices.
 func (s *State) RevokeUser(ctx context.Context, name string, r Revocation) (Revoked, error) {
+	if err := r.check(); err != nil {
+		return Revoked{}, err
+	}
 	err := s.edit(ctx, usersKey+name, "user", name, func() (any, error) {
 		u, ok := s.registry.User(name)
 		if ok && u.Revoked.IsZero() {
@@ -432,10 +445,15 @@ func (s *State) RevokeUser(ctx context.Context, name string, r Revocation) (Revo
 	return s.revokeDevices(ctx, devices, r)
 }
 
-func (s *State) revokeDevices(ctx context.Context, names []string, r Revocation) (Revoked, error) {
+// check comes before anything is written.
+func (r Revocation) check() error {
 	if len(r.Reason) > 256 {
-		return Revoked{}, &InvalidError{Reason: "the reason is longer than 256 octets"}
+		return &InvalidError{Reason: "the reason is longer than 256 octets"}
 	}
+	return nil
+}
+
+func (s *State) revokeDevices(ctx context.Context, names []string, r Revocation) (Revoked, error) {
 	done := Revoked{Devices: []string{}}
 	for _, name := range names {
 		err := s.edit(ctx, devicesKey+name, "device", name, func() (any, error) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"sallyport/config"
 	"sallyport/internal/secret"
 	"sallyport/pki"
 	"sallyport/protocol/eap/password"
@@ -113,7 +114,7 @@ func (s *State) newPassword(n NewUser) (p passwordRecord, made string, err error
 		p, err = hashPassword(secret.Bytes(made), !n.NoMSCHAPv2)
 		return p, made, err
 	case n.Password != "":
-		if err := judgePassword(n.Name, secret.Bytes(n.Password)); err != nil && !n.AllowWeak {
+		if err := judgePassword(n.Name, secret.Bytes(n.Password), n.AllowWeak); err != nil {
 			return p, "", err
 		}
 		p, err = hashPassword(secret.Bytes(n.Password), !n.NoMSCHAPv2)
@@ -218,17 +219,14 @@ func (s *State) checkFixed(zone string, f InnerAddrs, owner string, groups []str
 // checkPart refuses inner addresses outside of the group's part of the pool, and
 // inside of one that is another's: a firewall tells users by them.
 func (s *State) checkPart(zone string, f InnerAddrs, groups []string) error {
-	var from addressing
-	for _, g := range s.Config().Groups {
-		if g.Zone != zone {
-			continue
-		}
-		if slices.Contains(groups, g.Name) {
-			from = addressing{within: g.Pool}
+	var g config.Group // the one that counts, if any
+	for _, c := range s.Config().Groups {
+		if c.Zone == zone && slices.Contains(groups, c.Name) {
+			g = c
 			break
 		}
-		from.not = append(from.not, g.Pool)
 	}
+	from := addressing{within: g.Pool, not: groupParts(s.Config(), zone, g.Name)}
 	for _, c := range []struct {
 		a netip.Addr
 		p part
@@ -284,7 +282,7 @@ func (r *registry) ownAddresses(users, devices []string) bool {
 
 // SetUser implements the control API.
 func (s *State) SetUser(ctx context.Context, name string, n SetUser) (User, error) {
-	u, err := s.activeUser(name)
+	u, was, err := s.activeUser(ctx, name)
 	if err != nil {
 		return u, err
 	}
@@ -302,7 +300,7 @@ func (s *State) SetUser(ctx context.Context, name string, n SetUser) (User, erro
 	if err := s.checkPlace(u); err != nil {
 		return u, err
 	}
-	if err := s.placed(u, func() error { return s.rewrite(ctx, u) }); err != nil {
+	if err := s.placed(u, func() error { return s.rewrite(ctx, u, was) }); err != nil {
 		return u, err
 	}
 	s.log.Info("user changed", "user", name, "zone", u.Zone, "groups", u.Groups)
@@ -312,14 +310,17 @@ func (s *State) SetUser(ctx context.Context, name string, n SetUser) (User, erro
 // SetPassword implements the control API. Live sessions stay: they have proved
 // themselves by the password of then.
 func (s *State) SetPassword(ctx context.Context, name string, n SetPassword) (UserAdded, error) {
-	u, err := s.activeUser(name)
+	u, was, err := s.activeUser(ctx, name)
 	if err != nil {
 		return UserAdded{}, err
 	}
 	if n.Remove && !n.Generate && n.Password == "" {
 		u.Password, u.MSCHAPv2 = false, false
+		if err := s.rewrite(ctx, u, was, store.Delete{Key: passwordsKey + name}); err != nil {
+			return UserAdded{}, err
+		}
 		s.log.Info("password removed", "user", name)
-		return UserAdded{User: u}, s.rewrite(ctx, u, store.Delete{Key: passwordsKey + name})
+		return UserAdded{User: u}, nil
 	}
 	p, made, err := s.newPassword(NewUser{Name: name, Password: n.Password, Generate: n.Generate, NoMSCHAPv2: n.NoMSCHAPv2})
 	switch {
@@ -332,34 +333,38 @@ func (s *State) SetPassword(ctx context.Context, name string, n SetPassword) (Us
 	if err != nil {
 		return UserAdded{}, err
 	}
+	if err := s.rewrite(ctx, u, was, ops...); err != nil {
+		return UserAdded{}, err
+	}
 	s.log.Info("password set", "user", name)
-	return UserAdded{u, made}, s.rewrite(ctx, u, ops...)
+	return UserAdded{u, made}, nil
 }
 
-// activeUser finds a user who may be changed.
-func (s *State) activeUser(name string) (User, error) {
-	u, ok := s.registry.User(name)
-	switch {
-	case !ok:
-		return u, &NotFoundError{What: "user", Name: name, Hint: "see them with: sallyport user list"}
-	case !u.Revoked.IsZero():
-		return u, &InvalidError{Reason: fmt.Sprintf("the user %q is revoked", name)}
-	}
-	u.Groups = slices.Clone(u.Groups)
-	return u, nil
-}
-
-// rewrite replaces a user's record, unless the user was revoked meanwhile.
-func (s *State) rewrite(ctx context.Context, u User, with ...store.Op) error {
-	page, err := s.store.Get(ctx, store.Key(usersKey+u.Name))
+// activeUser reads a user who may be changed, and the record that rewrite then
+// replaces: as the store has it, which the registry hears of a little later.
+func (s *State) activeUser(ctx context.Context, name string) (u User, was store.KV, err error) {
+	page, err := s.store.Get(ctx, store.Key(usersKey+name))
 	if err != nil {
-		return err
+		return u, was, err
 	}
-	kv, ok := page.First()
-	if now, known := s.registry.User(u.Name); !ok || !known || !now.Revoked.IsZero() {
-		return &NotFoundError{What: "user", Name: u.Name}
+	was, ok := page.First()
+	if !ok {
+		return u, was, &NotFoundError{What: "user", Name: name, Hint: "see them with: sallyport user list"}
 	}
-	ok, err = s.registry.write(ctx, usersKey+u.Name, u, []store.Compare{store.Unchanged(kv)}, with...)
+	found := map[string]User{}
+	if err := decodeRecord(was, found); err != nil {
+		return u, was, err
+	}
+	if u = found[name]; !u.Revoked.IsZero() {
+		return u, was, &InvalidError{Reason: fmt.Sprintf("the user %q is revoked", name)}
+	}
+	return u, was, nil
+}
+
+// rewrite replaces a user's record, unless it was changed since it was read: a
+// revocation must not be undone, nor a group.
+func (s *State) rewrite(ctx context.Context, u User, was store.KV, with ...store.Op) error {
+	ok, err := s.registry.write(ctx, was.Key, u, []store.Compare{store.Unchanged(was)}, with...)
 	if err == nil && !ok {
 		err = &InvalidError{Reason: fmt.Sprintf("the user %q was changed by somebody else at the same time", u.Name), Hint: "look at it, and try again"}
 	}

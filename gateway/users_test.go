@@ -342,7 +342,7 @@ func TestAGroupHasItsOwnRules(t *testing.T) {
 	}
 	pool := g.realm.Load().zones["staff"].pool
 	for i := range 123 { // with eve's and the gateway's, all that is not the group's
-		l, _, _, err := pool.acquire(fmt.Sprint("d", i), addressing{not: g.realm.Load().groupParts(g.realm.Load().zones["staff"])}, true, false, time.Now())
+		l, _, _, err := pool.acquire(fmt.Sprint("d", i), addressing{not: groupParts(g.Config(), "staff", "")}, true, false, time.Now())
 		if err != nil || netip.MustParsePrefix("10.60.0.128/25").Contains(l.IPv4) {
 			t.Fatalf("number %d without group has %v, %v", i, l.IPv4, err)
 		}
@@ -634,5 +634,124 @@ func TestAReloadMovesUsersToTheRulesOfNow(t *testing.T) {
 	eventually(t, 5*time.Second, "eve alone is left", func() bool { return len(sessionsOf(t, g)) == 1 })
 	if got := byPEAP(t, g, "bob").connect(t, g); got.IPv4 == before.IPv4 {
 		t.Errorf("bob still has %v of the group that is gone", got.IPv4)
+	}
+}
+
+// TestAGroupWithoutAPartHasNothingOfAnothers: a firewall tells the others by it.
+func TestAGroupWithoutAPartHasNothingOfAnothers(t *testing.T) {
+	g := newGateway(t, passwordZone("groups:\n  admins: {zone: staff, pool: {ipv4: 10.60.0.0/28}}\n  crew: {zone: staff}\n"))
+	addUser(t, g, NewUser{Name: "bob", Password: goodPassword, Groups: []string{"crew"}})
+	if got := byPEAP(t, g, "bob").connect(t, g); got.IPv4 != netip.MustParseAddr("10.60.0.16") {
+		t.Errorf("bob has %v", got.IPv4)
+	}
+	refusedAs(t, g.Client(), http.StatusBadRequest, "part of the pool", "POST", "/v1/users", NewUser{Name: "eve", Groups: []string{"crew"}, Inner: []netip.Addr{netip.MustParseAddr("10.60.0.3")}})
+}
+
+// TestNobodyUndoesARevocation: a password takes its time to be hashed, and the
+// registry hears late of what the store has.
+func TestNobodyUndoesARevocation(t *testing.T) {
+	s := testState(t, passwordZone(""))
+	ctx := t.Context()
+	for _, name := range []string{"bob", "eve"} {
+		if _, err := s.AddUser(ctx, NewUser{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u, was, err := s.activeUser(ctx, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RevokeUser(ctx, "bob", Revocation{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.rewrite(ctx, u, was); err == nil || !strings.Contains(err.Error(), "by somebody else") {
+		t.Errorf("the old record over the revoked one: %v", err)
+	}
+	var late registry // has not heard of anything
+	late.users = map[string]User{"eve": {Name: "eve"}}
+	heard := s.registry
+	if _, err := s.RevokeUser(ctx, "eve", Revocation{}); err != nil {
+		t.Fatal(err)
+	}
+	late.store, s.registry = heard.store, &late
+	_, err = s.SetPassword(ctx, "eve", SetPassword{Password: goodPassword})
+	s.registry = heard
+	if err == nil || !strings.Contains(err.Error(), "is revoked") {
+		t.Errorf("a password for a revoked user: %v", err)
+	}
+}
+
+func TestAPasswordDoesNotUndoAGroup(t *testing.T) {
+	s := testState(t, passwordZone("groups:\n  crew: {zone: staff}\n"))
+	ctx := t.Context()
+	for i := range 20 {
+		name := fmt.Sprint("u", i)
+		if _, err := s.AddUser(ctx, NewUser{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+		var setPassword, setGroup error
+		var both sync.WaitGroup
+		both.Go(func() { _, setPassword = s.SetPassword(ctx, name, SetPassword{Password: goodPassword}) })
+		both.Go(func() {
+			time.Sleep(time.Duration(i) * time.Millisecond)
+			_, setGroup = s.SetUser(ctx, name, SetUser{Groups: &[]string{"crew"}})
+		})
+		both.Wait()
+		u, _, err := s.activeUser(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (setPassword == nil) != u.Password || (setGroup == nil) != (len(u.Groups) == 1) {
+			t.Errorf("%+v, though they were told %v and %v", u, setPassword, setGroup)
+		}
+	}
+}
+
+func TestOneOfTwoGetsTheNameOfADevice(t *testing.T) {
+	s := testState(t, passwordZone(""))
+	ctx := t.Context()
+	for _, name := range []string{"alice", "bob"} {
+		if _, err := s.AddUser(ctx, NewUser{Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 10 {
+		var errs [2]error
+		var both sync.WaitGroup
+		for j, user := range []string{"alice", "bob"} {
+			both.Go(func() { _, errs[j] = s.AddDevice(ctx, NewDevice{Name: fmt.Sprint("laptop", i), User: user}) })
+		}
+		both.Wait()
+		if (errs[0] == nil) == (errs[1] == nil) {
+			t.Errorf("they were told %v and %v", errs[0], errs[1])
+		}
+	}
+}
+
+// TestADryRunRefusesWhatTheImportWould also where weak passwords are taken.
+func TestADryRunRefusesWhatTheImportWould(t *testing.T) {
+	s := testState(t, passwordZone(""))
+	in := Import{Users: []NewUser{
+		{Name: "short", Password: "x", AllowWeak: true},
+		{Name: "long", Password: strings.Repeat("z", 300), AllowWeak: true},
+	}}
+	for _, in.DryRun = range []bool{true, false} {
+		got, err := s.ImportUsers(t.Context(), in)
+		if err != nil || len(got.Results) != 2 || got.Results[0].Reason != "" || !strings.Contains(got.Results[1].Reason, "longer than 256 characters") {
+			t.Errorf("dry run %v: %+v, %v", in.DryRun, got, err)
+		}
+	}
+}
+
+func TestALongReasonRevokesNobody(t *testing.T) {
+	s := testState(t, passwordZone(""))
+	if _, err := s.AddUser(t.Context(), NewUser{Name: "bob"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.RevokeUser(t.Context(), "bob", Revocation{Reason: strings.Repeat("r", 300)}); err == nil {
+		t.Error("it is taken")
+	}
+	if _, _, err := s.activeUser(t.Context(), "bob"); err != nil {
+		t.Error(err)
 	}
 }
