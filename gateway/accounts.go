@@ -154,14 +154,12 @@ func (g *Gateway) tell(l *live, a *account, status radius.StatusType, now time.T
 
 // used counts what went through all Child SAs of a session.
 func (g *Gateway) used(l *live) (u radius.Usage) {
-	var children []uint32
-	g.table.update(func() {
-		children = append(children, l.children...)
+	g.table.update(func() { // as one: between the two a Child SA may go
 		u = l.account.usage
+		for _, spi := range l.children {
+			u = g.plus(u, spi)
+		}
 	})
-	for _, spi := range children {
-		u = g.plus(u, spi)
-	}
 	return u
 }
 
@@ -262,19 +260,17 @@ func (g *Gateway) keepAccount(l *live, now time.Time) {
 
 // silence is how long nothing came from the peer.
 func (g *Gateway) silence(l *live, now time.Time) time.Duration {
-	var children []uint32
 	last := l.since
 	g.table.update(func() {
-		children = append(children, l.children...)
 		if heard := l.account.heard; heard.After(last) {
 			last = heard
 		}
-	})
-	for _, spi := range children {
-		if st, ok := g.plane.Stats(spi); ok && st.LastInbound.After(last) {
-			last = st.LastInbound
+		for _, spi := range l.children {
+			if st, ok := g.plane.Stats(spi); ok && st.LastInbound.After(last) {
+				last = st.LastInbound
+			}
 		}
-	}
+	})
 	return now.Sub(last)
 }
 

@@ -274,8 +274,11 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 
 // mayStay tells why a live session must end; empty: it may stay.
 func (g *Gateway) mayStay(l *live) string {
-	if foreign(l.admission.Device) {
+	switch {
+	case outsider(l.admission.Device):
 		return ""
+	case foreign(l.admission.Device):
+		return g.realm.Load().withdrawn(l)
 	}
 	if user, ok := seatOwner(l.admission.Device); ok {
 		return cmp.Or(g.registry.userAllowed(user), g.changedTerms(l, user))
@@ -285,6 +288,19 @@ func (g *Gateway) mayStay(l *live) string {
 		return fmt.Sprintf("the device may come from %v only, and is at %v", d.Address, at)
 	}
 	return cmp.Or(g.registry.allowed(l.admission.Device), g.changedTerms(l, d.User))
+}
+
+// withdrawn tells whether a RADIUS server's word holds no more.
+func (r *realm) withdrawn(l *live) string {
+	z, ok := r.zones[l.admission.Zone]
+	switch t := r.groups[l.terms.group]; {
+	case !ok: // who calls looks at that
+	case judgedElsewhere(l.admission.Device, z):
+		return "its zone has other RADIUS servers now"
+	case l.terms.group != "" && (t == nil || t.zone != z):
+		return "its group was removed from the zone"
+	}
+	return ""
 }
 
 // changedTerms tells whether a session's user has been moved to other terms

@@ -370,8 +370,6 @@ func (g *Gateway) closeStranded(before, r *realm) (closed int) {
 			reason = "its zone was removed from the configuration"
 		case l.pool != z.pool:
 			reason = "the pool of its zone was changed"
-		case judgedElsewhere(l.admission.Device, z):
-			reason = "its zone has other RADIUS servers now"
 		case outsider(l.admission.Device) && z.lost(before.zones[l.admission.Zone]):
 			reason = "a CA of its zone is not trusted any more"
 		case outsider(l.admission.Device) && z.revokes(l.admission.Device):

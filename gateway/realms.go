@@ -94,7 +94,7 @@ func (g *Gateway) listenDynamic(cfg *config.Config) error {
 		}
 		d, err := aaa.ListenDynamic(aaa.DynamicConfig{
 			Listen:        s.config.Dynamic.Listen,
-			DynamicConfig: radius.DynamicConfig{Peers: peers, Identifier: s.identifier, Addresses: []netip.Addr{s.config.Dynamic.Listen.Addr()}},
+			DynamicConfig: radius.DynamicConfig{Peers: peers, Identifier: s.identifier, Addresses: append(addressesOf(cfg), s.config.Dynamic.Listen.Addr())},
 			Handle:        func(c *radius.Change) radius.ErrorCause { return g.change(name, c) },
 			Logger:        g.log,
 		})
@@ -108,18 +108,15 @@ func (g *Gateway) listenDynamic(cfg *config.Config) error {
 
 // common names us in every request (RFC 2865, Section 4.1).
 func (s *servers) common(cfg *config.Config) []radius.Attribute {
-	all := []radius.Attribute{radius.TextAttr(radius.NASIdentifier, s.identifier)}
-	if a, err := netip.ParseAddr(cfg.Gateway.Name); err == nil {
-		all = append(all, nasAddress(a))
-	}
-	return all
+	return aaa.LocalAttributes(s.identifier, addressesOf(cfg)...)
 }
 
-func nasAddress(a netip.Addr) radius.Attribute {
-	if a.Unmap().Is4() {
-		return radius.AddrAttr(radius.NASIPAddress, a)
+// addressesOf is what we call ourselves beside the identifier.
+func addressesOf(cfg *config.Config) []netip.Addr {
+	if a, err := netip.ParseAddr(cfg.Gateway.Name); err == nil {
+		return []netip.Addr{a}
 	}
-	return radius.AddrAttr(radius.NASIPv6Address, a)
+	return nil
 }
 
 // openClient is nil without servers.

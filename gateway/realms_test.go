@@ -185,7 +185,7 @@ func TestIPv6ThatAServerChooses(t *testing.T) {
 		"an address beside another network": {radius.Grant{IPv6: address("fd00:60::77"), IPv6Prefix: prefix("fd00:61::/64")}, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
-			f, err := z.framed(&c.grant)
+			f, err := z.framed(&c.grant, z.zoneTerms())
 			if c.want == "" {
 				if err == nil {
 					t.Errorf("given %v, want a refusal", f)
@@ -460,4 +460,66 @@ func TestTheZonesMethodIsAskedFor(t *testing.T) {
 	zones := strings.Replace(radiusZone(t, []string{o.Auth}, nil, ""), "[certificate, eap-tls, eap-ttls]", "[eap-ttls]", 1)
 	g := newGateway(t, zones)
 	o.byRADIUS(t, g, "plain", goodPassword, eap.InnerPAP).connect(t, g)
+}
+
+// TestAServerGivesNobodysOwnAddress: a firewall knows its clients by them.
+func TestAServerGivesNobodysOwnAddress(t *testing.T) {
+	pool, err := newAddressPool(netip.MustParsePrefix("10.60.0.0/24"), netip.Prefix{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.reserve([]InnerAddrs{{IPv4: netip.MustParseAddr("10.60.0.5")}})
+	z := &zone{config: config.Zone{Name: "staff"}, pool: pool}
+	admins := &terms{not: []config.Pool{{IPv4: netip.MustParsePrefix("10.60.0.16/28")}}}
+	for address, ok := range map[string]bool{"10.60.0.4": true, "10.60.0.5": false, "10.60.0.17": false, "10.60.0.32": true} {
+		g := &radius.Grant{Addressing: radius.AddressFixed, IPv4: netip.MustParseAddr(address)}
+		if f, err := z.framed(g, admins); (err == nil) != ok {
+			t.Errorf("%s: %v, %v", address, f, err)
+		}
+	}
+}
+
+// TestAServerFindsUsByTheAddressWeSaid in its accounts, though it asks another.
+func TestAServerFindsUsByTheAddressWeSaid(t *testing.T) {
+	o := newOrganisation(t, "ttls")
+	listen := fmt.Sprintf("127.0.0.2:%d", labtest.FreePort(t, "udp"))
+	path := testConfig(t, radiusZone(t, []string{o.Auth}, nil, dynamicOf(listen)))
+	rewrite(t, path, "name: vpn.example.org", "name: 127.0.0.1")
+	initState(t, path)
+	startGateway(t, path)
+	for address, want := range map[string]string{"127.0.0.1": "Session-Context-Not-Found", "127.0.0.2": "Session-Context-Not-Found", "192.0.2.1": "NAS-Identification-Mismatch"} {
+		if out := radclient(t, listen, "disconnect", `User-Name = "nobody"`, "NAS-IP-Address = "+address); !strings.Contains(out, want) {
+			t.Errorf("%s: answered\n%s", address, out)
+		}
+	}
+}
+
+// TestAReloadEndsWhatAServersWordHoldsNoMore: a login that is under way when its
+// servers go, and a session whose group goes.
+func TestAReloadEndsWhatAServersWordHoldsNoMore(t *testing.T) {
+	o := newOrganisation(t, "ttls")
+	t.Run("servers while a login is under way", func(t *testing.T) {
+		slow := relayed(t, o.Auth, func(b []byte, n int32) [][]byte {
+			if n == 0 {
+				time.Sleep(time.Second)
+			}
+			return [][]byte{b}
+		})
+		g := newGateway(t, radiusZone(t, []string{slow}, nil, ""))
+		d := o.byRADIUS(t, g, "plain", goodPassword, eap.InnerPAP)
+		d.start(t, g)
+		eventually(t, time.Second, "under way", func() bool { return g.logins.Open() == 1 })
+		rewrite(t, g.path, "    radius: corp\n", "")
+		call[Reloaded](t, g.Client(), "POST", "/v1/reload", nil)
+		await[ike.Closed](t, d)
+		eventually(t, time.Second, "no session stays", func() bool { return len(sessionsOf(t, g)) == 0 })
+	})
+	t.Run("a group", func(t *testing.T) {
+		g := newGateway(t, radiusZone(t, []string{o.Auth}, nil, ""))
+		o.byRADIUS(t, g, "bob", goodPassword, eap.InnerPAP).connect(t, g)
+		rewrite(t, g.path, "groups: {crew: {zone: staff, routes: [10.9.0.0/16]}}\n", "")
+		if done := call[Reloaded](t, g.Client(), "POST", "/v1/reload", nil); done.Closed != 1 {
+			t.Errorf("%d sessions were closed", done.Closed)
+		}
+	})
 }

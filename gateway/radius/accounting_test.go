@@ -119,7 +119,7 @@ func TestAccountingWaitsForTheServer(t *testing.T) {
 	if s := a.Status(); s.Waiting != 41 || s.Merged != 80 || s.Lost != 0 {
 		t.Errorf("%+v", s)
 	}
-	// The gateway restarts, and so does the server.
+	// The gateway restarts, and so does the server; but first it ends suddenly.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := a.Close(ctx); err != nil {
@@ -128,10 +128,22 @@ func TestAccountingWaitsForTheServer(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
+	sudden := openAccounting(t, AccountingConfig{Client: c, File: file})
+	if err := sudden.save(false); err != nil { // as it is done every few seconds
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("what waits is not kept: %v", err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := sudden.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
 	f.Start()
 	a = openAccounting(t, AccountingConfig{Client: c, File: file})
 	s := delivered(t, a)
-	if s.Delivered != 43 || s.Lost != 0 {
+	if s.Delivered != 45 || s.Lost != 0 { // 41, and an On and an Off of each of two ends
 		t.Errorf("%+v", s)
 	}
 	if err := a.Close(t.Context()); err != nil {

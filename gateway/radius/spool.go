@@ -31,7 +31,7 @@ func (a *Accounting) save(end bool) error {
 		return nil
 	}
 	a.mu.Lock()
-	failing := !a.status.Failing.IsZero()
+	failing := !a.status.Failing.IsZero() || a.status.Delivered+a.status.Refused == 0 // none has answered yet
 	var all []radius.Record
 	if end || failing {
 		all = a.records()
