@@ -170,9 +170,9 @@ func (o *once) hand(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// send writes the answer and waits for the client to close: who previews a link
-// breaks off in the middle, and the link must survive that. One who took all
-// octets and stays silent has the file.
+// send writes the answer and waits for the client to close: who breaks off in the
+// middle has not taken the file, as far as TCP can tell. One who took all octets
+// and stays silent has.
 func (o *once) send(conn net.Conn, h http.Header) error {
 	data := o.file.Bytes()
 	conn.SetDeadline(time.Now().Add(onceSlow))

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +24,7 @@ func readPassword(in io.Reader) (string, error) {
 	if line = strings.TrimRight(line, "\r\n"); line == "" {
 		return "", failure("for example: sallyport user password bob --password-stdin < FILE", "no password was given")
 	}
-	return line, nil
+	return utf8Password(line)
 }
 
 // askPassword asks a person twice, and shows nothing of what is typed.
@@ -50,23 +52,47 @@ func askPassword(env *Env, user string) (string, error) {
 	if typed[0] != typed[1] {
 		return "", failure("type it again", "the two are not the same; nothing was changed")
 	}
-	return typed[0], nil
+	return utf8Password(typed[0])
+}
+
+// utf8Password refuses what JSON would quietly change on its way to the gateway.
+func utf8Password(p string) (string, error) {
+	if !utf8.ValidString(p) {
+		return "", failure("convert it, for example: iconv -f latin1 -t utf-8", "the password is not UTF-8")
+	}
+	return p, nil
 }
 
 var errNoTerminal = failure("use --password-stdin or --generate", "there is no terminal to ask for the password")
 
-// silence stops a terminal from showing what is typed.
+// silence stops a terminal from showing what is typed, until restore or until a
+// signal ends the process.
 func silence(tty *os.File) (restore func(), err error) {
 	fd := int(tty.Fd())
 	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return nil, err
 	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	go func() {
+		if s, ok := <-signals; ok {
+			unix.IoctlSetTermios(fd, unix.TCSETS, old)
+			signal.Reset(s)
+			unix.Kill(os.Getpid(), s.(unix.Signal))
+		}
+	}()
+	restore = func() {
+		signal.Stop(signals) // after it nothing is sent any more
+		close(signals)
+		unix.IoctlSetTermios(fd, unix.TCSETS, old)
+	}
 	quiet := *old
 	quiet.Lflag &^= unix.ECHO
 	quiet.Lflag |= unix.ECHONL
 	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+		restore()
 		return nil, err
 	}
-	return func() { unix.IoctlSetTermios(fd, unix.TCSETS, old) }, nil
+	return restore, nil
 }

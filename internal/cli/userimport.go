@@ -45,7 +45,8 @@ changes. Users who exist are skipped, or with --update get what the list says of
 them; what it leaves empty stays as it is.
 
 CSV has a header with user and any of password, password_hash ($argon2id$ or
-$nt$), zone, groups and address; groups and addresses are separated by spaces.`,
+$nt$), zone, groups and address; groups and addresses are separated by spaces.
+The file is UTF-8.`,
 		Example: "  sallyport user import people.csv --format csv --dry-run\n  sallyport user import /etc/ppp/chap-secrets --format chap-secrets",
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {

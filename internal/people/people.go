@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Bounds of a file. An organisation larger than this has a directory, and its
@@ -59,6 +60,9 @@ func Read(format string, r io.Reader) ([]Entry, error) {
 		return nil, err
 	case len(text) > maxFile:
 		return nil, fmt.Errorf("the file is larger than %d MiB", maxFile>>20)
+	case !utf8.Valid(text):
+		bad := bytes.IndexRune(text, utf8.RuneError)
+		return nil, fault(1+bytes.Count(text[:bad], []byte("\n")), "convert the file, for example: iconv -f latin1 -t utf-8", "it is not UTF-8")
 	case format == "csv":
 		return readCSV(text)
 	case format == "chap-secrets":
@@ -170,7 +174,8 @@ func addresses(words []string) (addrs []netip.Addr, err error) {
 func readChapSecrets(text []byte) (all []Entry, err error) {
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(make([]byte, maxLine+1), maxLine+1)
-	for n := 1; lines.Scan(); n++ {
+	n := 1
+	for ; lines.Scan(); n++ {
 		words, err := words(lines.Text())
 		switch {
 		case err != nil:
@@ -189,7 +194,7 @@ func readChapSecrets(text []byte) (all []Entry, err error) {
 		all = append(all, e)
 	}
 	if lines.Err() != nil {
-		return nil, fault(len(all)+1, "", "a line is longer than %d octets", maxLine)
+		return nil, fault(n, "", "a line is longer than %d octets", maxLine)
 	}
 	return all, nil
 }

@@ -57,6 +57,9 @@ func TestAFaultNamesItsLineAndNoSecret(t *testing.T) {
 		"chap-secrets|bob * hunter2 10.0.0.0/8\n":                          1,
 		"chap-secrets|bob * '' *\n":                                        1,
 		"chap-secrets|bob * hunter2 *\n" + strings.Repeat("hunter2", 1000): 2,
+		"chap-secrets|\n# x\n\n" + strings.Repeat("hunter2", 1000):         4,
+		"csv|user,password\nbob,hunter2-m\xfcller\n":                       2,
+		"chap-secrets|\n\nbob * hunter2-m\xfcller *\n":                     3,
 	} {
 		format, file, _ := strings.Cut(text, "|")
 		_, err := Read(format, strings.NewReader(file))
