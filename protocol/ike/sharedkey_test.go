@@ -241,11 +241,13 @@ func TestTrap12_NoEAPWithAServerThatHasOnlyASharedKey(t *testing.T) {
 func TestASharedKeyIsNeitherEmptyNorForAnotherMethod(t *testing.T) {
 	w := sharedKeyWorld(t, 5)
 	w.up()
+	proofs := 0
 	for _, task := range w.r.tasks {
 		a, ok := task.(*Authenticate)
 		if !ok {
 			continue
 		}
+		proofs++
 		key := w.r.keys[clientName]
 		if err := a.VerifySharedKey(key); err != nil {
 			t.Errorf("the right key: %v", err)
@@ -267,6 +269,9 @@ func TestASharedKeyIsNeitherEmptyNorForAnotherMethod(t *testing.T) {
 		if text := fmt.Sprint(a.VerifySharedKey(secret.Bytes("wrong"))); strings.Contains(text, "wrong") {
 			t.Errorf("the error tells the key: %s", text)
 		}
+	}
+	if proofs != 1 {
+		t.Errorf("%d proofs were judged", proofs)
 	}
 	if _, err := (&Sign{Suite: w.r.est.Suite}).SignSharedKey(nil); err == nil {
 		t.Error("we sign with an empty key")
