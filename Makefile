@@ -17,6 +17,7 @@ demo: build
 
 test: build
 	test/install-debian test
+	npm ci --prefix profile/testdata/powershell --ignore-scripts --no-audit --no-fund --loglevel=error
 	go run ./test/run vet tests fuzz
 
 fuzz:

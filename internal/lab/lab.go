@@ -103,6 +103,7 @@ var Packages = map[string]string{
 	"groff":          "groff-base",
 	"curl":           "curl",
 	"zbarimg":        "zbar-tools",
+	"node":           "nodejs",
 }
 
 // Missing tells, as an error with the line to run, which of the programs are
