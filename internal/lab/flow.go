@@ -15,11 +15,10 @@ import (
 // that sends each of them back. It shows whether an event such as a rekey
 // loses, doubles or delays packets.
 type Flow struct {
-	out  net.Conn
-	back net.PacketConn
+	out net.Conn
+	far *Mirror // nil when another process has it
 
 	sent    atomic.Uint64
-	reached atomic.Uint64 // datagrams that arrived at the far end
 	stop    chan struct{}
 	stopOne sync.Once
 	stopped sync.WaitGroup
@@ -56,26 +55,72 @@ const flowHeader = 8 // octets of sequence number at the start of a datagram
 // StartFlow sends perSecond datagrams a second, of size octets, from h to dst
 // on the host to.
 func (h *Host) StartFlow(ctx context.Context, to *Host, dst netip.Addr, perSecond, size int) (*Flow, error) {
-	back, err := to.ListenPacket("udp", netip.AddrPortFrom(dst, 0).String())
+	far, err := to.Mirror(dst)
 	if err != nil {
 		return nil, err
 	}
-	out, err := h.Dial(ctx, "udp", back.LocalAddr().String())
+	f, err := h.StartFlowTo(ctx, far.Addr(), perSecond, size)
 	if err != nil {
-		back.Close()
+		far.Close()
 		return nil, err
 	}
-	// A reader that is scheduled late must not look like a lossy network.
-	for _, c := range []any{out, back} {
-		if c, ok := c.(*net.UDPConn); ok {
-			c.SetReadBuffer(4 << 20)
-		}
+	f.far = far
+	return f, nil
+}
+
+// StartFlowTo is the half of StartFlow that sends, to a mirror that is there
+// already. Its report does not know how many reached the mirror.
+func (h *Host) StartFlowTo(ctx context.Context, far netip.AddrPort, perSecond, size int) (*Flow, error) {
+	out, err := h.Dial(ctx, "udp", far.String())
+	if err != nil {
+		return nil, err
 	}
-	f := &Flow{out: out, back: back, stop: make(chan struct{}), seen: map[uint64]bool{}}
+	patient(out)
+	f := &Flow{out: out, stop: make(chan struct{}), seen: map[uint64]bool{}}
 	f.stopped.Go(func() { f.send(time.Second/time.Duration(perSecond), max(size, flowHeader)) })
-	f.readers.Go(f.reflect)
 	f.readers.Go(f.count)
 	return f, nil
+}
+
+// patient gives a socket room: a reader that is scheduled late must not look
+// like a lossy network.
+func patient(c any) {
+	if c, ok := c.(*net.UDPConn); ok {
+		c.SetReadBuffer(4 << 20)
+	}
+}
+
+// Mirror sends every datagram back to where it came from: the far end of a
+// flow.
+type Mirror struct {
+	socket  net.PacketConn
+	reached atomic.Uint64
+	stopped sync.WaitGroup
+}
+
+// Mirror opens a UDP port at addr that sends back what comes.
+func (h *Host) Mirror(addr netip.Addr) (*Mirror, error) {
+	socket, err := h.ListenPacket("udp", netip.AddrPortFrom(addr, 0).String())
+	if err != nil {
+		return nil, err
+	}
+	patient(socket)
+	m := &Mirror{socket: socket}
+	m.stopped.Go(m.reflect)
+	return m, nil
+}
+
+// Addr is where the mirror listens.
+func (m *Mirror) Addr() netip.AddrPort { return netip.MustParseAddrPort(m.socket.LocalAddr().String()) }
+
+// Reached is how many datagrams have come.
+func (m *Mirror) Reached() uint64 { return m.reached.Load() }
+
+// Close ends it.
+func (m *Mirror) Close() error {
+	err := m.socket.Close()
+	m.stopped.Wait()
+	return err
 }
 
 // maxBurst is how much of what is overdue after a pause of the machine is sent
@@ -104,15 +149,15 @@ func (f *Flow) send(every time.Duration, size int) {
 	}
 }
 
-func (f *Flow) reflect() {
+func (m *Mirror) reflect() {
 	buf := make([]byte, 65536)
 	for {
-		n, from, err := f.back.ReadFrom(buf)
+		n, from, err := m.socket.ReadFrom(buf)
 		if err != nil {
 			return
 		}
-		f.reached.Add(1)
-		f.back.WriteTo(buf[:n], from)
+		m.reached.Add(1)
+		m.socket.WriteTo(buf[:n], from)
 	}
 }
 
@@ -169,8 +214,10 @@ func (f *Flow) Stop(patience time.Duration) FlowReport {
 		time.Sleep(5 * time.Millisecond)
 	}
 	f.out.Close()
-	f.back.Close()
 	f.readers.Wait()
+	if f.far != nil {
+		f.far.Close()
+	}
 	return f.snapshot()
 }
 
@@ -179,6 +226,9 @@ func (f *Flow) snapshot() FlowReport {
 	defer f.mu.Unlock()
 	r := f.report
 	r.LastBack = f.lastAt
-	r.Sent, r.Reached = f.sent.Load(), f.reached.Load()
+	r.Sent = f.sent.Load()
+	if f.far != nil {
+		r.Reached = f.far.Reached()
+	}
 	return r
 }

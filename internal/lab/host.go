@@ -25,6 +25,10 @@ type Host struct {
 	net, mnt *os.File // the two namespaces; open as long as the host lives
 }
 
+// Here returns the machine itself as a host, outside of any namespace: for a
+// program that has a machine of its own, such as a guest of package linux.
+func (l *Lab) Here(name string) *Host { return &Host{Name: name, lab: l} }
+
 func newHost(l *Lab, name string) (*Host, error) {
 	h := &Host{Name: name, lab: l}
 	err := onThread(func() error {
@@ -56,7 +60,7 @@ func (h *Host) furnish() error {
 		return fmt.Errorf("mount /run: %w", err)
 	}
 	for _, s := range quietKernel {
-		if err := writeSysctl(s.key, s.value); err != nil {
+		if err := WriteSysctl(s.key, s.value); err != nil {
 			return err
 		}
 	}
@@ -105,6 +109,9 @@ func (h *Host) Do(f func() error) error {
 
 // enter moves the calling thread into the host's namespaces, for good.
 func (h *Host) enter() error {
+	if h.net == nil { // the machine itself
+		return nil
+	}
 	// A thread that shares its root directory with others may not change its
 	// mount namespace.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
@@ -148,10 +155,11 @@ func onFreshThread(f func()) {
 // Sysctl sets a kernel parameter of the host's network, such as
 // "net/ipv4/ip_forward".
 func (h *Host) Sysctl(key, value string) error {
-	return h.Do(func() error { return writeSysctl(key, value) })
+	return h.Do(func() error { return WriteSysctl(key, value) })
 }
 
-func writeSysctl(key, value string) error {
+// WriteSysctl is Sysctl for a function that runs in [Host.Do].
+func WriteSysctl(key, value string) error {
 	return os.WriteFile("/proc/sys/"+key, []byte(value), 0o644)
 }
 
@@ -159,8 +167,8 @@ func writeSysctl(key, value string) error {
 func (h *Host) Forward() error {
 	return h.Do(func() error {
 		return errors.Join(
-			writeSysctl("net/ipv4/ip_forward", "1"),
-			writeSysctl("net/ipv6/conf/all/forwarding", "1"))
+			WriteSysctl("net/ipv4/ip_forward", "1"),
+			WriteSysctl("net/ipv6/conf/all/forwarding", "1"))
 	})
 }
 

@@ -104,6 +104,11 @@ var Packages = map[string]string{
 	"curl":           "curl",
 	"zbarimg":        "zbar-tools",
 	"node":           "nodejs",
+	"linux.uml":      "user-mode-linux",
+	"ipsec":          "strongswan-starter strongswan-charon",
+	"xl2tpd":         "xl2tpd",
+	"pppd":           "ppp",
+	"tshark":         "tshark",
 }
 
 // Missing tells, as an error with the line to run, which of the programs are

@@ -27,6 +27,9 @@ type Command struct {
 	Stdin   io.Reader // nil: empty
 	Output  io.Writer // stdout and stderr also go here; nil: nowhere else
 	Stdout  io.Writer // stdout alone also goes here; nil: nowhere else
+
+	Files []*os.File // descriptors 3 and up
+	Alone bool       // in a process namespace of its own: what it has started ends with it
 }
 
 // Process is a running program. Its output is kept (the last outputKept
@@ -59,7 +62,11 @@ func (h *Host) Start(c Command) (*Process, error) {
 	if c.Stdout != nil {
 		p.cmd.Stdout = io.MultiWriter(p.cmd.Stderr, c.Stdout)
 	}
+	p.cmd.ExtraFiles = c.Files
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if c.Alone {
+		p.cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWPID
+	}
 	p.cmd.WaitDelay = stopGrace
 
 	started := make(chan error, 1)

@@ -50,6 +50,13 @@ func (h *Host) Lose(ctx context.Context, perMille int) error {
 		"chain in { type filter hook prerouting priority %d; numgen random mod 1000 < %d drop; }", beforeDefrag, perMille))
 }
 
+// DropPort drops what arrives for a port, without a word; network is tcp or
+// udp.
+func (h *Host) DropPort(ctx context.Context, network string, port uint16) error {
+	return h.table(ctx, "port", fmt.Sprintf(
+		"chain in { type filter hook prerouting priority %d; %s dport %d drop; }", beforeDefrag, network, port))
+}
+
 // Cut drops everything that would pass through the host: its neighbours
 // vanish for each other without any sign of it.
 func (h *Host) Cut(ctx context.Context) error {

@@ -149,14 +149,27 @@ func (t Transfer) MbitPerSecond() float64 {
 // SendTCP sends octets over one TCP connection from h to a sink that it opens
 // on the host to at dst, and waits until the sink has counted all of them.
 func (h *Host) SendTCP(ctx context.Context, to *Host, dst netip.Addr, octets int64) (Transfer, error) {
-	sink, err := to.Listen(netip.AddrPortFrom(dst, 0).String())
+	sink, err := to.Sink(dst)
 	if err != nil {
 		return Transfer{}, err
 	}
 	defer sink.Close()
-	go acknowledge(sink)
+	return h.Pour(ctx, netip.MustParseAddrPort(sink.Addr().String()), octets)
+}
 
-	conn, err := h.Dial(ctx, "tcp", sink.Addr().String())
+// Sink opens a TCP port at addr that takes one connection, reads it to its end
+// and answers with the number of octets that came.
+func (h *Host) Sink(addr netip.Addr) (net.Listener, error) {
+	sink, err := h.Listen(netip.AddrPortFrom(addr, 0).String())
+	if err == nil {
+		go acknowledge(sink)
+	}
+	return sink, err
+}
+
+// Pour is the half of SendTCP that sends, to a sink that is there already.
+func (h *Host) Pour(ctx context.Context, sink netip.AddrPort, octets int64) (Transfer, error) {
+	conn, err := h.Dial(ctx, "tcp", sink.String())
 	if err != nil {
 		return Transfer{}, err
 	}
@@ -166,23 +179,21 @@ func (h *Host) SendTCP(ctx context.Context, to *Host, dst netip.Addr, octets int
 
 	started := time.Now()
 	if _, err := io.CopyN(conn, zeros{}, octets); err != nil {
-		return Transfer{}, fmt.Errorf("lab: %s: send to %v: %w", h.Name, dst, err)
+		return Transfer{}, fmt.Errorf("lab: %s: send to %v: %w", h.Name, sink, err)
 	}
 	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
 		return Transfer{}, err
 	}
 	var counted uint64
 	if err := binary.Read(conn, binary.BigEndian, &counted); err != nil {
-		return Transfer{}, fmt.Errorf("lab: %s: receipt from %v: %w", h.Name, dst, err)
+		return Transfer{}, fmt.Errorf("lab: %s: receipt from %v: %w", h.Name, sink, err)
 	}
 	if int64(counted) != octets {
-		return Transfer{}, fmt.Errorf("lab: %s: sent %d octets to %v, %d arrived", h.Name, octets, dst, counted)
+		return Transfer{}, fmt.Errorf("lab: %s: sent %d octets to %v, %d arrived", h.Name, octets, sink, counted)
 	}
 	return Transfer{octets, time.Since(started)}, nil
 }
 
-// acknowledge takes one connection, reads it to its end and answers with the
-// number of octets that came.
 func acknowledge(l net.Listener) {
 	conn, err := l.Accept()
 	if err != nil {
