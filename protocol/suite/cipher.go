@@ -94,7 +94,11 @@ func newGCM(key []byte) (aead cipher.AEAD, err error) {
 // encKey includes the salt of an AEAD cipher. Both are zero for a pair that
 // NewCipher refuses.
 func CipherKeySizes(encr, integ Transform) (encKey, integKey int) {
-	spec, mac, err := cipherParts(encr, integ)
+	return cipherKeySizes(encr, integ, false)
+}
+
+func cipherKeySizes(encr, integ Transform, waived bool) (encKey, integKey int) {
+	spec, mac, err := cipherParts(encr, integ, waived)
 	if err != nil {
 		return 0, 0
 	}
@@ -107,11 +111,15 @@ func CipherKeySizes(encr, integ Transform) (encKey, integKey int) {
 // NewCipher builds the cipher of one direction. The key sizes are those of
 // [CipherKeySizes]; integ and integKey are zero for an AEAD cipher.
 func NewCipher(encr, integ Transform, encKey, integKey []byte) (Cipher, error) {
-	spec, mac, err := cipherParts(encr, integ)
+	return newCipher(encr, integ, encKey, integKey, false)
+}
+
+func newCipher(encr, integ Transform, encKey, integKey []byte, waived bool) (Cipher, error) {
+	spec, mac, err := cipherParts(encr, integ, waived)
 	if err != nil {
 		return nil, err
 	}
-	if wantEnc, wantInteg := CipherKeySizes(encr, integ); len(encKey) != wantEnc || len(integKey) != wantInteg {
+	if wantEnc, wantInteg := cipherKeySizes(encr, integ, waived); len(encKey) != wantEnc || len(integKey) != wantInteg {
 		return nil, fmt.Errorf("suite: %v: keys of %d and %d octets, need %d and %d",
 			encr, len(encKey), len(integKey), wantEnc, wantInteg)
 	}
@@ -122,7 +130,7 @@ func NewCipher(encr, integ Transform, encKey, integKey []byte) (Cipher, error) {
 }
 
 // cipherParts looks the pair up and refuses what does not belong together.
-func cipherParts(encr, integ Transform) (*cipherSpec, *hashSpec, error) {
+func cipherParts(encr, integ Transform, waived bool) (*cipherSpec, *hashSpec, error) {
 	e := byTransform[encr]
 	if encr.Type != Encr || e == nil || !e.Usable() || e.cipher == nil {
 		return nil, nil, fmt.Errorf("suite: %v: no such cipher here", encr)
@@ -133,11 +141,26 @@ func cipherParts(encr, integ Transform) (*cipherSpec, *hashSpec, error) {
 		}
 		return e.cipher, nil, nil
 	}
-	i := byTransform[integ]
-	if integ.Type != Integ || i == nil || !i.Usable() || i.hash == nil {
+	mac := hashOf(integ, Integ, waived)
+	if mac == nil {
 		return nil, nil, fmt.Errorf("suite: %v needs an integrity algorithm, not %v", encr, integ)
 	}
-	return e.cipher, i.hash, nil
+	return e.cipher, mac, nil
+}
+
+// hashOf is the hash of a PRF or integrity transform, nil where it may not be
+// used.
+func hashOf(t Transform, typ TransformType, waived bool) *hashSpec {
+	a := byTransform[t]
+	switch {
+	case t.Type != typ || a == nil:
+		return nil
+	case a.Usable():
+		return a.hash
+	case waived:
+		return a.waived
+	}
+	return nil
 }
 
 // aeadCipher is AES-GCM or ChaCha20-Poly1305 with nonce = salt | IV.

@@ -81,3 +81,37 @@ func PolicyNames() []string {
 	}
 	return names
 }
+
+// L2TPPolicyName is the name of the only built-in policy of L2TP zones.
+const L2TPPolicyName = "l2tp"
+
+// l2tpPolicy serves what a profile can make Windows propose, and Apple's first
+// proposal of phase 1. Groups with modpnone make forward secrecy the client's
+// choice: Windows has it by a profile only, and Apple never.
+var l2tpPolicy = PolicyText{
+	Name:  L2TPPolicyName,
+	Title: "IKEv1 for L2TP: AES with SHA-2, P-256 and MODP-2048 and up, GCM in ESP; with a waiver of CRY-005 also AES with SHA-1",
+	IKE:   []string{"aes256-aes128-sha384-sha256-ecp384-ecp256-modp3072-modp2048"},
+	ESP: []string{
+		"aes256gcm16-aes128gcm16-ecp384-ecp256-modp2048-modpnone",
+		"aes256-aes128-sha256-ecp384-ecp256-modp2048-modpnone",
+	},
+}
+
+// l2tpSHA1 is what a waiver of CRY-005 adds: exactly the sound rest of what
+// Windows (the first three) and Apple (the third) propose by themselves.
+var l2tpSHA1 = PolicyText{
+	IKE: []string{"aes256-sha1-ecp384", "aes128-sha1-ecp256", "aes256-sha1-modp2048"},
+	ESP: []string{"aes256-sha1", "aes128-sha1"},
+}
+
+// L2TPPolicy returns the built-in policy of L2TP zones, as [ParseL2TPProposal]
+// reads it; sha1 adds what a waiver of CRY-005 allows.
+func L2TPPolicy(sha1 bool) PolicyText {
+	p := l2tpPolicy
+	p.IKE, p.ESP = slices.Clone(p.IKE), slices.Clone(p.ESP)
+	if sha1 {
+		p.IKE, p.ESP = append(p.IKE, l2tpSHA1.IKE...), append(p.ESP, l2tpSHA1.ESP...)
+	}
+	return p
+}

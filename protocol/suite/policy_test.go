@@ -6,20 +6,25 @@ import (
 	"testing"
 )
 
-func parsedPolicy(t testing.TB, name string, p Protocol) (proposals []Proposal) {
+func parsedPolicy(t testing.TB, name string, p Protocol) []Proposal {
 	t.Helper()
 	text, ok := Policy(name)
 	if !ok {
 		t.Fatalf("no policy %q", name)
 	}
+	return parsedText(t, text, p, ParseProposal)
+}
+
+func parsedText(t testing.TB, text PolicyText, p Protocol, parse func(Protocol, string) (Proposal, error)) (proposals []Proposal) {
+	t.Helper()
 	lines := text.IKE
 	if p == ProtocolESP {
 		lines = text.ESP
 	}
 	for _, line := range lines {
-		proposal, err := ParseProposal(p, line)
+		proposal, err := parse(p, line)
 		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatalf("%s: %v", text.Name, err)
 		}
 		proposals = append(proposals, proposal)
 	}

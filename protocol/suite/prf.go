@@ -3,6 +3,7 @@ package suite
 import (
 	"crypto"
 	"crypto/hmac"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"fmt"
@@ -17,8 +18,14 @@ type hashSpec struct {
 	new  func() hash.Hash
 }
 
-// icv is the truncated length (RFC 4868, Section 2.1.2).
-func (h *hashSpec) icv() int { return h.size / 2 }
+// icv is the truncated length (RFC 4868, Section 2.1.2). HMAC-SHA1-96 is older
+// and keeps 96 of 160 bits (RFC 2404, Section 2).
+func (h *hashSpec) icv() int {
+	if h.id == crypto.SHA1 {
+		return 96 / 8
+	}
+	return h.size / 2
+}
 
 const maxHashSize = sha512.Size
 
@@ -26,6 +33,7 @@ var (
 	sha256Spec = &hashSpec{crypto.SHA256, sha256.Size, sha256.New}
 	sha384Spec = &hashSpec{crypto.SHA384, sha512.Size384, sha512.New384}
 	sha512Spec = &hashSpec{crypto.SHA512, sha512.Size, sha512.New}
+	sha1Spec   = &hashSpec{crypto.SHA1, sha1.Size, sha1.New} // by waiver only
 )
 
 // PRFunc is a negotiated pseudorandom function (RFC 7296, Section 2.13). It
@@ -34,11 +42,15 @@ type PRFunc struct{ hash *hashSpec }
 
 // NewPRF returns the function of a PRF transform.
 func NewPRF(t Transform) (PRFunc, error) {
-	a := byTransform[t]
-	if t.Type != PRF || a == nil || !a.Usable() || a.hash == nil {
+	return newPRF(t, false)
+}
+
+func newPRF(t Transform, waived bool) (PRFunc, error) {
+	h := hashOf(t, PRF, waived)
+	if h == nil {
 		return PRFunc{}, fmt.Errorf("suite: %v: no such PRF here", t)
 	}
-	return PRFunc{a.hash}, nil
+	return PRFunc{h}, nil
 }
 
 // Size is the output's length in octets.

@@ -61,6 +61,7 @@ func (s IKE) String() string { return join(s.Encr, s.Integ, s.PRF, s.KE) }
 type ESP struct {
 	Encr, Integ, KE Transform
 	ESN             bool
+	Waived          bool // integrity by waiver: see [NewWaivedCipher]
 }
 
 // String joins the keywords: "aes256gcm16-ecp384-esn".
@@ -98,7 +99,7 @@ const maxProposalWords = 64
 // and without "esn" or "noesn" it takes both, extended first (RFC 4303,
 // Section 2.2.1).
 func ParseProposal(p Protocol, text string) (Proposal, error) {
-	ts, err := parseWords(text)
+	ts, err := parseWords(text, refuseWeak)
 	if err == nil {
 		ts, err = complete(p, ts)
 	}
@@ -108,7 +109,8 @@ func ParseProposal(p Protocol, text string) (Proposal, error) {
 	return Proposal{p, ts}, nil
 }
 
-func parseWords(text string) ([]Transform, error) {
+// parseWords looks up each keyword; refuse may say why one is not taken.
+func parseWords(text string, refuse func(Algorithm) error) ([]Transform, error) {
 	words := strings.SplitN(text, "-", maxProposalWords+1)
 	if len(words) > maxProposalWords {
 		return nil, fmt.Errorf("more than %d keywords", maxProposalWords)
@@ -116,17 +118,25 @@ func parseWords(text string) ([]Transform, error) {
 	var ts []Transform
 	for _, word := range words {
 		a, ok := ByKeyword(word)
-		switch {
-		case !ok:
+		if !ok {
 			return nil, unknownWord(word)
-		case !a.Usable():
-			return nil, fmt.Errorf("%s is not negotiated: %s", a.Keyword, a.Note)
-		case slices.Contains(ts, a.Transform):
+		}
+		if err := refuse(a); err != nil {
+			return nil, err
+		}
+		if slices.Contains(ts, a.Transform) {
 			return nil, fmt.Errorf("%s stands there twice", a.Keyword)
 		}
 		ts = append(ts, a.Transform)
 	}
 	return ts, nil
+}
+
+func refuseWeak(a Algorithm) error {
+	if !a.Usable() {
+		return fmt.Errorf("%s is not negotiated: %s", a.Keyword, a.Note)
+	}
+	return nil
 }
 
 // complete checks that the transforms make a proposal of the protocol, adds

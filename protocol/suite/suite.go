@@ -12,6 +12,10 @@
 // rest of the registry is in the table by name, so that a refusal can say what
 // was offered and why it was not taken.
 //
+// IKEv1 has other numbers for the same algorithms; they are mapped here too.
+// HMAC-SHA1, which Windows and Apple need for L2TP, can be made by waiver alone,
+// with constructors that say so in their names.
+//
 // GODEBUG=fips140=on works throughout. Under fips140=only ChaCha20-Poly1305,
 // X25519 and signatures with SHA-1 return errors or are refused by Go.
 package suite

@@ -48,6 +48,7 @@ type Algorithm struct {
 
 	cipher *cipherSpec // Encr that can be constructed
 	hash   *hashSpec   // PRF and Integ that can be constructed
+	waived *hashSpec   // PRF and Integ that can be constructed by waiver only
 	group  group       // KE that can be constructed
 }
 
@@ -157,7 +158,7 @@ var table = []Algorithm{
 
 	// Type 2, Pseudorandom Function (RFC 8247, Section 2.2).
 	{Keyword: "prfmd5", Title: "PRF_HMAC_MD5", Transform: prf(1), RFC: "RFC 2104", Status: Refused, Note: noteMD5},
-	{Keyword: "prfsha1", Title: "PRF_HMAC_SHA1", Transform: prf(2), RFC: "RFC 2104", Status: Legacy, Note: noteSHA1},
+	{Keyword: "prfsha1", Title: "PRF_HMAC_SHA1", Transform: prf(2), RFC: "RFC 2104", Status: Legacy, Note: noteSHA1, waived: sha1Spec},
 	{Keyword: "prftiger", Title: "PRF_HMAC_TIGER", Transform: prf(3), RFC: "RFC 2104", Status: Refused, Note: noteOld},
 	{Keyword: "prfaesxcbc", Title: "PRF_AES128_XCBC", Transform: prf(4), RFC: "RFC 4434", Status: Unsupported, Note: noteIoT},
 	{Keyword: "prfsha256", Title: "PRF_HMAC_SHA2_256", Transform: prf(5), RFC: "RFC 4868", Status: Strong, hash: sha256Spec},
@@ -169,7 +170,7 @@ var table = []Algorithm{
 	// Type 3, Integrity (RFC 8247, Section 2.3; RFC 8221, Section 6).
 	{Keyword: "noauth", Title: "NONE", Transform: integ(0), RFC: "RFC 7296", Status: Refused, Note: "no integrity, except beside an AEAD cipher, where it is left out"},
 	{Keyword: "md5", Title: "AUTH_HMAC_MD5_96", Transform: integ(1), RFC: "RFC 2403", Status: Refused, Note: noteMD5},
-	{Keyword: "sha1", Alias: "sha", Title: "AUTH_HMAC_SHA1_96", Transform: integ(2), RFC: "RFC 2404", Status: Legacy, Note: noteSHA1},
+	{Keyword: "sha1", Alias: "sha", Title: "AUTH_HMAC_SHA1_96", Transform: integ(2), RFC: "RFC 2404", Status: Legacy, Note: noteSHA1, waived: sha1Spec},
 	{Keyword: "desmac", Title: "AUTH_DES_MAC", Transform: integ(3), RFC: "RFC 7296", Status: Refused, Note: "56-bit key (RFC 8247, Section 2.3)"},
 	{Keyword: "kpdkmd5", Title: "AUTH_KPDK_MD5", Transform: integ(4), RFC: "RFC 7296", Status: Refused, Note: noteMD5},
 	{Keyword: "aesxcbc", Title: "AUTH_AES_XCBC_96", Transform: integ(5), RFC: "RFC 3566", Status: Unsupported, Note: noteIoT},
