@@ -46,10 +46,39 @@ type ChildSA struct {
 	Limits Limits
 	Rate   *Rate // of the session, shared with its other Child SAs; nil: no limit
 
+	// Transport marks a Child SA in transport mode, which protects UDP port 1701
+	// and nothing else (RFC 3193). It carries L2TP: TSLocal and TSRemote are not
+	// used, and packets flow as long as it has a Call.
+	Transport bool
+	Call      *Call
+
+	// Device names the TUN device of the session's packets; empty: the first one.
+	// Devices do not know each other's Child SAs: a packet from one never leaves
+	// through a Child SA of another.
+	Device string
+
 	// Outbound tells whether traffic to TSRemote uses this Child SA at once. The
 	// responder of a rekey installs the inbound half first and switches on the
 	// peer's DELETE or its first packet (RFC 7296, Section 2.8).
 	Outbound bool
+}
+
+// Call is an L2TP call with an open PPP link (RFC 2661; RFC 1661), all of a
+// session's Child SAs sharing the one value: a rekey changes keys and nothing
+// inside. It is immutable.
+type Call struct {
+	LocalPort, RemotePort uint16 // inner UDP ports: ours, and the one the peer's L2TP comes from
+	Tunnel, Session       uint16 // ours: what the peer's data messages carry
+	PeerTunnel            uint16 // the peer's: what ours carry
+	PeerSession           uint16
+	Sequenced             bool  // the peer requires Ns in data messages (RFC 2661, Section 5.4)
+	ShortProtocol         bool  // the peer takes PPP protocol numbers of one octet (RFC 1661, Section 6.5)
+	ShortAddress          bool  // and frames without address and control (Section 6.6)
+	MTU                   int   // largest inner packet that the peer takes: its MRU; 0: the default of 1500
+	Rate                  *Rate // of the session; nil: no limit
+	// Local and Remote are what TSLocal and TSRemote are to a tunnel: an inner
+	// packet that arrives must come from Remote and go to Local.
+	Local, Remote []ikemsg.TrafficSelector
 }
 
 // Window is an anti-replay window in packets; 0 means DefaultWindow.
@@ -88,10 +117,19 @@ type Move struct {
 	Local, Remote netip.AddrPort
 }
 
+// SetCall opens a call on a Child SA in transport mode, or closes it with nil.
+// Outbound traffic to the call's Remote uses the Child SA at once when that is
+// the one in use outbound.
+type SetCall struct {
+	SPIIn uint32
+	Call  *Call
+}
+
 func (Add) change()         {}
 func (UseOutbound) change() {}
 func (Remove) change()      {}
 func (Move) change()        {}
+func (SetCall) change()     {}
 
 // EventKind says what the plane saw.
 type EventKind uint8
@@ -141,9 +179,24 @@ type Control interface {
 	SendIKE(local, remote netip.AddrPort, msg []byte) error
 }
 
+// Inner carries L2TP past the plane: what a Child SA in transport mode brought
+// and the plane does not move itself, and the answers. The userspace plane
+// implements it.
+type Inner interface {
+	// SendInner seals one L2TP message into the Child SA, as a UDP datagram from
+	// port 1701 to that port.
+	SendInner(spiIn uint32, port uint16, msg []byte) error
+}
+
 // Upcalls are what a plane calls. They must not block; msg is only valid
 // during the call.
 type Upcalls struct {
 	IKE   func(local, remote netip.AddrPort, msg []byte)
 	Event func(Event)
+	// Inner takes an L2TP message of a Child SA in transport mode that is no
+	// packet of its Call: a control message, a PPP frame of another protocol than
+	// IP, and what a host asks its link about (DHCP, router solicitation). Port is
+	// the inner source port. The plane bounds how many
+	// come of one Child SA.
+	Inner func(spiIn uint32, port uint16, msg []byte)
 }

@@ -31,6 +31,11 @@ func (n *Null) Apply(changes ...Change) error {
 				sa.Local, sa.Remote = c.Local, c.Remote
 				n.sas[c.SPIIn] = sa
 			}
+		case SetCall:
+			if sa, ok := n.sas[c.SPIIn]; ok {
+				sa.Call = c.Call
+				n.sas[c.SPIIn] = sa
+			}
 		}
 	}
 	return nil

@@ -5,16 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 
-	"golang.org/x/sys/unix"
-
 	"sallyport/dataplane"
 	"sallyport/protocol/esp"
 )
 
-var (
-	_ dataplane.Plane   = (*Plane)(nil)
-	_ dataplane.Control = (*Plane)(nil)
-)
+var _ dataplane.Plane = (*Plane)(nil)
 
 // Apply implements [dataplane.Plane].
 func (p *Plane) Apply(changes ...dataplane.Change) error {
@@ -36,11 +31,13 @@ func (p *Plane) apply(c dataplane.Change) error {
 	case dataplane.Add:
 		return p.add(&c.SA)
 	case dataplane.UseOutbound:
-		return p.with(c.SPIIn, func(sa *childSA) error { p.routes.use(sa); return nil })
+		return p.with(c.SPIIn, func(sa *childSA) error { p.use(sa); return nil })
 	case dataplane.Remove:
 		return p.with(c.SPIIn, func(sa *childSA) error { p.drop(sa); return nil })
 	case dataplane.Move:
 		return p.with(c.SPIIn, func(sa *childSA) error { return p.setPath(sa, c.Local, c.Remote) })
+	case dataplane.SetCall:
+		return p.with(c.SPIIn, func(sa *childSA) error { return p.setCall(sa, c.Call) })
 	default:
 		return fmt.Errorf("userspace: unknown change %T", c)
 	}
@@ -64,18 +61,35 @@ func (p *Plane) add(c *dataplane.ChildSA) error {
 	case c.Encap == dataplane.Raw && len(p.rawS) == 0:
 		return errors.New("userspace: the peer wants ESP without UDP, and raw sockets are off")
 	}
-	sa, err := newChildSA(c, len(p.lanes), p.deadline(c.Limits.Expires))
+	d, err := p.device(c.Device)
+	if err != nil {
+		return err
+	}
+	sa, err := newChildSA(c, d, p.deadline(c.Limits.Expires))
 	if err != nil {
 		return fmt.Errorf("userspace: Child SA %08x: %w", c.SPIIn, err)
 	}
 	if err := p.setPath(sa, c.Local, c.Remote); err != nil {
 		return err
 	}
+	if c.Call != nil {
+		if err := p.setCall(sa, c.Call); err != nil {
+			return err
+		}
+	}
 	p.spis.insert(sa)
 	if c.Outbound {
-		p.routes.use(sa)
+		p.use(sa)
 	}
 	return nil
+}
+
+// use puts sa first on the routes to what it carries, and on those of a call
+// that opens later.
+func (p *Plane) use(sa *childSA) {
+	p.uses++
+	sa.used = p.uses
+	sa.device.routes.set(sa, nil, sa.cargo.Load().prefixes())
 }
 
 // setPath gives sa new outer addresses.
@@ -85,6 +99,9 @@ func (p *Plane) setPath(sa *childSA, local, remote netip.AddrPort) error {
 	i, err := p.socketFor(local.Addr(), remote.Addr())
 	if err != nil {
 		return err
+	}
+	if sa.transport && remote.Addr().Is6() && (!local.IsValid() || local.Addr().IsUnspecified()) {
+		return fmt.Errorf("userspace: Child SA %08x: transport mode over IPv6 needs our address for its UDP checksum", sa.spiIn)
 	}
 	mtu := p.meter.measure(local.Addr(), remote.Addr())
 	sa.path.Store(newPath(local, remote, sa.raw, i, mtu, sa.out.base))
@@ -116,7 +133,9 @@ func (p *Plane) drop(sa *childSA) {
 	sa.hardSent.Store(true) // nobody wants to hear about it any more
 	sa.softSent.Store(true)
 	sa.stopped.Store(true)
-	p.routes.remove(sa)
+	g := sa.cargo.Load()
+	sa.device.routes.set(sa, g.prefixes(), nil)
+	p.release(g)
 	p.spis.remove(sa.spiIn)
 	sa.keyIn.Clear()
 	sa.keyOut.Clear()
@@ -146,65 +165,4 @@ func (p *Plane) hardLimit(sa *childSA) {
 	if sa.hardSent.CompareAndSwap(false, true) {
 		p.up.Event(dataplane.Event{Kind: dataplane.HardLimit, SPIIn: sa.spiIn})
 	}
-}
-
-// SendIKE implements [dataplane.Control]. From the NAT-T port the non-ESP
-// marker goes in front (RFC 3948, Section 2.2); from every other port it does
-// not.
-func (p *Plane) SendIKE(local, remote netip.AddrPort, msg []byte) error {
-	i, err := p.socketFor(local.Addr().Unmap(), remote.Addr().Unmap())
-	if err != nil {
-		return err
-	}
-	s := p.ike[i]
-	parts := [][]byte{msg}
-	if local.Port() == p.cfg.NATTPort {
-		s = p.lanes[0].natt[i]
-		parts = [][]byte{make([]byte, esp.MarkerSize), msg}
-	}
-	if err := s.sendTo(local.Addr().Unmap(), netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()), parts); err != nil {
-		return fmt.Errorf("userspace: IKE message from %v to %v: %w", local, remote, err)
-	}
-	return nil
-}
-
-// SendKeepalive sends the one octet that keeps a NAT mapping alive (RFC 3948,
-// Section 4) from local, which must be on the NAT-T port.
-func (p *Plane) SendKeepalive(local, remote netip.AddrPort) error {
-	i, err := p.socketFor(local.Addr().Unmap(), remote.Addr().Unmap())
-	if err != nil {
-		return err
-	}
-	to := netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port())
-	return p.lanes[0].natt[i].sendTo(local.Addr().Unmap(), to, [][]byte{{esp.Keepalive}})
-}
-
-// sendTo sends one datagram gathered from parts; it allocates, and is meant
-// for IKE.
-func (s *socket) sendTo(local netip.Addr, remote netip.AddrPort, parts [][]byte) error {
-	var name [unix.SizeofSockaddrInet6]byte
-	var control [controlSize]byte
-	var sockErr error
-	n := putPktinfo(control[:], local)
-	nameLen := putSockaddr(name[:], remote)
-	iov := make([]unix.Iovec, 0, len(parts))
-	for _, part := range parts {
-		if len(part) > 0 {
-			iov = append(iov, unix.Iovec{})
-			setIovec(&iov[len(iov)-1], part)
-		}
-	}
-	if len(iov) == 0 {
-		return errors.New("empty message")
-	}
-	msgs := make([]mmsghdr, 1)
-	h := &msgs[0].hdr
-	h.Name, h.Namelen, h.Iov = &name[0], nameLen, &iov[0]
-	h.SetIovlen(len(iov))
-	if n > 0 {
-		h.Control = &control[0]
-	}
-	h.SetControllen(n)
-	_, sockErr = s.send(newSendCall(), msgs)
-	return sockErr
 }

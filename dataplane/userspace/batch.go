@@ -56,10 +56,10 @@ func newBatch(p *Plane, l *lane) *batch {
 }
 
 // seal appends one ESP packet to the batch. The caller has made room.
-func (b *batch) seal(sa *childSA, pa *path, sealer *esp.Outbound, seq uint64, in *inner, pkt []byte) {
+func (b *batch) seal(sa *childSA, pa *path, sealer *esp.Outbound, seq uint64, next, ecn uint8, pkt []byte) {
 	size := sealer.Size(len(pkt))
-	t := b.train(sa, pa, size, in.tos&ecnMask)
-	sealer.Seal(b.arena[b.used:b.used:len(b.arena)], seq, in.nextHeader(), pkt)
+	t := b.train(sa, pa, size, ecn)
+	sealer.Seal(b.arena[b.used:b.used:len(b.arena)], seq, next, pkt)
 	b.used += size
 	t.bytes += size
 	t.count++

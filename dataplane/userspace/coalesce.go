@@ -20,8 +20,8 @@ const (
 // kernel takes whole (generic receive offload); only slices are gathered, no
 // octet is copied. Packets of one flow keep their order.
 type coalescer struct {
-	plane   *Plane
 	lane    *lane
+	device  *device
 	writer  frameSink
 	packets [gatherPackets]gathered
 	n       int
@@ -54,8 +54,8 @@ type flow struct {
 	checked     bool // the first packet's checksum was verified
 }
 
-func newCoalescer(p *Plane, l *lane, w frameSink) *coalescer {
-	return &coalescer{plane: p, lane: l, writer: w}
+func newCoalescer(l *lane, d *device, w frameSink) *coalescer {
+	return &coalescer{lane: l, device: d, writer: w}
 }
 
 func (c *coalescer) reset() { c.n, c.nflows = 0, 0 }
@@ -70,8 +70,8 @@ func (c *coalescer) add(pkt []byte, in *inner) {
 	c.n++
 	c.packets[i] = gathered{data: pkt, next: -1}
 	f := flow{first: i, last: i, count: 1, total: len(pkt)}
-	if c.plane.tunSegment.Load() {
-		f.describe(pkt, in, c.plane.tunUSO)
+	if c.device.segment.Load() {
+		f.describe(pkt, in, c.device.uso)
 	}
 	if f.key != 0 {
 		if old := c.find(&f, pkt); old != nil && c.join(old, &f, pkt) {
@@ -221,7 +221,7 @@ func (c *coalescer) write(f *flow) {
 		// Some kernels refuse joined frames (Linux 6.6.44 and others checked the
 		// vnet header wrongly). One at a time always works.
 		if errors.Is(err, unix.EINVAL) {
-			c.plane.tunSegment.Store(false)
+			c.device.segment.Store(false)
 			c.lane.counters.JoinRefused.Add(1)
 		}
 		for i := f.first; i >= 0; i = c.packets[i].next {

@@ -16,6 +16,7 @@ type counters struct {
 	NoRoute          atomic.Uint64
 	OutboundSelector atomic.Uint64
 	TooBig           atomic.Uint64
+	MSSClamped       atomic.Uint64
 	OverRate         atomic.Uint64
 	Expired          atomic.Uint64
 	SendErrors       atomic.Uint64
@@ -31,6 +32,11 @@ type counters struct {
 	ECN             atomic.Uint64
 	Keepalives      atomic.Uint64
 	IKE             atomic.Uint64
+	L2TP            atomic.Uint64
+	L2TPFlood       atomic.Uint64
+	L2TPForeign     atomic.Uint64
+	L2TPMalformed   atomic.Uint64
+	L2TPUnknown     atomic.Uint64
 	JoinRefused     atomic.Uint64
 
 	TUNErrors    atomic.Uint64
@@ -60,6 +66,7 @@ var counterTable = []struct {
 	{"no_route", "outbound packets to a destination of no Child SA", func(c *counters) *atomic.Uint64 { return &c.NoRoute }},
 	{"outbound_selector", "outbound packets outside the traffic selectors", func(c *counters) *atomic.Uint64 { return &c.OutboundSelector }},
 	{"too_big", "outbound packets larger than the tunnel that may not be fragmented", func(c *counters) *atomic.Uint64 { return &c.TooBig }},
+	{"mss_clamped", "TCP connections whose segment size was lowered to fit the tunnel, in both directions", func(c *counters) *atomic.Uint64 { return &c.MSSClamped }},
 	{"over_rate", "packets above the bandwidth limit of their session, in both directions", func(c *counters) *atomic.Uint64 { return &c.OverRate }},
 	{"expired", "packets of a Child SA past its lifetime", func(c *counters) *atomic.Uint64 { return &c.Expired }},
 	{"send_errors", "datagrams that the kernel did not send", func(c *counters) *atomic.Uint64 { return &c.SendErrors }},
@@ -74,6 +81,11 @@ var counterTable = []struct {
 	{"ecn", "inner packets dropped because congestion could not be signalled (RFC 6040)", func(c *counters) *atomic.Uint64 { return &c.ECN }},
 	{"keepalives", "NAT keepalives", func(c *counters) *atomic.Uint64 { return &c.Keepalives }},
 	{"ike", "IKE messages handed up", func(c *counters) *atomic.Uint64 { return &c.IKE }},
+	{"l2tp", "L2TP messages handed up", func(c *counters) *atomic.Uint64 { return &c.L2TP }},
+	{"l2tp_flood", "L2TP messages for the event loop above what one Child SA may bring", func(c *counters) *atomic.Uint64 { return &c.L2TPFlood }},
+	{"l2tp_foreign", "packets in transport mode that are not UDP to port 1701", func(c *counters) *atomic.Uint64 { return &c.L2TPForeign }},
+	{"l2tp_malformed", "L2TP messages with a wrong header, and PPP frames without a protocol", func(c *counters) *atomic.Uint64 { return &c.L2TPMalformed }},
+	{"l2tp_unknown", "L2TP data of another tunnel or session than the call's", func(c *counters) *atomic.Uint64 { return &c.L2TPUnknown }},
 	{"join_refused", "joined frames that the TUN device refused", func(c *counters) *atomic.Uint64 { return &c.JoinRefused }},
 	{"tun_errors", "failed reads and writes of the TUN device", func(c *counters) *atomic.Uint64 { return &c.TUNErrors }},
 	{"socket_errors", "failed reads of a socket", func(c *counters) *atomic.Uint64 { return &c.SocketErrors }},

@@ -24,13 +24,13 @@ const (
 )
 
 // receiver is the inbound half of a lane for one socket: ESP in, TUN out; IKE
-// to the upcall.
+// and L2TP to the upcalls.
 type receiver struct {
 	plane  *Plane
 	lane   *lane
 	socket *socket
 	kind   socketKind
-	out    *coalescer
+	out    []*coalescer // by device
 
 	msgs    [receiveMessages]mmsghdr
 	iov     [receiveMessages]unix.Iovec
@@ -40,12 +40,13 @@ type receiver struct {
 	n       int // messages of one call
 	size    int // octets for each
 
-	info   received
-	in     inner
-	at     time.Duration // of the plane's clock, once for each batch
-	now    int64         // the same in seconds
-	octets int
-	events []dataplane.Event
+	info     received
+	in       inner
+	at       time.Duration // of the plane's clock, once for each batch
+	now      int64         // the same in seconds
+	octets   int
+	events   []dataplane.Event
+	messages []handed
 }
 
 // socketKind says what a socket may receive.
@@ -57,11 +58,16 @@ const (
 	kindRaw                    // IP protocol 50: ESP alone
 )
 
-func newReceiver(p *Plane, l *lane, s *socket, kind socketKind, w frameSink) *receiver {
+// newReceiver has a sink for each device of the plane.
+func newReceiver(p *Plane, l *lane, s *socket, kind socketKind, sinks []frameSink) *receiver {
 	r := &receiver{
-		plane: p, lane: l, socket: s, kind: kind, out: newCoalescer(p, l, w),
+		plane: p, lane: l, socket: s, kind: kind,
 		buf: make([]byte, receiveBuffer), n: receiveMessages,
-		events: make([]dataplane.Event, 0, 64),
+		events:   make([]dataplane.Event, 0, 64),
+		messages: make([]handed, 0, 2*innerBurst),
+	}
+	for i, w := range sinks {
+		r.out = append(r.out, newCoalescer(l, p.devices[i], w))
 	}
 	if kind == kindIKE || kind == kindNATT && !p.cfg.NoUDPCoalesce {
 		r.n = receiveTrains
@@ -118,21 +124,32 @@ func (r *receiver) round() error {
 	return nil
 }
 
-// flush writes what was opened and sends the events of the batch, which must
-// not happen under the lock of an SA.
+// flush writes what was opened and hands up the events and L2TP messages of the
+// batch, which must not happen under the lock of an SA.
 func (r *receiver) flush() {
-	r.out.flush()
-	r.octets = 0
+	for _, out := range r.out {
+		out.flush()
+	}
 	for _, e := range r.events {
 		r.plane.up.Event(e)
 	}
-	r.events = r.events[:0]
+	for _, m := range r.messages {
+		r.plane.up.Inner(m.spi, m.port, m.msg)
+	}
+	r.forget()
 }
 
 func (r *receiver) abandon() {
-	r.out.reset()
+	for _, out := range r.out {
+		out.reset()
+	}
+	r.forget()
+}
+
+func (r *receiver) forget() {
 	r.octets = 0
 	r.events = r.events[:0]
+	r.messages = r.messages[:0]
 }
 
 // datagrams sorts what one message holds: one datagram, or several of equal
@@ -153,7 +170,7 @@ func (r *receiver) datagrams(name, b []byte) {
 			continue
 		}
 		b = b[r.open(sa, name, b, size):]
-		if r.octets >= flushOctets || len(r.events) > 0 {
+		if r.octets >= flushOctets || len(r.events)+len(r.messages) > 0 {
 			r.flush()
 		}
 	}
@@ -212,12 +229,12 @@ func (r *receiver) ike(name, msg []byte) {
 // open opens the packets at the front of b that belong to sa, under one lock,
 // and returns how many octets they were.
 func (r *receiver) open(sa *childSA, name, b []byte, size int) (consumed int) {
-	h := &sa.in
+	h, out := &sa.in, r.out[sa.device.index]
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	newest := false
 	first := h.packets == 0
-	for consumed < len(b) && !r.out.full() {
+	for consumed < len(b) && !out.full() {
 		pkt := b[consumed:min(consumed+size, len(b))]
 		if len(pkt) < esp.HeaderSize || binary.BigEndian.Uint32(pkt) != sa.spiIn {
 			break
@@ -263,19 +280,28 @@ func (r *receiver) openOne(sa *childSA, pkt []byte) (newest bool) {
 	return newest
 }
 
-// deliver checks the inner packet against the SA (RFC 4301, Section 5.2, step
-// 4) and gives it to the coalescer.
+// deliver finds the inner packet in what ESP carried.
 func (r *receiver) deliver(sa *childSA, payload []byte, next uint8) {
+	g := sa.cargo.Load()
+	switch {
+	case next == esp.NextNone:
+		r.lane.counters.Dummy.Add(1)
+	case sa.transport:
+		if pkt := r.l2tp(sa, g, payload, next); pkt != nil {
+			r.pass(sa, g, pkt)
+		}
+	case !r.in.parse(payload) || next != r.in.nextHeader():
+		r.lane.counters.InnerMalformed.Add(1)
+	default:
+		r.pass(sa, g, payload)
+	}
+}
+
+// pass checks the inner packet against the SA (RFC 4301, Section 5.2, step 4)
+// and gives it to the coalescer.
+func (r *receiver) pass(sa *childSA, g *cargo, payload []byte) {
 	h, c := &sa.in, &r.lane.counters
-	if next == esp.NextNone {
-		c.Dummy.Add(1)
-		return
-	}
-	if !r.in.parse(payload) || next != r.in.nextHeader() {
-		c.InnerMalformed.Add(1)
-		return
-	}
-	if !sa.tsRemote.match(r.in.src, &r.in, r.in.srcPort) || !sa.tsLocal.match(r.in.dst, &r.in, r.in.dstPort) {
+	if !g.remote.match(r.in.src, &r.in, r.in.srcPort) || !g.local.match(r.in.dst, &r.in, r.in.dstPort) {
 		h.selector++
 		c.InboundSelector.Add(1)
 		return
@@ -283,7 +309,7 @@ func (r *receiver) deliver(sa *childSA, payload []byte, next uint8) {
 	payload = payload[:r.in.length]
 	h.bytes += uint64(len(payload))
 	// Not before the packet is authentic: forgeries must not use up the limit.
-	if sa.rate != nil && !sa.rate.TakeIn(r.at, len(payload)) {
+	if g.rate != nil && !g.rate.TakeIn(r.at, len(payload)) {
 		h.overRate++
 		c.OverRate.Add(1)
 		return
@@ -292,7 +318,10 @@ func (r *receiver) deliver(sa *childSA, payload []byte, next uint8) {
 		c.ECN.Add(1)
 		return
 	}
-	r.out.add(payload, &r.in)
+	if isSYN(payload, &r.in) && clampMSS(payload, &r.in, g.limit(sa.path.Load(), r.in.v6)) {
+		c.MSSClamped.Add(1)
+	}
+	r.out[sa.device.index].add(payload, &r.in)
 }
 
 // after notes what a run of packets says about the SA and its peer.

@@ -113,6 +113,7 @@ type end struct {
 	mu     sync.Mutex
 	events []dataplane.Event
 	ike    []ikeMessage
+	inner  []innerMessage
 }
 
 type ikeMessage struct {
@@ -190,6 +191,11 @@ func (e *end) open(cfg Config) {
 			e.ike = append(e.ike, ikeMessage{local, remote, string(msg)})
 			e.mu.Unlock()
 		},
+		Inner: func(spi uint32, port uint16, msg []byte) {
+			e.mu.Lock()
+			e.inner = append(e.inner, innerMessage{spi, port, string(msg)})
+			e.mu.Unlock()
+		},
 	}
 	err := e.do(func() (err error) { e.plane, err = Open(cfg); return err })
 	if err != nil {
@@ -211,13 +217,6 @@ func pairOf(e suite.ESP, n uint32, v6outer bool) (a, b dataplane.ChildSA) {
 		}
 		return k
 	}
-	hosts := func(addrs ...string) (out []ikemsg.TrafficSelector) {
-		for _, s := range addrs {
-			a := netip.MustParseAddr(s)
-			out = append(out, ikemsg.TrafficSelector{EndPort: 65535, Start: a, End: a})
-		}
-		return out
-	}
 	outerA, outerB := outerA4, outerB4
 	if v6outer {
 		outerA, outerB = outerA6, outerB6
@@ -234,6 +233,15 @@ func pairOf(e suite.ESP, n uint32, v6outer bool) (a, b dataplane.ChildSA) {
 	return a, b
 }
 
+// hosts are selectors for these addresses, each alone.
+func hosts(addrs ...string) (out []ikemsg.TrafficSelector) {
+	for _, s := range addrs {
+		a := netip.MustParseAddr(s)
+		out = append(out, ikemsg.TrafficSelector{EndPort: 65535, Start: a, End: a})
+	}
+	return out
+}
+
 func (e *end) apply(changes ...dataplane.Change) {
 	e.t.Helper()
 	if err := e.plane.Apply(changes...); err != nil {
@@ -241,9 +249,12 @@ func (e *end) apply(changes ...dataplane.Change) {
 	}
 }
 
-func (l *link) connect(e suite.ESP, v6outer bool) {
+func (l *link) connect(e suite.ESP, v6outer bool, change ...func(a, b *dataplane.ChildSA)) {
 	l.t.Helper()
 	a, b := pairOf(e, 1, v6outer)
+	for _, f := range change {
+		f(&a, &b)
+	}
 	l.a.apply(dataplane.Add{SA: a})
 	l.b.apply(dataplane.Add{SA: b})
 }

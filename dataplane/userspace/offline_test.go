@@ -23,6 +23,25 @@ type offline struct {
 	frames   *frameLog
 	wire     *wireLog
 	events   []dataplane.Event
+	others   []*frameLog // of the devices beside the first
+	inner    []innerMessage
+}
+
+// innerMessage is one L2TP message as it was handed up.
+type innerMessage struct {
+	spi  uint32
+	port uint16
+	msg  string
+}
+
+func (o *offline) sinks() []frameSink {
+	out := []frameSink{o.frames}
+	for range o.devices[1:] {
+		l := &frameLog{keep: true}
+		o.others = append(o.others, l)
+		out = append(out, l)
+	}
+	return out
 }
 
 // frameLog keeps what was written to the TUN device.
@@ -117,10 +136,16 @@ func (l *wireLog) packets() (out [][]byte) {
 	return out
 }
 
-func newOffline(t testing.TB) *offline {
+// newOffline has a first device and those named.
+func newOffline(t testing.TB, devices ...string) *offline {
 	t.Helper()
 	o := &offline{t: t, frames: &frameLog{keep: true}, wire: &wireLog{keep: true}}
-	cfg := Config{Upcalls: dataplane.Upcalls{Event: func(e dataplane.Event) { o.events = append(o.events, e) }}}
+	cfg := Config{Upcalls: dataplane.Upcalls{
+		Event: func(e dataplane.Event) { o.events = append(o.events, e) },
+		Inner: func(spi uint32, port uint16, msg []byte) {
+			o.inner = append(o.inner, innerMessage{spi, port, string(msg)})
+		},
+	}}
 	if err := cfg.fill(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,20 +154,24 @@ func newOffline(t testing.TB) *offline {
 		t.Fatal(err)
 	}
 	t.Cleanup(meter.close)
-	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), epoch: newEpoch(), done: make(chan struct{}), meter: meter, tunUSO: true}
-	p.tunSegment.Store(true)
-	p.udpSegment.Store(true)
+	cfg.Queues = 1
+	p := newPlane(cfg)
+	p.meter = meter
+	for i, name := range append([]string{"vpn0"}, devices...) {
+		d := newDevice(name, true)
+		d.index, d.queues, d.uso = i, make([]*tunQueue, 1), true
+		p.devices = append(p.devices, d)
+	}
 	for _, a := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
 		s := &socket{local: netip.AddrPortFrom(a, 4500)}
 		p.ike, p.rawS = append(p.ike, s), append(p.rawS, s)
 	}
-	l := &lane{plane: p}
-	p.lanes = []*lane{l}
+	l := p.lanes[0]
 	o.Plane = p
-	o.sender = newSender(p, l, o.frames)
+	o.sender = newSender(p, l, p.devices[0], o.frames)
 	o.sender.batch.sinks = func(*path) messageSink { return o.wire }
 	o.sender.now = seconds(o.elapsed())
-	o.receiver = newReceiver(p, l, p.ike[0], kindNATT, o.frames)
+	o.receiver = newReceiver(p, l, p.ike[0], kindNATT, o.sinks())
 	o.receiver.now = seconds(o.elapsed())
 	return o
 }
@@ -262,7 +291,7 @@ func cut(t testing.TB, frame []byte) (out [][]byte) {
 }
 
 func newTestCoalescer(t testing.TB) *coalescer {
-	p := &Plane{tunUSO: true}
-	p.tunSegment.Store(true)
-	return newCoalescer(p, &lane{plane: p}, &frameLog{keep: true})
+	d := newDevice("vpn0", true)
+	d.uso = true
+	return newCoalescer(&lane{plane: &Plane{}}, d, &frameLog{keep: true})
 }

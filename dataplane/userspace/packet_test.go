@@ -343,16 +343,23 @@ func TestRoutesPreferTheNewestAndFallBackToWiderOnes(t *testing.T) {
 		return selectors{{Protocol: proto, EndPort: 65535, Start: netip.MustParseAddr(from), End: netip.MustParseAddr(to)}}
 	}
 	all := sel(0, "0.0.0.0", "255.255.255.255")
-	wide := &childSA{spiIn: 1, tsLocal: all, tsRemote: sel(0, "10.0.0.0", "10.255.255.255")}
-	narrow := &childSA{spiIn: 2, tsLocal: all, tsRemote: sel(protoTCP, "10.1.1.1", "10.1.1.1")}
-	newer := &childSA{spiIn: 3, tsLocal: all, tsRemote: wide.tsRemote}
 	r := newRoutes()
-	r.use(wide)
-	r.use(narrow)
+	child := func(spi uint32, remote selectors) *childSA {
+		sa := &childSA{spiIn: spi, used: uint64(spi)}
+		sa.cargo.Store(bareCargo(all, remote, nil))
+		return sa
+	}
+	use := func(sa *childSA) { r.set(sa, nil, sa.cargo.Load().prefixes()) }
+	remove := func(sa *childSA) { r.set(sa, sa.cargo.Load().prefixes(), nil) }
+	wide := child(1, sel(0, "10.0.0.0", "10.255.255.255"))
+	narrow := child(2, sel(protoTCP, "10.1.1.1", "10.1.1.1"))
+	newer := child(3, sel(0, "10.0.0.0", "10.255.255.255"))
+	use(wide)
+	use(narrow)
 	ask := func(proto uint8, dst string) uint32 {
 		var in inner
 		in.parse(spec{src: "10.9.9.9", dst: dst, proto: proto}.build())
-		sa, _ := r.lookup(&in)
+		sa, _, _ := r.lookup(&in)
 		if sa == nil {
 			return 0
 		}
@@ -367,12 +374,13 @@ func TestRoutesPreferTheNewestAndFallBackToWiderOnes(t *testing.T) {
 	want(protoTCP, "10.1.1.1", 2, "TCP to the narrow one's host")
 	want(protoUDP, "10.1.1.1", 1, "UDP to that host fits only the wider SA")
 	want(protoTCP, "11.0.0.1", 0, "no SA")
-	r.use(newer)
+	use(newer)
+	use(wide) // again: it stays behind
 	want(protoTCP, "10.2.2.2", 3, "after a rekey")
-	r.remove(newer)
+	remove(newer)
 	want(protoTCP, "10.2.2.2", 1, "the older is used again")
-	r.remove(wide)
-	r.remove(narrow)
+	remove(wide)
+	remove(narrow)
 	want(protoTCP, "10.1.1.1", 0, "all removed")
 	if n := r.table.Load().Size(); n != 0 {
 		t.Errorf("%d routes are left", n)

@@ -19,10 +19,12 @@ const udpHeaderSize = 8
 type path struct {
 	local, remote netip.AddrPort
 	raw           bool
-	socket        int // index into each worker's sockets
-	mtu           int // of the outer path
-	largest       int // outer payload that fits the path in one piece
-	innerMTU      int // largest inner packet that fits the path
+	socket        int  // index into each worker's sockets
+	mtu           int  // of the outer path
+	largest       int  // outer payload that fits the path in one piece
+	payload       int  // largest ESP payload that fits the path
+	checksum      bool // UDP inside ESP needs a checksum
+	pseudo        sum  // of the pseudo header, but for the length
 
 	name    [unix.SizeofSockaddrInet6]byte
 	nameLen uint32
@@ -41,7 +43,11 @@ func newPath(local, remote netip.AddrPort, raw bool, socket, mtu int, o *esp.Out
 		overhead += udpHeaderSize
 	}
 	p.largest = mtu - overhead
-	p.innerMTU = o.MaxPayload(p.largest)
+	p.payload = o.MaxPayload(p.largest)
+	if local.Addr().Is6() && remote.Addr().Is6() {
+		l, r := local.Addr().As16(), remote.Addr().As16()
+		p.checksum, p.pseudo = true, sum(0).add(l[:]).add(r[:]).word(protoUDP)
+	}
 	port := remote.Port()
 	if raw {
 		port = 0
@@ -49,6 +55,16 @@ func newPath(local, remote netip.AddrPort, raw bool, socket, mtu int, o *esp.Out
 	p.nameLen = putSockaddr(p.name[:], netip.AddrPortFrom(remote.Addr(), port))
 	p.srcLen = putPktinfo(p.source[:], local.Addr())
 	return p
+}
+
+// finishUDP writes the checksum of the UDP datagram b that goes inside ESP in
+// transport mode, whose checksum field is zero. Over IPv4 it stays zero, for
+// none: behind a NAT it would be wrong (RFC 3948, Section 3.1.2). IPv6 has no
+// such thing as none (RFC 8200, Section 8.1).
+func (p *path) finishUDP(b []byte) {
+	if p.checksum {
+		putUDPChecksum(p.pseudo.word(uint16(len(b))).add(b), b[udpChecksumAt:])
+	}
 }
 
 // from tells whether a datagram's source, as the kernel gave it, is this

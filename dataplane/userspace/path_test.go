@@ -392,6 +392,10 @@ func FuzzDatagram(f *testing.F) {
 
 func BenchmarkSuperPacket(b *testing.B) {
 	p, q := couple(b, gcm256)
+	benchmarkPath(b, p, q)
+}
+
+func benchmarkPath(b *testing.B, p, q *offline) {
 	h, pkt, want := superPacket(tcpAB4, 1348*45, 1348)
 	sink := &lastMessage{}
 	p.sender.batch.sinks = func(*path) messageSink { return sink }

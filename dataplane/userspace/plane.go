@@ -1,12 +1,14 @@
-// Package userspace moves ESP packets between a TUN device and UDP sockets
-// without help from the kernel's IPsec: RFC 4303 in tunnel mode, RFC 3948 (UDP
-// encapsulation), raw protocol 50 for peers that insist, IPv4 and IPv6 inside
-// and outside.
+// Package userspace moves ESP packets between TUN devices and UDP sockets
+// without help from the kernel's IPsec: RFC 4303 in tunnel mode, and in transport
+// mode for L2TP alone (RFC 3193, RFC 2661), RFC 3948 (UDP encapsulation), raw
+// protocol 50 for peers that insist, IPv4 and IPv6 inside and outside.
 //
 // # Lanes
 //
 // A lane is one TUN queue and one UDP socket per address and family
-// (SO_REUSEPORT), served by one goroutine per direction. Outbound, a frame of up
+// (SO_REUSEPORT), served by one goroutine per direction. Further devices add a
+// queue each to the lanes that are there, and have routes of their own. Outbound,
+// a frame of up
 // to 64 KiB is cut and each packet is sealed straight into the batch that one
 // UDP_SEGMENT send takes; inbound, one UDP_GRO receive is opened in place and
 // joined again into one frame. An octet is touched by the checksum and by the
@@ -18,16 +20,30 @@
 // moment when it does not. A single peer is thus opened by one core, and many
 // peers spread over all.
 //
+// # L2TP
+//
+// A Child SA in transport mode carries one L2TP call. Its packets travel as
+// those of a tunnel do: UDP, L2TP and PPP headers are written over what was
+// sealed before them, and stepped over inbound. The Child SA tells the peers
+// apart, and nothing that they choose: any number of clients behind one NAT may
+// have the same addresses, ports and ids. Everything else that L2TP brings
+// goes up to the event loop, so many a second for each Child SA and no more.
+//
 // # Sizes
 //
 // A packet that may not be fragmented and does not fit the path is answered
 // with ICMP and dropped. An IPv4 packet that may be fragmented is sealed whole
 // and the outer packet is fragmented (RFC 4459, Section 3.1), which costs the
-// gateway nothing to decide and keeps old applications alive.
+// gateway nothing to decide and keeps old applications alive; so it may exceed
+// the MRU of an L2TP peer, which has to take 1500 octets whatever it asked for
+// (RFC 1661, Section 6.1). The segment size that TCP offers is lowered to what
+// fits (RFC 4459, Section 3.2), both ways.
 //
 // # Not done here
 //
-// Time limits other than Expires, rekeying and dead peers belong to IKE.
+// Time limits other than Expires, rekeying and dead peers belong to IKE; L2TP's
+// control messages and PPP's, to the event loop. L2TP data messages are taken in
+// the order of their arrival, with or without numbers (RFC 2661, Section 5.4).
 // Fragments that arrive inside the tunnel are passed only by selectors without
 // ports: nothing is reassembled to look for them.
 package userspace
@@ -59,6 +75,9 @@ type Config struct {
 	Listen []netip.Addr
 	// IKEPort and NATTPort default to 500 and 4500.
 	IKEPort, NATTPort uint16
+	// Devices are further TUN devices. What leaves and enters by one has nothing
+	// to do with the others.
+	Devices []Device
 	// NoRaw leaves out the sockets for ESP as IP protocol 50.
 	NoRaw bool
 	// Mark is set on every outer packet (SO_MARK), so that a full tunnel's own
@@ -83,25 +102,24 @@ const (
 )
 
 // Plane is a running data plane. It implements [dataplane.Plane] and
-// [dataplane.Control]; all its methods are safe for concurrent use.
+// [dataplane.Control] and [dataplane.Inner]; all its methods are safe for concurrent use.
 type Plane struct {
-	cfg   Config
-	name  string
-	up    dataplane.Upcalls
-	log   *slog.Logger
-	lanes []*lane
-	ike   []*socket
-	rawS  []*socket
-	meter *pathMeter
+	cfg     Config
+	up      dataplane.Upcalls
+	log     *slog.Logger
+	devices []*device // the first is what Config itself describes
+	lanes   []*lane
+	ike     []*socket
+	rawS    []*socket
+	meter   *pathMeter
 
-	spis   spiTable
-	routes *routes
-	mu     sync.Mutex // serialises Apply and every other change of the tables
+	mu    sync.Mutex // serialises Apply and every other change of the tables
+	spis  spiTable
+	calls map[*dataplane.Call]*cargo // open calls; under mu
+	uses  uint64                     // how often a Child SA was put in use outbound; under mu
 
-	tunSegment atomic.Bool
 	udpSegment atomic.Bool
 	gsoRefused atomic.Int32
-	tunUSO     bool
 
 	epoch   time.Time // second 0 of the clock
 	closed  atomic.Bool
@@ -109,11 +127,10 @@ type Plane struct {
 	workers sync.WaitGroup
 }
 
-// lane is one TUN queue and its sockets.
+// lane is one queue of each TUN device, and the sockets that serve them.
 type lane struct {
 	plane    *Plane
 	index    int
-	queue    *tunQueue
 	natt     []*socket
 	counters counters
 }
@@ -131,17 +148,15 @@ func (l *lane) socket(pa *path) messageSink {
 	return l.natt[pa.socket]
 }
 
-// Open creates the TUN device, binds the sockets and starts the workers. The
-// device is left down and without addresses: see [SetUp]. It needs
+// Open creates the TUN devices, binds the sockets and starts the workers. The
+// devices are left down and without addresses: see [SetUp]. It needs
 // CAP_NET_ADMIN, for raw ESP CAP_NET_RAW and for port 500 CAP_NET_BIND_SERVICE.
 func Open(cfg Config) (*Plane, error) {
 	if err := cfg.fill(); err != nil {
 		return nil, err
 	}
-	p := &Plane{cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, routes: newRoutes(), epoch: newEpoch(), done: make(chan struct{})}
-	p.tunSegment.Store(!cfg.NoTUNOffload)
-	p.udpSegment.Store(!cfg.NoUDPSegment)
-	for _, step := range []func() error{p.openDevice, p.openSockets, p.openMeter} {
+	p := newPlane(cfg)
+	for _, step := range []func() error{p.openDevices, p.openSockets, p.openMeter} {
 		if err := step(); err != nil {
 			p.closeFiles()
 			return nil, err
@@ -151,16 +166,29 @@ func Open(cfg Config) (*Plane, error) {
 	return p, nil
 }
 
+// newPlane has lanes, and neither devices nor sockets yet.
+func newPlane(cfg Config) *Plane {
+	p := &Plane{
+		cfg: cfg, up: cfg.Upcalls, log: cfg.Logger, epoch: newEpoch(), done: make(chan struct{}),
+		calls: make(map[*dataplane.Call]*cargo),
+	}
+	p.udpSegment.Store(!cfg.NoUDPSegment)
+	for i := range cfg.Queues {
+		p.lanes = append(p.lanes, &lane{plane: p, index: i})
+	}
+	return p
+}
+
 func (c *Config) fill() error {
 	if c.Queues == 0 {
 		c.Queues = runtime.GOMAXPROCS(0)
 	}
 	c.Queues = min(c.Queues, maxQueues)
-	if c.MTU == 0 {
-		c.MTU = defaultMTU
+	if err := fillMTU(&c.MTU); err != nil {
+		return err
 	}
-	if c.MTU < 576 || c.MTU > 9216 {
-		return fmt.Errorf("userspace: MTU %d is outside 576 to 9216", c.MTU)
+	if err := c.fillDevices(); err != nil {
+		return err
 	}
 	if c.IKEPort == 0 {
 		c.IKEPort = portIKE
@@ -177,17 +205,8 @@ func (c *Config) fill() error {
 	if c.Upcalls.Event == nil {
 		c.Upcalls.Event = func(dataplane.Event) {}
 	}
-	return nil
-}
-
-func (p *Plane) openDevice() error {
-	queues, name, uso, err := openTUN(p.cfg.Name, p.cfg.Queues, !p.cfg.NoTUNOffload)
-	if err != nil {
-		return err
-	}
-	p.name, p.tunUSO = name, uso
-	for i, q := range queues {
-		p.lanes = append(p.lanes, &lane{plane: p, index: i, queue: q})
+	if c.Upcalls.Inner == nil {
+		c.Upcalls.Inner = func(uint32, uint16, []byte) {}
 	}
 	return nil
 }
@@ -256,17 +275,21 @@ func (p *Plane) openMeter() (err error) {
 // start runs the workers. Port 500 and raw ESP have one reader each, on lane 0.
 func (p *Plane) start() {
 	for _, l := range p.lanes {
-		p.workers.Go(newSender(p, l, newFrameWriter(l.queue)).run)
+		for _, d := range p.devices {
+			if l.index < len(d.queues) {
+				p.workers.Go(newSender(p, l, d, newFrameWriter(d.queue(l))).run)
+			}
+		}
 		for _, s := range l.natt {
-			p.workers.Go(newReceiver(p, l, s, kindNATT, newFrameWriter(l.queue)).run)
+			p.workers.Go(newReceiver(p, l, s, kindNATT, p.sinks(l)).run)
 		}
 	}
 	first := p.lanes[0]
 	for _, s := range p.ike {
-		p.workers.Go(newReceiver(p, first, s, kindIKE, newFrameWriter(first.queue)).run)
+		p.workers.Go(newReceiver(p, first, s, kindIKE, p.sinks(first)).run)
 	}
 	for _, s := range p.rawS {
-		p.workers.Go(newReceiver(p, first, s, kindRaw, newFrameWriter(first.queue)).run)
+		p.workers.Go(newReceiver(p, first, s, kindRaw, p.sinks(first)).run)
 	}
 }
 
@@ -288,11 +311,11 @@ func (p *Plane) deadline(t time.Time) int64 {
 	return int64((t.Sub(p.epoch) + time.Second - 1) / time.Second)
 }
 
-// Name is the TUN device's name as the kernel gave it.
-func (p *Plane) Name() string { return p.name }
+// Name is the first TUN device's name as the kernel gave it.
+func (p *Plane) Name() string { return p.devices[0].name }
 
 // Close implements [dataplane.Plane]: it returns when every worker has ended.
-// The TUN device disappears with it.
+// The TUN devices disappear with it.
 func (p *Plane) Close() error {
 	if p.closed.Swap(true) {
 		return nil
@@ -309,8 +332,12 @@ func (p *Plane) Close() error {
 
 func (p *Plane) closeFiles() error {
 	var errs []error
+	for _, d := range p.devices {
+		for _, q := range d.queues {
+			errs = append(errs, q.file.Close())
+		}
+	}
 	for _, l := range p.lanes {
-		errs = append(errs, l.queue.file.Close())
 		for _, s := range l.natt {
 			errs = append(errs, s.close())
 		}

@@ -174,8 +174,25 @@ func TestAPeerBehindAChangingNATIsFollowed(t *testing.T) {
 }
 
 func TestRekeyUnderTrafficLosesNothing(t *testing.T) {
+	rekeyUnderTraffic(t, func(_, _ *dataplane.ChildSA) {})
+}
+
+// TestRekeyOfACallUnderTrafficLosesNothing is the same with L2TP: a Child SA
+// after another carries the one call.
+func TestRekeyOfACallUnderTrafficLosesNothing(t *testing.T) {
+	var callA, callB *dataplane.Call
+	rekeyUnderTraffic(t, func(a, b *dataplane.ChildSA) {
+		overL2TP(numbered)(a, b)
+		if callA == nil {
+			callA, callB = a.Call, b.Call
+		}
+		a.Call, b.Call = callA, callB
+	})
+}
+
+func rekeyUnderTraffic(t *testing.T, change func(a, b *dataplane.ChildSA)) {
 	l := newLink(t, Config{})
-	l.connect(gcm128, false)
+	l.connect(gcm128, false, change)
 	pinged := make(chan string, 1)
 	go func() {
 		out, _ := l.a.exec("ping -c 800 -i 0.002 -W 2 " + innerB4)
@@ -187,6 +204,7 @@ func TestRekeyUnderTrafficLosesNothing(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 		oldA, oldB := dataplane.Remove{SPIIn: 0x1000 + n}, dataplane.Remove{SPIIn: 0x2000 + n}
 		a, b := pairOf(gcm128, n+1, false)
+		change(&a, &b)
 		b.Outbound = false
 		l.b.apply(dataplane.Add{SA: b}) // the responder: inbound first
 		l.a.apply(dataplane.Add{SA: a}) // the initiator may use it at once

@@ -14,20 +14,21 @@ import (
 	"sallyport/protocol/suite"
 )
 
-// childSA is one installed Child SA. Its keys, selectors and limits never
-// change; what changes is atomic or, for the inbound half, under in.mu.
+// childSA is one installed Child SA. Its keys and limits never change; what
+// changes is atomic or, for the inbound half, under in.mu.
 type childSA struct {
 	spiIn, spiOut uint32
+	device        *device
 	raw           bool
+	transport     bool         // UDP port 1701 alone; else tunnel mode
 	keyIn, keyOut secret.Bytes // kept only to be cleared
-	tsLocal       selectors
-	tsRemote      selectors
 	limits        dataplane.Limits
-	rate          *dataplane.Rate // nil: no limit
-	expires       int64           // seconds of the plane's clock
-	lastSeq       uint64          // the last number that may be used outbound
-	softSeq       uint64          // asks for a rekey well before lastSeq
+	expires       int64  // seconds of the plane's clock
+	lastSeq       uint64 // the last number that may be used outbound
+	softSeq       uint64 // asks for a rekey well before lastSeq
+	used          uint64 // when it was last put in use outbound, 0 for never; under Plane.mu
 
+	cargo    atomic.Pointer[cargo] // nil: transport mode without a call
 	path     atomic.Pointer[path]
 	measured atomic.Int64 // second in which the path was last looked at again
 	stopped  atomic.Bool  // hard limit, expiry or removal: nothing is sealed or opened
@@ -53,6 +54,7 @@ type inboundHalf struct {
 	auth      uint64
 	selector  uint64
 	overRate  uint64
+	innerFull time.Duration  // when messages may be handed up in a burst again
 	moved     netip.AddrPort // the last address reported as PeerMoved
 	movedTime int64
 }
@@ -64,7 +66,8 @@ type outboundHalf struct {
 	bytes    atomic.Uint64
 	selector atomic.Uint64
 	overRate atomic.Uint64
-	lanes    []*esp.Outbound // by worker; made by that worker on first use
+	ns       atomic.Uint32   // that a data message would have before there is a call
+	lanes    []*esp.Outbound // by worker of the device; made by that worker on first use
 	base     *esp.Outbound   // only ever cloned
 }
 
@@ -72,7 +75,7 @@ type outboundHalf struct {
 // as a backstop for configurations without a packet limit.
 const softSeqShare = 8
 
-func newChildSA(sa *dataplane.ChildSA, workers int, expires int64) (*childSA, error) {
+func newChildSA(sa *dataplane.ChildSA, d *device, expires int64) (*childSA, error) {
 	in, err := newCipher(sa.Suite, sa.KeyIn)
 	if err != nil {
 		return nil, fmt.Errorf("inbound: %w", err)
@@ -86,10 +89,12 @@ func newChildSA(sa *dataplane.ChildSA, workers int, expires int64) (*childSA, er
 		window = dataplane.DefaultWindow
 	}
 	s := &childSA{
-		spiIn: sa.SPIIn, spiOut: sa.SPIOut, raw: sa.Encap == dataplane.Raw,
-		keyIn: sa.KeyIn, keyOut: sa.KeyOut,
-		tsLocal: sa.TSLocal, tsRemote: sa.TSRemote, limits: sa.Limits, rate: sa.Rate,
+		spiIn: sa.SPIIn, spiOut: sa.SPIOut, device: d, raw: sa.Encap == dataplane.Raw,
+		transport: sa.Transport, keyIn: sa.KeyIn, keyOut: sa.KeyOut, limits: sa.Limits,
 		lastSeq: math.MaxUint32, expires: expires,
+	}
+	if !sa.Transport {
+		s.cargo.Store(bareCargo(sa.TSLocal, sa.TSRemote, sa.Rate))
 	}
 	if sa.Suite.ESN {
 		s.lastSeq = math.MaxUint64 - 1
@@ -97,16 +102,16 @@ func newChildSA(sa *dataplane.ChildSA, workers int, expires int64) (*childSA, er
 	s.softSeq = s.lastSeq - s.lastSeq/softSeqShare
 	s.in.esp = esp.NewInbound(sa.SPIIn, sa.Suite.ESN, in, uint32(window))
 	s.out.base = esp.NewOutbound(sa.SPIOut, sa.Suite.ESN, out)
-	s.out.lanes = make([]*esp.Outbound, workers)
+	s.out.lanes = make([]*esp.Outbound, len(d.queues))
 	return s, nil
 }
 
 func newCipher(e suite.ESP, key []byte) (suite.Cipher, error) {
-	encKey, integKey := suite.CipherKeySizes(e.Encr, e.Integ)
+	encKey, integKey := e.KeySizes()
 	if encKey == 0 || len(key) != encKey+integKey {
 		return nil, fmt.Errorf("key material of %d octets, the suite needs %d", len(key), encKey+integKey)
 	}
-	return suite.NewCipher(e.Encr, e.Integ, key[:encKey], key[encKey:])
+	return e.NewCipher(key[:encKey], key[encKey:])
 }
 
 // lane is the sealer of one worker.

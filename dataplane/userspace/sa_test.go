@@ -267,7 +267,7 @@ func TestPacketsTooBigAreAnsweredAndTheRestIsFragmentedOutside(t *testing.T) {
 	sa := a.spis.lookup(0x1001)
 	pa := sa.path.Load()
 	sa.path.Store(newPath(pa.local, pa.remote, false, 0, 1300, sa.out.base))
-	mtu := sa.path.Load().innerMTU
+	mtu := sa.cargo.Load().limit(sa.path.Load(), false)
 	big := tcpAB4
 	big.payload = make([]byte, mtu-40+1)
 	a.out(vnetHeader{}, big.build())

@@ -11,6 +11,10 @@ import (
 // headers, which the kernel does not send segmented.
 const maxHeaders = 256
 
+// frameHeadroom is what a frame buffer keeps free before the frame, for the
+// L2TP header of the first packet.
+const frameHeadroom = maxPrefix
+
 // frameTailroom is what a frame buffer keeps free behind the packet, for the
 // trailer of the last segment.
 const frameTailroom = 32
@@ -23,6 +27,8 @@ type segmenter struct {
 	header [maxHeaders]byte
 	saved  [frameTailroom]byte
 
+	buf     []byte // where frame is, with frameHeadroom before it
+	at      int    // of frame in buf
 	frame   []byte // the whole IP packet, with frameTailroom behind it
 	in      *inner
 	hdrLen  int // IP and transport header
@@ -33,10 +39,11 @@ type segmenter struct {
 	gso     bool
 }
 
-// start prepares the frame b (vnet header h, packet p) for next. It is false
-// for a frame that makes no sense.
-func (s *segmenter) start(h *vnetHeader, b []byte, p *inner) bool {
-	s.frame, s.in, s.next = b, p, 0
+// start prepares the frame at that offset of buf (vnet header h, packet p) for
+// packet. It is false for a frame that makes no sense.
+func (s *segmenter) start(h *vnetHeader, buf []byte, at int, p *inner) bool {
+	b := buf[at:]
+	s.buf, s.at, s.frame, s.in, s.next = buf, at, b, p, 0
 	s.gso = h.gsoType != gsoNone
 	if !s.gso {
 		s.count, s.largest = 1, len(b)
@@ -77,16 +84,17 @@ func gsoHeaderLength(gsoType uint8, b []byte, p *inner) (int, bool) {
 func (s *segmenter) octets() int { return len(s.frame) + (s.count-1)*s.hdrLen }
 
 // packet returns the next packet, whole and with its checksums, or nil when
-// the frame is done. It is valid until the following call and may be extended
-// by esp.MaxTrailer octets, which are restored then.
-func (s *segmenter) packet() []byte {
+// the frame is done. Before it is room, of frameHeadroom at most: it was part of
+// packets before. It is valid until the following call and may be extended by
+// esp.MaxTrailer octets, which are restored then.
+func (s *segmenter) packet(room int) []byte {
 	if s.next == s.count {
 		return nil
 	}
 	i := s.next
 	s.next++
 	if !s.gso {
-		return s.frame
+		return s.buf[s.at-room:]
 	}
 	start := i * s.size // relative to the packet: header begins here
 	end := min(start+s.hdrLen+s.size, len(s.frame))
@@ -97,7 +105,7 @@ func (s *segmenter) packet() []byte {
 	pkt := s.frame[start:end]
 	copy(pkt, s.header[:s.hdrLen])
 	s.patch(pkt, i)
-	return s.frame[start:end:cap(s.frame)]
+	return s.buf[s.at+start-room : s.at+end]
 }
 
 // patch gives segment i of the frame its lengths, numbers, flags and checksums.

@@ -78,7 +78,7 @@ func (t *spiTable) all(f func(*childSA)) {
 
 // routes finds the Child SA of an outbound packet: by longest prefix of its
 // destination, then by the selectors. Several Child SAs may share a prefix
-// while one replaces another; the one switched on last is asked first. Readers
+// while one replaces another; the one put in use last is asked first. Readers
 // take no lock; writers are serialised by the plane.
 type routes struct {
 	table atomic.Pointer[bart.Table[[]*childSA]]
@@ -90,56 +90,63 @@ func newRoutes() *routes {
 	return r
 }
 
-// lookup returns the SA whose selectors hold the packet. known tells that an SA
-// has a route to its destination, whether or not its selectors fit.
-func (r *routes) lookup(p *inner) (sa *childSA, known bool) {
+// lookup returns the SA whose selectors hold the packet, and what it carries.
+// known tells that an SA has a route to its destination, whether or not its
+// selectors fit.
+func (r *routes) lookup(p *inner) (sa *childSA, g *cargo, known bool) {
 	t := r.table.Load()
 	list, ok := t.Lookup(p.dst)
 	if !ok {
-		return nil, false
+		return nil, nil, false
 	}
-	if sa = pick(list, p); sa != nil {
-		return sa, true
+	if sa, g = pick(list, p); sa != nil {
+		return sa, g, true
 	}
 	// A wider route may belong to an SA whose selectors are wider too.
 	for _, list := range t.Supernets(netip.PrefixFrom(p.dst, p.dst.BitLen())) {
-		if sa = pick(list, p); sa != nil {
-			return sa, true
+		if sa, g = pick(list, p); sa != nil {
+			return sa, g, true
 		}
 	}
-	return nil, true
+	return nil, nil, true
 }
 
-func pick(list []*childSA, p *inner) *childSA {
+func pick(list []*childSA, p *inner) (*childSA, *cargo) {
 	for _, sa := range list {
-		if sa.tsRemote.match(p.dst, p, p.dstPort) && sa.tsLocal.match(p.src, p, p.srcPort) {
-			return sa
+		g := sa.cargo.Load()
+		if g != nil && g.remote.match(p.dst, p, p.dstPort) && g.local.match(p.src, p, p.srcPort) {
+			return sa, g
 		}
 	}
-	return nil
+	return nil, nil
 }
 
-// use puts sa first on its routes.
-func (r *routes) use(sa *childSA) {
+// set takes sa off the routes to some prefixes and puts it on those to others,
+// in one step: where both name a prefix, no packet misses it.
+func (r *routes) set(sa *childSA, off, on []netip.Prefix) {
 	t := r.table.Load()
-	for _, p := range sa.tsRemote.prefixes() {
-		t = t.ModifyPersist(p, func(list []*childSA, _ bool) ([]*childSA, bool) {
-			return append([]*childSA{sa}, without(list, sa)...), false
-		})
-	}
-	r.table.Store(t)
-}
-
-// remove takes sa off its routes.
-func (r *routes) remove(sa *childSA) {
-	t := r.table.Load()
-	for _, p := range sa.tsRemote.prefixes() {
+	for _, p := range off {
 		t = t.ModifyPersist(p, func(list []*childSA, _ bool) ([]*childSA, bool) {
 			list = without(list, sa)
 			return list, len(list) == 0
 		})
 	}
+	for _, p := range on {
+		t = t.ModifyPersist(p, func(list []*childSA, _ bool) ([]*childSA, bool) {
+			return newestFirst(without(list, sa), sa), false
+		})
+	}
 	r.table.Store(t)
+}
+
+// newestFirst inserts sa before those that were put in use earlier: a call that
+// opens while one Child SA replaces another must not send by the older one.
+func newestFirst(list []*childSA, sa *childSA) []*childSA {
+	i := 0
+	for i < len(list) && list[i].used > sa.used {
+		i++
+	}
+	return slices.Insert(list, i, sa)
 }
 
 func without(list []*childSA, sa *childSA) []*childSA {

@@ -35,14 +35,6 @@ type tooBig struct {
 
 func newTooBig(w frameSink) tooBig { return tooBig{writer: w} }
 
-// limit is the largest inner packet that pa takes.
-func (p *inner) limit(innerMTU int) int {
-	if p.v6 {
-		return max(innerMTU, minIPv6MTU)
-	}
-	return innerMTU
-}
-
 // report writes the error for pkt, unless there were enough this second.
 func (t *tooBig) report(pkt []byte, in *inner, mtu int, now int64) {
 	if t.second != now {
@@ -53,7 +45,7 @@ func (t *tooBig) report(pkt []byte, in *inner, mtu int, now int64) {
 	}
 	var n int
 	if in.v6 {
-		n = buildTooBig6(t.buf[vnetSize:], pkt, in.limit(mtu))
+		n = buildTooBig6(t.buf[vnetSize:], pkt, mtu)
 	} else {
 		n = buildTooBig4(t.buf[vnetSize:], pkt, mtu)
 	}
