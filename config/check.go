@@ -19,7 +19,8 @@ func (d *decoder) check(c *Config, now time.Time) {
 		d.checkZone(z, now)
 	}
 	d.checkOverlaps(c.Zones)
-	d.checkShared(c.Zones)
+	d.checkShared(c.Zones.Of(IKEv2))
+	d.checkApart(c)
 	d.checkGroups(c)
 	d.checkRADIUS(c)
 	d.checkLogins(c)
@@ -167,8 +168,7 @@ func (d *decoder) checkOverlaps(zones Zones) {
 
 func (d *decoder) checkOverlap(z, earlier *Zone, family string, a, b netip.Prefix) {
 	key := fmt.Sprintf("zones.%s.pool.%s", z.Name, family)
-	refused := z.Protocol == l2tp || earlier.Protocol == l2tp // one fault, one message
-	if refused || !a.IsValid() || !b.IsValid() || !a.Overlaps(b) || d.broken["zones."+earlier.Name+".pool."+family] {
+	if !a.IsValid() || !b.IsValid() || !a.Overlaps(b) || d.broken["zones."+earlier.Name+".pool."+family] {
 		return
 	}
 	hint := "give each zone its own network"

@@ -48,7 +48,7 @@ func TestEveryCheckBites(t *testing.T) {
 		"zone: dns: {servers: [10.0.0.53], split: [Corp.example]}":      `"Corp.example" is not a domain`,
 		"zone: routes: []":                                              "without routes clients reach nothing",
 		"zone: routes: [none]":                                          `"none" is not a network`,
-		"zone: reach: [10.0.0.0/8]":                                     "reach belongs to L2TP zones",
+		"zone: reach: [10.0.0.0/8]":                                     "zones.a.reach: reach belongs to L2TP zones",
 		"zone: rekey: {ike: 30m, child: 1h}":                            "1h is longer than the life of the IKE SA, 30m",
 		"zone: rekey: {child: 10m, margin: 6m}":                         "6m is more than half of child, 10m",
 		"zone: rekey: {child: 1500ms}":                                  "is not in whole seconds",

@@ -15,13 +15,16 @@ func (d *decoder) checkGroups(c *Config) {
 		d.checkRates(base+".user", g.User)
 		z, ok := c.Zone(g.Zone)
 		switch {
-		case ok && z.Protocol == l2tp, d.unread("zones." + g.Zone):
+		case d.unread("zones." + g.Zone), d.unread("zones." + g.Zone + ".protocol"):
 			continue // one fault, one message
 		case !ok:
 			d.errorAt(base+".zone", suggestItem(g.Zone, c.Zones), "there is no zone %q", g.Zone)
 			continue
 		}
 		d.checkDNS(base+".dns", g.DNS, z.DNS.Servers, z.Pool)
+		if z.Protocol == L2TP {
+			d.checkL2TPGroup(base, g, z)
+		}
 		for _, f := range []struct {
 			family string
 			of     func(Pool) netip.Prefix

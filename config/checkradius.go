@@ -165,12 +165,12 @@ func (z *Zone) takesEAP() bool {
 
 // checkLogins refuses zones that one login could mean: where two zones answer
 // to one name, EAP begins before anybody knows whose it is, so it must be
-// judged in one place.
+// judged in one place. An L2TP zone is known by its address.
 func (d *decoder) checkLogins(c *Config) {
 	first := map[string]*Zone{}
 	for i := range c.Zones {
 		z := &c.Zones[i]
-		if !z.takesEAP() || z.Protocol == l2tp || d.unread("zones."+z.Name+".identity.id") || !d.judged(c, z) {
+		if !z.takesEAP() || z.Protocol != IKEv2 || d.unread("zones."+z.Name+".identity.id") || !d.judged(c, z) {
 			continue
 		}
 		for _, name := range c.answersTo(z) {

@@ -9,29 +9,53 @@ import (
 	"time"
 )
 
-// l2tp is the protocol of zones that a later version serves.
-const l2tp = "l2tp"
-
 func (d *decoder) checkZone(z *Zone, now time.Time) {
 	base := "zones." + z.Name
-	if z.Protocol == l2tp {
-		d.errorAt(base+".protocol", "use ikev2, or keep this zone for a later version", "L2TP zones are not in this version")
-		return
+	if d.unread(base + ".protocol") {
+		return // what else is right depends on it
 	}
+	d.checkKeysOfProtocol(base, z)
 	d.checkPolicy(base+".policy", z, now)
-	d.checkAuth(base+".auth", z, now)
+	if z.Protocol == L2TP {
+		d.checkL2TP(base, z, now)
+	} else {
+		d.checkAuth(base+".auth", z, now)
+		d.checkRoutes(base, z)
+	}
+	d.checkPool(base+".pool", z)
 	d.checkRADIUSOf(base+".radius", z)
 	d.checkIdentity(base+".identity", z.Identity)
-	d.checkPool(base+".pool", z)
 	d.checkDNS(base+".dns", z.DNS, nil, z.Pool)
-	d.checkRoutes(base, z)
 	d.checkRekey(base+".rekey", z.Rekey)
 	d.checkLifetime(base+".auth_lifetime", z.AuthLifetime)
 	d.checkRates(base+".user", z.User)
 	d.checkTrust(base+".trust", z.Trust)
 	for i, w := range z.Waivers {
-		d.checkWaiver(fmt.Sprintf("%s.waivers[%d]", base, i), w, now)
+		d.checkWaiver(fmt.Sprintf("%s.waivers[%d]", base, i), w, z.Protocol, now)
 	}
+}
+
+// checkKeysOfProtocol refuses what stands in a zone of the other protocol: it
+// would do nothing there, and look as if it did.
+func (d *decoder) checkKeysOfProtocol(base string, z *Zone) {
+	for i := range keys {
+		k := &keys[i]
+		rest, _ := strings.CutPrefix(k.Path, "zones.ZONE.")
+		if section := byPath[above(k.Path)]; section != nil && section.Only == k.Only {
+			continue // told of the whole section
+		}
+		if key := base + "." + rest; k.Only != "" && k.Only != z.Protocol && d.written[key] {
+			d.errorAt(key, k.Instead, "%s belongs to %s zones", rest, protocolName(k.Only))
+		}
+	}
+}
+
+// protocolName is how people write the name of a protocol.
+func protocolName(protocol string) string {
+	if protocol == L2TP {
+		return "L2TP"
+	}
+	return "IKEv2"
 }
 
 // The ways to prove who one is.
@@ -52,10 +76,12 @@ var EAPMethods = []string{EAPTLS, PEAP, EAPTTLS, EAPMSCHAPv2}
 // Rules of the catalogue that a zone breaks by a waiver.
 const (
 	RuleNoPFS     = "CRY-010"
-	RuleSHA1      = "CRY-019"
+	RuleSHA1      = "CRY-019" // in signatures
+	RuleSHA1HMAC  = "CRY-005" // in HMAC; L2TP zones only
 	RuleMSCHAPv2  = "PPP-005"
 	RuleNoEMS     = "PPP-017"
 	RulePSKWeak   = "PSK-001"
+	RulePSKAny    = "PSK-003" // L2TP zones only
 	RulePSKShared = "PSK-004"
 )
 
@@ -113,9 +139,15 @@ func (d *decoder) checkPool(key string, z *Zone) {
 		d.errorAt(key, "remove one of the two", "neither IPv4 nor IPv6: clients would get no address")
 	}
 	d.checkNetwork(key+".ipv4", v4, true, smallestIPv4Pool)
-	d.checkNetwork(key+".ipv6", v6, false, smallestIPv6Pool)
+	hint := "remove the key; the default is a private network that needs no IPv6 provider"
+	if z.Protocol == L2TP {
+		d.checkClientNetworks(key+".ipv6", v6)
+		hint = "write a /56 of your own, or fewer routes"
+	} else {
+		d.checkNetwork(key+".ipv6", v6, false, smallestIPv6Pool)
+	}
 	if !v6.IsValid() && slices.ContainsFunc(z.Routes, func(p netip.Prefix) bool { return p.Bits() == 0 }) {
-		d.warnAt(key+".ipv6", "remove the key; the default is a private network that needs no IPv6 provider", "clients take all traffic through the tunnel, but their own IPv6 will go past it")
+		d.warnAt(key+".ipv6", hint, "clients take all traffic through the tunnel, but their own IPv6 will go past it")
 	}
 }
 
@@ -173,9 +205,6 @@ func (d *decoder) checkRoutes(base string, z *Zone) {
 		d.errorAt(base+".routes", "remove the key to let clients reach everything", "without routes clients reach nothing")
 	}
 	d.checkNetworks(base+".routes", z.Routes)
-	if len(z.Reach) > 0 {
-		d.errorAt(base+".reach", "write routes", "reach belongs to L2TP zones")
-	}
 }
 
 func (d *decoder) checkNetworks(key string, networks Prefixes) {
@@ -228,11 +257,13 @@ const (
 	soon = 30
 )
 
-func (d *decoder) checkWaiver(key string, w Waiver, now time.Time) {
+func (d *decoder) checkWaiver(key string, w Waiver, protocol string, now time.Time) {
 	at := slices.IndexFunc(waivable, func(r rule) bool { return r.id == w.Rule })
 	switch {
 	case w.Rule != "" && at < 0:
-		d.errorAt(key+".rule", waivableHint(w.Rule), "%q cannot be waived", w.Rule)
+		d.errorAt(key+".rule", waivableHint(w.Rule, protocol), "%q cannot be waived", w.Rule)
+	case at >= 0 && !waivable[at].in(protocol):
+		d.errorAt(key+".rule", waivableHint("", protocol), "%s cannot be waived in an %s zone", w.Rule, protocolName(protocol))
 	case at >= 0 && waivable[at].early && w.Peer != "":
 		d.errorAt(key+".peer", "remove the key, or put the peer into a zone of its own", "%s cannot be waived for one peer: it counts before it is known who the peer is", w.Rule)
 	}
@@ -255,9 +286,12 @@ func (d *decoder) checkWaiver(key string, w Waiver, now time.Time) {
 	}
 }
 
-func waivableHint(written string) string {
+func waivableHint(written, protocol string) string {
 	var ids []string
 	for _, r := range waivable {
+		if !r.in(protocol) {
+			continue
+		}
 		if strings.EqualFold(r.id, written) {
 			return "write " + r.id
 		}

@@ -98,7 +98,7 @@ type Zone struct {
 	Pool         Pool          `yaml:"pool"`
 	DNS          DNS           `yaml:"dns"`
 	Routes       Prefixes      `yaml:"routes"`
-	Reach        Prefixes      `yaml:"reach"` // L2TP zones only
+	Reach        Prefixes      `yaml:"reach"` // L2TP zones only; what the firewall lets through
 	Rekey        Rekey         `yaml:"rekey"`
 	DPD          time.Duration `yaml:"dpd"`
 	Fragment     int           `yaml:"fragment"` // octets of the IP packet; 0: off
@@ -108,7 +108,48 @@ type Zone struct {
 	Sessions     int           `yaml:"sessions"`      // live sessions of one device
 	User         User          `yaml:"user"`
 	Trust        Trust         `yaml:"trust"`
-	Waivers      []Waiver      `yaml:"waivers"`
+
+	// Of L2TP zones alone. What a zone's protocol has not is zero.
+	Machine  []string   `yaml:"machine"`   // how the IPsec part proves itself: Certificate, PSK
+	GroupPSK string     `yaml:"group_psk"` // file; empty: none
+	Listen   []Listen   `yaml:"listen"`    // empty: as the gateway
+	Device   string     `yaml:"device"`    // name of the zone's TUN device
+	MTU      int        `yaml:"mtu"`
+	Limits   ZoneLimits `yaml:"limits"`
+	Cutoff   Day        `yaml:"cutoff"` // last day in force; zero: no end
+
+	Waivers []Waiver `yaml:"waivers"`
+}
+
+// The protocols of zones.
+const (
+	IKEv2 = "ikev2"
+	L2TP  = "l2tp"
+)
+
+// ZoneLimits bound what an L2TP zone can make the gateway keep.
+type ZoneLimits struct {
+	Sessions int `yaml:"sessions"`  // established sessions
+	HalfOpen int `yaml:"half_open"` // set-ups under way
+	Setups   int `yaml:"setups"`    // new set-ups a second of one source (IPv4 /32, IPv6 /64)
+}
+
+// Day is a day of the calendar in UTC, as midnight at its start; the zero Day
+// is none.
+type Day struct{ time.Time }
+
+// Over tells whether the day has ended. The zero Day never does.
+func (d Day) Over(now time.Time) bool { return !d.IsZero() && !now.Before(d.AddDate(0, 0, 1)) }
+
+// Of are the zones of one protocol.
+func (zs Zones) Of(protocol string) Zones {
+	var of Zones
+	for _, z := range zs {
+		if z.Protocol == protocol {
+			of = append(of, z)
+		}
+	}
+	return of
 }
 
 // User is what one user may have in a zone, over all devices.

@@ -106,6 +106,27 @@ zones:
       - {rule: PPP-005, until: 2027-03-31, owner: bob, reason: "old phones"}
   two: {policy: cnsa2, pool: {ipv4: 10.9.0.0/24, ipv6: "2001:db8:2::/64"}}
   three: {pool: {ipv4: 10.8.0.0/24, ipv6: none}, routes: [10.0.0.0/8]}
+  old:
+    protocol: l2tp
+    policy: {ike: [aes256-sha1-ecp384, aes256-sha256-modp2048], esp: [aes256gcm16-ecp384]}
+    auth: [eap-tls, peap]
+    machine: [certificate, psk]
+    group_psk: /srv/group.psk
+    identity: {certificate: /old.pem, key: /old.key}
+    listen: [eth7, 192.0.2.7]
+    device: tun-old
+    mtu: 1320
+    pool: {ipv4: 10.7.0.0/24, ipv6: "2001:db8:700::/48"}
+    dns: {servers: [gateway, 10.20.30.53]}
+    reach: [10.20.30.0/24, "2001:db8:30::/48"]
+    routes: [10.20.30.0/25]
+    rekey: {ike: 6h, child: 30m}
+    encapsulation: auto
+    limits: {sessions: 9, half_open: 8, setups: 1}
+    cutoff: 2027-06-30
+    waivers:
+      - {rule: CRY-005, until: 2026-12-31, owner: alice, reason: "Windows offers only SHA-1 integrity for L2TP"}
+      - {rule: PSK-003, until: 2026-12-31, owner: alice, reason: "printers"}
 groups:
   some:
     zone: two
@@ -145,15 +166,15 @@ func TestEffectiveParsesToTheSame(t *testing.T) {
 }
 
 func TestEverythingChangesEveryKey(t *testing.T) {
-	a, b := mustParse(t, smallest+"zones: {one: {}}\ngroups: {some: {zone: one}}\nradius: {corp: {accounting: [{address: \"a.example:1813\", secret: /a}]}}\n"), mustParse(t, everything)
-	names := strings.NewReplacer("zones.one", "zones.ZONE", "groups.some", "groups.GROUP", "radius.corp", "radius.REALM")
+	a, b := mustParse(t, smallest+"zones: {one: {}, old: {protocol: l2tp}}\ngroups: {some: {zone: one}}\nradius: {corp: {accounting: [{address: \"a.example:1813\", secret: /a}]}}\n"), mustParse(t, everything)
+	names := strings.NewReplacer("zones.one", "zones.ZONE", "zones.old", "zones.ZONE", "groups.some", "groups.GROUP", "radius.corp", "radius.REALM")
 	changed := map[string]bool{}
 	for _, c := range Diff(a, b) {
 		changed[names.Replace(c.Key)] = true
 	}
 	for _, k := range keys {
 		leaf := len(childKeys(k.Path)) == 0 && !strings.Contains(k.Path, "[]") && !strings.HasPrefix(k.Path, "zones.ZONE.policy.")
-		fixed := k.Path == "zones.ZONE.protocol" || k.Path == "zones.ZONE.reach" // one value today
+		fixed := k.Path == "zones.ZONE.protocol" // a zone of the other protocol is another zone
 		if leaf && !fixed && !changed[k.Path] {
 			t.Errorf("Diff does not see %s", k.Path)
 		}
@@ -161,13 +182,15 @@ func TestEverythingChangesEveryKey(t *testing.T) {
 }
 
 func TestDiffSaysWhatNeedsARestart(t *testing.T) {
-	a := mustParse(t, "gateway: {name: a.example}\nzones: {x: {}, gone: {pool: {ipv4: 10.1.0.0/16}}}")
-	b := mustParse(t, "gateway: {name: a.example, listen: [eth1]}\nzones: {new: {pool: {ipv4: 10.2.0.0/16}}, x: {dpd: 30s}}")
+	a := mustParse(t, "gateway: {name: a.example}\nzones: {x: {}, gone: {pool: {ipv4: 10.1.0.0/16}}, old: {protocol: l2tp}}")
+	b := mustParse(t, "gateway: {name: a.example, listen: [eth1]}\nzones: {new: {pool: {ipv4: 10.2.0.0/16}}, x: {dpd: 30s}, older: {protocol: l2tp}}")
 	want := []string{
 		"gateway.listen: [] -> [eth1] (needs a restart)",
 		"+ zones.new",
 		"zones.x.dpd: 1m -> 30s",
+		"+ zones.older (needs a restart)",
 		"- zones.gone",
+		"- zones.old (needs a restart)",
 	}
 	var got []string
 	for _, c := range Diff(a, b) {
@@ -208,9 +231,9 @@ func TestExampleHasNoFault(t *testing.T) {
 // TestWhatTheExampleLeavesOutCanBeTakenIn: its lines of sections are there to be
 // uncommented.
 func TestWhatTheExampleLeavesOutCanBeTakenIn(t *testing.T) {
-	c := mustParse(t, strings.NewReplacer("\n# groups:", "\ngroups:", "\n# radius:", "\nradius:").Replace(example))
-	if len(c.Groups) != 1 || len(c.RADIUS) != 1 {
-		t.Errorf("the example has %d groups and %d realms", len(c.Groups), len(c.RADIUS))
+	c := mustParse(t, strings.NewReplacer("\n# groups:", "\ngroups:", "\n# radius:", "\nradius:", "\n  # printers:", "\n  printers:").Replace(example))
+	if l2tp := c.Zones.Of(L2TP); len(c.Groups) != 1 || len(c.RADIUS) != 1 || len(l2tp) != 1 {
+		t.Errorf("the example has %d groups, %d realms and %d L2TP zones", len(c.Groups), len(c.RADIUS), len(l2tp))
 	}
 }
 

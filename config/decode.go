@@ -209,7 +209,7 @@ func (d *decoder) decodePolicy(n *node, policy *Policy, p path) {
 		return
 	}
 	if n.kind != kindMap {
-		d.fail(n, p, "the policies are "+strings.Join(suite.PolicyNames(), ", "), "want the name of a policy, or own lists, not %s", n.kind)
+		d.fail(n, p, "the policies are "+strings.Join(append(suite.PolicyNames(), suite.L2TPPolicyName), ", "), "want the name of a policy, or own lists, not %s", n.kind)
 		return
 	}
 	for _, pair := range n.pairs {

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"reflect"
+	"slices"
+	"strings"
 )
 
 // defaultZone is the zone of a file that names none.
@@ -18,12 +20,49 @@ func (d *decoder) derive(c *Config) {
 	}
 	for i := range c.Zones {
 		z := &c.Zones[i]
-		key := "zones." + z.Name + ".pool.ipv6"
-		if !d.written[key] {
+		base := "zones." + z.Name
+		d.deriveForProtocol(base, z)
+		switch key := base + ".pool.ipv6"; {
+		case z.Protocol == L2TP || d.written[key]:
+		default:
 			z.Pool.IPv6 = localPrefix(c.Gateway.Name, z.Name)
 			d.broken[key] = d.broken["gateway.name"] // one fault, one message
 		}
+		if z.Protocol == L2TP && !d.written[base+".routes"] {
+			z.Routes = slices.Clone(z.Reach)
+			d.broken[base+".routes"] = d.broken[base+".reach"]
+		}
 	}
+}
+
+// deriveForProtocol gives a zone the defaults of its protocol, and takes away
+// what its protocol has not.
+func (d *decoder) deriveForProtocol(base string, z *Zone) {
+	if z.Protocol == "" {
+		return // it could not be read
+	}
+	for i := range keys {
+		k := &keys[i]
+		rest, ok := strings.CutPrefix(k.Path, "zones.ZONE.")
+		if !ok || k.L2TP == "" && k.Only == "" {
+			continue
+		}
+		p := path{base + "." + rest, k.Path}
+		switch v := fieldAt(reflect.ValueOf(z).Elem(), rest); {
+		case k.Only != "" && k.Only != z.Protocol:
+			v.SetZero()
+		case k.L2TP != "" && z.Protocol == L2TP && !d.written[p.full]:
+			d.decode(k.l2tpNode(), v, p)
+		}
+	}
+}
+
+// fieldAt finds a field by the rest of its path.
+func fieldAt(v reflect.Value, rest string) reflect.Value {
+	for name := range strings.SplitSeq(rest, ".") {
+		v, _ = fieldOf(v, name)
+	}
+	return v
 }
 
 // localPrefix works out a unique local /64 (RFC 4193, Section 3.2.2): the

@@ -60,15 +60,23 @@ func (d *differ) compareNamed(old, next reflect.Value) {
 		if before, ok := itemOf(old, nameOf(item)); ok {
 			d.compare(before, item, at)
 		} else {
-			*d = append(*d, Change{Key: at.full, New: kind.word, Restart: restart})
+			*d = append(*d, Change{Key: at.full, New: kind.word, Restart: restart || hasDevice(item)})
 		}
 	}
 	for i := range old.Len() {
-		name := nameOf(old.Index(i))
+		item := old.Index(i)
+		name := nameOf(item)
 		if _, ok := itemOf(next, name); !ok {
-			*d = append(*d, Change{Key: kind.top().named(name, kind).full, Old: kind.word, Restart: restart})
+			*d = append(*d, Change{Key: kind.top().named(name, kind).full, Old: kind.word, Restart: restart || hasDevice(item)})
 		}
 	}
+}
+
+// hasDevice tells whether a section is an L2TP zone: its TUN device and sockets
+// are made when the gateway starts.
+func hasDevice(item reflect.Value) bool {
+	z, ok := item.Interface().(Zone)
+	return ok && z.Protocol == L2TP
 }
 
 // inBoth are the names of a list that another has too, in its order.

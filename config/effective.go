@@ -11,8 +11,8 @@ import (
 // Effective writes the whole configuration, defaults included, as a file that
 // parses to the same Config.
 func (c *Config) Effective() []byte {
-	var b bytes.Buffer
-	writeSection(&b, reflect.ValueOf(c).Elem(), 0)
+	var b writer
+	b.section(reflect.ValueOf(c).Elem(), 0, path{})
 	return b.Bytes()
 }
 
@@ -25,25 +25,39 @@ func (c *Config) Plain() any {
 	return n.plain()
 }
 
-// writeSection writes the keys of a struct in block style.
-func writeSection(b *bytes.Buffer, v reflect.Value, depth int) {
+// writer writes a configuration in block style.
+type writer struct {
+	bytes.Buffer
+	protocol string // of the zone that is being written
+}
+
+// section writes the keys of a struct, but for those that the protocol of its
+// zone has not.
+func (b *writer) section(v reflect.Value, depth int, p path) {
+	if z, ok := v.Interface().(Zone); ok {
+		b.protocol = z.Protocol
+	}
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Tag.Get("yaml")
 		if name == "" || name == "-" {
 			continue
 		}
+		at := p.child(name)
+		if only := at.key().Only; only != "" && only != b.protocol {
+			continue
+		}
 		fmt.Fprintf(b, "%s%s:", strings.Repeat("  ", depth), name)
-		writeValue(b, v.Field(i), depth)
+		b.value(v.Field(i), depth, at)
 	}
 }
 
-func writeValue(b *bytes.Buffer, v reflect.Value, depth int) {
+func (b *writer) value(v reflect.Value, depth int, p path) {
 	if policy, ok := v.Interface().(Policy); ok {
-		writePolicy(b, policy, depth)
+		b.policy(policy, depth)
 		return
 	}
-	if _, ok := nameds[v.Type()]; ok {
-		writeNamed(b, v, depth)
+	if kind, ok := nameds[v.Type()]; ok {
+		b.named(v, depth, p, kind)
 		return
 	}
 	if text, ok := inline(v); ok {
@@ -52,34 +66,35 @@ func writeValue(b *bytes.Buffer, v reflect.Value, depth int) {
 	}
 	b.WriteString("\n")
 	if v.Kind() == reflect.Struct {
-		writeSection(b, v, depth+1)
+		b.section(v, depth+1, p)
 		return
 	}
 	for i := range v.Len() { // a list of sections: "- " takes the place of two spaces
-		var item bytes.Buffer
-		writeSection(&item, v.Index(i), depth+2)
+		item := writer{protocol: b.protocol}
+		item.section(v.Index(i), depth+2, p.item(i))
 		text := item.Bytes()
 		text[2*depth+2] = '-'
 		b.Write(text)
 	}
 }
 
-// writeNamed writes sections under the names that the file gave them.
-func writeNamed(b *bytes.Buffer, v reflect.Value, depth int) {
+// named writes sections under the names that the file gave them.
+func (b *writer) named(v reflect.Value, depth int, p path, kind named) {
 	if v.Len() == 0 {
 		b.WriteString(" {}\n")
 		return
 	}
 	b.WriteString("\n")
 	for i := range v.Len() {
-		fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", depth+1), nameOf(v.Index(i)))
-		writeSection(b, v.Index(i), depth+2)
+		name := nameOf(v.Index(i))
+		fmt.Fprintf(b, "%s%s:\n", strings.Repeat("  ", depth+1), name)
+		b.section(v.Index(i), depth+2, p.named(name, kind))
 	}
 }
 
-// writePolicy shows the proposals of a built-in policy too, as comments: they
+// policy shows the proposals of a built-in policy too, as comments: they
 // are what an administrator wants to see.
-func writePolicy(b *bytes.Buffer, p Policy, depth int) {
+func (b *writer) policy(p Policy, depth int) {
 	indent := strings.Repeat("  ", depth+1)
 	mark := ""
 	if p.Name != "" {

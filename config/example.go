@@ -22,6 +22,8 @@ zones:
     routes: [10.20.30.0/24]          # one network and nothing else
     rekey: {child: 30m, bytes: 16GiB}
 
+  # printers: {protocol: l2tp, auth: [eap-tls, peap], reach: [10.20.30.0/24]}
+
 # groups: {guests: {zone: staff, routes: [10.9.0.0/16], user: {download: 20Mbit}}}
 # radius: {corp: {servers: [{address: "radius1:1812", secret: /etc/radius.key}]}}
 

@@ -14,6 +14,8 @@ type Explanation struct {
 	Type     string   `json:"type"`
 	Required bool     `json:"required,omitempty"`
 	Default  string   `json:"default,omitempty"`
+	L2TP     string   `json:"l2tp_default,omitempty"` // in an L2TP zone, where it is another
+	Zones    string   `json:"zones,omitempty"`        // the one protocol whose zones have the key
 	Values   []string `json:"values,omitempty"`
 	Bounds   string   `json:"bounds,omitempty"`
 	Example  string   `json:"example,omitempty"`
@@ -121,7 +123,7 @@ func (k *Key) explain() Explanation {
 	t := k.goType()
 	e := Explanation{
 		Key: k.Path, Meaning: k.Meaning, Type: typeName(t), Required: k.Required, Values: k.Values,
-		Default: k.Default, Example: k.Example, RFC: k.RFC, Keys: childKeys(k.Path),
+		Default: k.Default, L2TP: k.L2TP, Zones: k.Only, Example: k.Example, RFC: k.RFC, Keys: childKeys(k.Path),
 	}
 	if k.Derived != "" {
 		e.Default = k.Derived
@@ -216,6 +218,10 @@ func (e Explanation) Text() string {
 		row("default", "none: this key is required")
 	}
 	row("default", e.Default)
+	row("in l2tp", e.L2TP)
+	if e.Zones != "" {
+		row("zones", "only with protocol: "+e.Zones)
+	}
 	row("example", e.sample())
 	row("defined", e.RFC)
 	if e.Change != "" {

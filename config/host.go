@@ -12,26 +12,32 @@ func (d *decoder) checkHost(c *Config) {
 	if c == nil {
 		return
 	}
-	for i, l := range c.Gateway.Listen {
-		if l.Interface == "" {
-			continue
-		}
-		if _, err := net.InterfaceByName(l.Interface); err != nil {
-			d.warnAt(fmt.Sprintf("gateway.listen[%d]", i), "ip link lists the interfaces", "this host has no interface %q now", l.Interface)
-		}
-	}
+	d.checkInterfaces("gateway.listen", c.Gateway.Listen)
 	for _, r := range c.RADIUS {
 		d.checkRADIUSFiles(&r)
 	}
 	for _, z := range c.Zones {
 		key := "zones." + z.Name
+		d.checkInterfaces(key+".listen", z.Listen)
 		d.checkFile(key+".identity.certificate", z.Identity.Certificate)
 		d.checkKeyFile(key+".identity.key", z.Identity.Key)
+		d.checkKeyFile(key+".group_psk", z.GroupPSK)
 		for i, file := range z.Trust.CAs {
 			d.checkFile(fmt.Sprintf("%s.trust.cas[%d]", key, i), file)
 		}
 		for i, file := range z.Trust.CRLs {
 			d.checkFile(fmt.Sprintf("%s.trust.crls[%d]", key, i), file)
+		}
+	}
+}
+
+func (d *decoder) checkInterfaces(key string, listen []Listen) {
+	for i, l := range listen {
+		if l.Interface == "" {
+			continue
+		}
+		if _, err := net.InterfaceByName(l.Interface); err != nil {
+			d.warnAt(fmt.Sprintf("%s[%d]", key, i), "ip link lists the interfaces", "this host has no interface %q now", l.Interface)
 		}
 	}
 }

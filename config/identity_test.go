@@ -101,7 +101,7 @@ func TestPoolsOfTwoGroupsAreApart(t *testing.T) {
 func TestAFaultOfAZoneIsNotToldAgainOfItsGroups(t *testing.T) {
 	group := "\ngroups: {g: {zone: a, pool: {ipv4: 10.1.8.0/24, ipv6: \"fd00::/112\"}}}\n"
 	for _, zones := range []string{
-		"zones: {a: {protocol: l2tp}}",
+		"zones: {a: {protocol: l2pt}}",
 		"zones: {a: {pool: {ipv4: 10.1.0.0, ipv6: \"fd00::/64\"}}}",
 		"zones: 7",
 		"zones: {a: 7}",

@@ -37,6 +37,11 @@ type Key struct {
 	Effect   Effect
 	Required bool
 	Private  bool // names the file of a secret: a value that is none may be the secret, and is not shown
+
+	// For keys of zones, which have protocols.
+	Only    string // the one protocol whose zones have the key; empty: all
+	Instead string // what to do in a zone of the other protocol
+	L2TP    string // the default in an L2TP zone, as YAML, where it is another
 }
 
 const (
@@ -47,7 +52,7 @@ const (
 
 // keys is the table. Order is the order of Effective and of the manual.
 var keys = slices.Concat(
-	gatewayKeys, zoneKeys, groupKeys,
+	gatewayKeys, zoneKeys, l2tpKeys, waiverKeys, groupKeys,
 	realmKeys, serverKeys("radius.REALM.servers", "radius1.example.org:1812", "RFC 2865, Section 3"),
 	accountingKeys, serverKeys("radius.REALM.accounting", "radius1.example.org:1813", "RFC 2866, Section 3"),
 	dynamicKeys, loggingKeys,
@@ -104,18 +109,18 @@ var zoneKeys = []Key{
 		Example: "{staff: {policy: strong}}"},
 	{Path: "zones.ZONE", Meaning: "One zone."},
 	{Path: "zones.ZONE.protocol", Default: "ikev2", Example: "ikev2", Values: []string{"ikev2", "l2tp"}, Effect: Restart,
-		Meaning: "ikev2, or l2tp for clients that have nothing else (l2tp is not in this version).", RFC: "RFC 7296, Section 1"},
-	{Path: "zones.ZONE.policy", Default: "strong", Example: "{ike: [aes256gcm16-prfsha384-ecp384], esp: [aes256gcm16-ecp384]}",
-		Meaning: "Algorithms: strong, cnsa2, bsi or compatible, or own lists of proposals in keywords, best first.", RFC: "RFC 7296, Section 3.3"},
+		Meaning: "ikev2, or l2tp (L2TP over IPsec by IKEv1) for clients that have nothing else. An L2TP zone is apart from all others: a key pair, a pool, a device and a firewall of its own.", RFC: "RFC 7296, Section 1; RFC 3193, Section 1"},
+	{Path: "zones.ZONE.policy", Default: "strong", L2TP: "l2tp", Example: "{ike: [aes256gcm16-prfsha384-ecp384], esp: [aes256gcm16-ecp384]}",
+		Meaning: "Algorithms: strong, cnsa2, bsi or compatible (in an L2TP zone: l2tp), or own lists of proposals in keywords, best first. In an L2TP zone a waiver of CRY-005 adds to l2tp what Windows and Apple propose with SHA-1, and lets own lists name sha1.", RFC: "RFC 7296, Section 3.3"},
 	{Path: "zones.ZONE.policy.ike", Example: "[aes256gcm16-prfsha384-ecp384]",
 		Meaning: "Proposals for the IKE SA, best first: cipher, PRF and key exchange.", RFC: "RFC 8247, Section 2"},
 	{Path: "zones.ZONE.policy.esp", Example: "[aes256gcm16-ecp384]",
 		Meaning: "Proposals for Child SAs, best first: cipher and key exchange. Without a key exchange there is no forward secrecy, which needs a waiver of CRY-010.", RFC: "RFC 8221, Section 5"},
-	{Path: "zones.ZONE.auth", Default: "[certificate]", Example: "[certificate, eap-tls]",
-		Meaning: "How clients prove who they are, best first: certificate (an IKE signature), eap-tls (the same certificate inside EAP), peap and eap-ttls (a password inside TLS), psk (a pre-shared key of one device). eap-mschapv2 (a password without TLS around it, which is what Apple and Android offer by themselves) needs a waiver of PPP-005.", RFC: "RFC 7296, Section 2.16"},
+	{Path: "zones.ZONE.auth", Default: "[certificate]", L2TP: "[eap-tls]", Example: "[certificate, eap-tls]",
+		Meaning: "How clients prove who they are, best first: certificate (an IKE signature), eap-tls (the same certificate inside EAP), peap and eap-ttls (a password inside TLS), psk (a pre-shared key of one device). eap-mschapv2 (a password without TLS around it, which is what Apple and Android offer by themselves) needs a waiver of PPP-005. The users of an L2TP zone have eap-tls and peap, inside PPP.", RFC: "RFC 7296, Section 2.16"},
 	{Path: "zones.ZONE.radius", Default: `""`, Example: "corp",
 		Meaning: "The section of radius whose servers judge EAP and take accounting. Empty means that users are the gateway's own.", RFC: "RFC 3579, Section 2"},
-	{Path: "zones.ZONE.identity", Meaning: "Another identity for this zone, such as a certificate from a public CA."},
+	{Path: "zones.ZONE.identity", Meaning: "Another identity for this zone, such as a certificate from a public CA. An L2TP zone never shares a key with an IKEv2 zone; by default the gateway makes it one of its own."},
 	{Path: "zones.ZONE.identity.id", Default: `""`, Example: "vpn.example.org",
 		Meaning: "The identity sent as IDr: a DNS name, an IP address or an e-mail address. Empty means gateway.name.", RFC: "RFC 7296, Section 3.5"},
 	{Path: "zones.ZONE.identity.certificate", Default: `""`, Example: "/etc/sallyport/vpn.pem",
@@ -123,23 +128,23 @@ var zoneKeys = []Key{
 	{Path: "zones.ZONE.identity.key", Private: true, Default: `""`, Example: "/etc/sallyport/vpn.key",
 		Meaning: "PEM file with the private key, readable by its owner alone."},
 	{Path: "zones.ZONE.pool", Meaning: "Inner addresses for clients. The first usable address of each network is the gateway's own."},
-	{Path: "zones.ZONE.pool.ipv4", Default: "10.60.0.0/16", Example: "10.61.0.0/16",
+	{Path: "zones.ZONE.pool.ipv4", Default: "10.60.0.0/16", L2TP: "10.62.0.0/24", Example: "10.61.0.0/16",
 		Meaning: "IPv4 network, or none. Two zones must not share one.", RFC: "RFC 7296, Section 3.15.1"},
-	{Path: "zones.ZONE.pool.ipv6", Derived: "a /64 of a unique local prefix worked out from the gateway's and the zone's name, so it never changes",
-		Example: `"fd00:60::/64"`, Meaning: "IPv6 network, or none. Without IPv6 in the tunnel a client's own IPv6 goes past it.", RFC: "RFC 7296, Section 3.15.1"},
+	{Path: "zones.ZONE.pool.ipv6", L2TP: none, Derived: "a /64 of a unique local prefix worked out from the gateway's and the zone's name, so it never changes",
+		Example: `"fd00:60::/64"`, Meaning: "IPv6 network, or none. Without IPv6 in the tunnel a client's own IPv6 goes past it. Each client of an L2TP zone gets a /64, so that the network is a /48 to /60 there.", RFC: "RFC 7296, Section 3.15.1"},
 	{Path: "zones.ZONE.dns", Meaning: "Name resolution for clients."},
-	{Path: "zones.ZONE.dns.servers", Default: "[]", Example: "[10.0.0.53]",
+	{Path: "zones.ZONE.dns.servers", Default: "[]", L2TP: "[gateway]", Example: "[10.0.0.53]",
 		Meaning: "Resolvers, as addresses, or the word gateway: the gateway's own inner addresses, where it passes questions on to the resolvers of its host. Empty leaves the client's resolver alone.", RFC: "RFC 7296, Section 3.15.1"},
 	{Path: "zones.ZONE.dns.search", Default: "[]", Example: "[corp.example]",
 		Meaning: "Search domains, for the client profiles that carry them: windows, macos, ios and networkmanager."},
-	{Path: "zones.ZONE.dns.split", Default: "[]", Example: "[corp.example]",
+	{Path: "zones.ZONE.dns.split", Only: IKEv2, Instead: "remove it: PPP tells resolvers and no domains", Default: "[]", Example: "[corp.example]",
 		Meaning: "Domains to be resolved through the tunnel; all others stay with the client's own resolver. Empty means every name goes through the tunnel.", RFC: "RFC 8598, Section 3"},
 	{Path: "zones.ZONE.routes", Default: `[0.0.0.0/0, "::/0"]`, Example: "[10.0.0.0/8]",
-		Meaning: "Networks that clients may reach through the tunnel. The default takes all their traffic.", RFC: "RFC 7296, Section 2.9"},
-	{Path: "zones.ZONE.reach", Default: "[]", Example: "[10.20.30.0/24]",
-		Meaning: "Networks that an L2TP zone may reach; nothing else. An IKEv2 zone has routes instead."},
+		Meaning: "Networks that clients may reach through the tunnel. The default takes all their traffic. In an L2TP zone they are only what clients are told, and the default is reach.", RFC: "RFC 7296, Section 2.9"},
+	{Path: "zones.ZONE.reach", Only: L2TP, Instead: "write routes", Default: "[]", Example: "[10.20.30.0/24]",
+		Meaning: "Networks that the clients of an L2TP zone may reach, which the firewall holds them to; by default nothing but the gateway's resolver. The pool of another zone is left out unless it, or a part of it, is written. An IKEv2 zone has routes instead."},
 	{Path: "zones.ZONE.rekey", Meaning: "When keys are replaced. Whichever limit comes first counts."},
-	{Path: "zones.ZONE.rekey.ike", Default: "4h", Example: "4h", Min: 10 * minute, Max: day,
+	{Path: "zones.ZONE.rekey.ike", Default: "4h", L2TP: "8h", Example: "4h", Min: 10 * minute, Max: day,
 		Meaning: "Life of an IKE SA's keys.", RFC: "RFC 7296, Section 2.8"},
 	{Path: "zones.ZONE.rekey.child", Default: "1h", Example: "1h", Min: 5 * minute, Max: 8 * hour,
 		Meaning: "Life of a Child SA's keys.", RFC: "RFC 7296, Section 2.8"},
@@ -151,11 +156,11 @@ var zoneKeys = []Key{
 		Meaning: "How long before the end of its life a replacement begins. Each SA takes a random part of it off, so that not all rekey at once.", RFC: "RFC 7296, Section 2.8"},
 	{Path: "zones.ZONE.dpd", Default: "1m", Example: "30s", Min: 10, Max: hour,
 		Meaning: "Silence of a peer after which it is asked whether it still lives.", RFC: "RFC 7296, Section 2.4"},
-	{Path: "zones.ZONE.fragment", Default: "1280", Example: "1280", Min: 576, Max: 1500,
+	{Path: "zones.ZONE.fragment", Only: IKEv2, Instead: "remove it: what RFC 7383 splits is messages of IKEv2", Default: "1280", Example: "1280", Min: 576, Max: 1500,
 		Meaning: "Largest IP packet, in octets, that an IKE message is sent in; larger messages are split by IKE itself. 1280 passes every path of IPv6.", RFC: "RFC 7383, Section 2.5.1"},
-	{Path: "zones.ZONE.mobike", Default: "true", Example: "true",
+	{Path: "zones.ZONE.mobike", Only: IKEv2, Instead: "remove it: IKEv1 has nothing like it", Default: "true", Example: "true",
 		Meaning: "Let clients change their address, from Wi-Fi to mobile and back, without a new login.", RFC: "RFC 4555, Section 3"},
-	{Path: "zones.ZONE.auth_lifetime", Default: "0s", Example: "24h", Max: 30 * day,
+	{Path: "zones.ZONE.auth_lifetime", Only: IKEv2, Instead: "remove it: it is a notification of IKEv2", Default: "0s", Example: "24h", Max: 30 * day,
 		Meaning: "Time after which a client must prove again who it is; 0s means never, and a revoked device is cut at once either way.", RFC: "RFC 4478, Section 3"},
 	{Path: "zones.ZONE.encapsulation", Default: "forced", Example: "auto", Values: []string{"forced", "auto"},
 		Meaning: "forced: ESP always travels in UDP. auto: only where a NAT was seen; raw ESP (IP protocol 50) otherwise, which is slower here.", RFC: "RFC 7296, Section 2.23"},
@@ -177,6 +182,9 @@ var zoneKeys = []Key{
 		Meaning: "PEM or DER files of their revocation lists, read again on reload.", RFC: "RFC 5280, Section 5"},
 	{Path: "zones.ZONE.trust.strict", Default: "true", Example: "true",
 		Meaning: "Refuse a client whose CA has no current revocation list.", RFC: "RFC 5280, Section 6.3"},
+}
+
+var waiverKeys = []Key{
 	{Path: "zones.ZONE.waivers", Default: "[]",
 		Example: `[{rule: CRY-019, until: 2027-03-31, owner: alice, reason: "old routers sign with SHA-1 only"}]`,
 		Meaning: "Rules that this zone may break, each with a reason, an owner and an end. A waiver past its end is an error."},
@@ -189,7 +197,7 @@ var zoneKeys = []Key{
 	{Path: "zones.ZONE.waivers[].reason", Required: true, Example: `"old routers sign with SHA-1 only"`,
 		Meaning: "Why it is needed."},
 	{Path: "zones.ZONE.waivers[].peer", Default: `""`, Example: "router7.example.org",
-		Meaning: "The one peer it is for, by identity. Empty means the whole zone, which is the only way for PPP-005: that counts before it is known who the peer is."},
+		Meaning: "The one peer it is for, by identity. Empty means the whole zone, which is the only way for PPP-005, CRY-005 and PSK-003: those count before it is known who the peer is."},
 }
 
 var groupKeys = []Key{
@@ -300,16 +308,21 @@ var byPath = func() map[string]*Key {
 // rule is a rule that this version knows how to waive.
 type rule struct {
 	id, title string
-	early     bool // it counts before it is known who the peer is
+	early     bool   // it counts before it is known who the peer is
+	only      string // the protocol whose zones can break it; empty: all
 }
+
+func (r rule) in(protocol string) bool { return r.only == "" || r.only == protocol }
 
 // waivable lists the rules that can be waived. A rule that is not here cannot
 // be broken at all.
 var waivable = []rule{
-	{RuleNoPFS, "Child SAs without forward secrecy", false},
-	{RuleSHA1, "AUTH by a SHA-1 signature (RFC 7296, method 1)", false},
-	{RuleMSCHAPv2, "passwords by EAP-MSCHAPv2 without TLS around it", true},
-	{RuleNoEMS, "EAP over TLS 1.2 without extended master secret (RFC 7627)", false},
-	{RulePSKWeak, "pre-shared keys that could be guessed", false},
-	{RulePSKShared, "one pre-shared key on several devices", false},
+	{RuleNoPFS, "Child SAs without forward secrecy", false, ""},
+	{RuleSHA1, "AUTH by a SHA-1 signature (RFC 7296, method 1)", false, IKEv2},
+	{RuleSHA1HMAC, "SHA-1 as HMAC", true, L2TP},
+	{RuleMSCHAPv2, "passwords by EAP-MSCHAPv2 without TLS around it", true, IKEv2},
+	{RuleNoEMS, "EAP over TLS 1.2 without extended master secret (RFC 7627)", false, ""},
+	{RulePSKWeak, "pre-shared keys that could be guessed", false, ""},
+	{RulePSKAny, "one pre-shared key for any client", true, L2TP},
+	{RulePSKShared, "one pre-shared key on several devices", false, ""},
 }

@@ -18,23 +18,61 @@ func (d *decoder) checkPolicy(key string, z *Zone, now time.Time) {
 		return
 	}
 	warned := false
-	known, ok := suite.Policy(p.Name)
+	known, ok := builtIn(z, now)
 	if !ok {
-		names := suite.PolicyNames()
+		names := policyNames(z.Protocol)
 		hint := suggest(p.Name, names)
 		if hint == "" {
 			hint = "the policies are " + strings.Join(names, ", ") + "; or write {ike: [...], esp: [...]}"
 		}
-		d.errorAt(key, hint, "%q is no policy", p.Name)
+		d.errorAt(key, hint, "%q is no policy of %s zones", p.Name, protocolName(z.Protocol))
 		return
 	}
 	p.IKE, p.ESP = slices.Clone(known.IKE), slices.Clone(known.ESP)
-	d.eachProposal(key+".esp", suite.ProtocolESP, p.ESP, func(_, _ string, esp suite.Proposal) {
+	d.eachProposal(key+".esp", suite.ProtocolESP, p.ESP, readerOf(z, now), func(_, _ string, esp suite.Proposal) {
 		if lacksPFS(esp) && !warned && !z.Waived(RuleNoPFS, "", now) {
 			warned = true
-			d.warnAt(key, "waive "+RuleNoPFS+" to show that this is wanted, or take strong", "%q lets clients do without forward secrecy of Child SAs", p.Name)
+			d.warnAt(key, pfsHint(z.Protocol), "%q lets clients do without forward secrecy of Child SAs", p.Name)
 		}
 	})
+}
+
+// builtIn is the built-in policy that a zone names. A waiver makes the one of
+// L2TP zones longer.
+func builtIn(z *Zone, now time.Time) (suite.PolicyText, bool) {
+	if z.Protocol != L2TP {
+		return suite.Policy(z.Policy.Name)
+	}
+	return suite.L2TPPolicy(z.Waived(RuleSHA1HMAC, "", now)), z.Policy.Name == suite.L2TPPolicyName
+}
+
+func policyNames(protocol string) []string {
+	if protocol == L2TP {
+		return []string{suite.L2TPPolicyName}
+	}
+	return suite.PolicyNames()
+}
+
+func pfsHint(protocol string) string {
+	if protocol == L2TP {
+		return "waive " + RuleNoPFS + " to show that this is wanted: in L2TP Apple has none, and Windows by a profile only"
+	}
+	return "waive " + RuleNoPFS + " to show that this is wanted, or take strong"
+}
+
+// proposalReader reads one proposal of a zone.
+type proposalReader func(suite.Protocol, string) (suite.Proposal, error)
+
+// readerOf knows the words of a zone's protocol. SHA-1 is out of reach of an
+// IKEv2 zone, whatever is waived.
+func readerOf(z *Zone, now time.Time) proposalReader {
+	if z.Protocol != L2TP {
+		return suite.ParseProposal
+	}
+	sha1 := z.Waived(RuleSHA1HMAC, "", now)
+	return func(p suite.Protocol, text string) (suite.Proposal, error) {
+		return suite.ParseL2TPProposal(p, text, sha1)
+	}
 }
 
 // lacksPFS tells whether a Child SA of the proposal may have no key exchange of
@@ -51,15 +89,15 @@ func (d *decoder) checkProposals(key string, z *Zone, now time.Time) {
 	if d.broken[key] {
 		return
 	}
-	d.eachProposal(key+".ike", suite.ProtocolIKE, z.Policy.IKE, func(string, string, suite.Proposal) {})
-	d.eachProposal(key+".esp", suite.ProtocolESP, z.Policy.ESP, func(at, text string, p suite.Proposal) {
+	d.eachProposal(key+".ike", suite.ProtocolIKE, z.Policy.IKE, readerOf(z, now), func(string, string, suite.Proposal) {})
+	d.eachProposal(key+".esp", suite.ProtocolESP, z.Policy.ESP, readerOf(z, now), func(at, text string, p suite.Proposal) {
 		if lacksPFS(p) && !z.Waived(RuleNoPFS, "", now) {
 			d.errorAt(at, "add a key exchange, such as ecp384, or waive "+RuleNoPFS, "%q gives Child SAs no forward secrecy", text)
 		}
 	})
 }
 
-func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []string, see func(at, text string, p suite.Proposal)) {
+func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []string, read proposalReader, see func(at, text string, p suite.Proposal)) {
 	if len(texts) == 0 {
 		d.errorAt(key, "for example "+lastName(key)+": "+byPath["zones.ZONE.policy."+lastName(key)].Example, "an own policy needs proposals for %v", protocol)
 	}
@@ -69,7 +107,7 @@ func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []stri
 			d.errorAt(at, "remove it", "%q is here twice", text)
 			continue
 		}
-		p, err := suite.ParseProposal(protocol, text)
+		p, err := read(protocol, text)
 		if err != nil {
 			d.errorAt(at, "", "%s", inner(err))
 			continue

@@ -52,6 +52,9 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[time.Time](): {"a day, such as 2027-03-31", []kind{kindText},
 		func(s string) (any, error) { return time.Parse(time.DateOnly, s) },
 		func(v any) string { return v.(time.Time).Format(time.DateOnly) }},
+	reflect.TypeFor[Day](): {"a day, such as 2027-03-31, or none", []kind{kindText},
+		func(s string) (any, error) { return parseDay(s) },
+		func(v any) string { return v.(Day).String() }},
 	reflect.TypeFor[netip.Prefix](): {"a network, such as 10.60.0.0/16", []kind{kindText},
 		func(s string) (any, error) { return parsePrefix(s) },
 		func(v any) string { return formatPrefix(v.(netip.Prefix)) }},
@@ -213,6 +216,22 @@ func formatAddrPort(a netip.AddrPort) string {
 
 // none is the word for "no network of this family".
 const none = "none"
+
+func parseDay(s string) (Day, error) {
+	if s == none {
+		return Day{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	return Day{t}, err
+}
+
+// String returns the day as it is written in the file.
+func (d Day) String() string {
+	if d.IsZero() {
+		return none
+	}
+	return d.Format(time.DateOnly)
+}
 
 func parsePrefix(s string) (netip.Prefix, error) {
 	if s == none {

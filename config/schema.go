@@ -51,7 +51,7 @@ func shapeOf(t reflect.Type, p path) schema {
 	if t == reflect.TypeFor[Policy]() {
 		list := schema{"type": "array", "items": schema{"type": "string"}, "minItems": 1}
 		return schema{"oneOf": []schema{
-			{"enum": suite.PolicyNames()},
+			{"enum": append(suite.PolicyNames(), suite.L2TPPolicyName)},
 			{"type": "object", "additionalProperties": false, "required": []string{"ike", "esp"}, "properties": schema{"ike": list, "esp": list}},
 		}}
 	}
@@ -74,6 +74,9 @@ var scalarSchemas = map[reflect.Type]func() schema{
 	reflect.TypeFor[uint16]():    func() schema { return schema{"type": "integer"} },
 	reflect.TypeFor[uint64]():    func() schema { return schema{"type": "integer"} },
 	reflect.TypeFor[time.Time](): func() schema { return schema{"type": "string", "format": "date"} },
+	reflect.TypeFor[Day](): func() schema {
+		return schema{"type": "string", "pattern": "^(none|[0-9]{4}-[0-9]{2}-[0-9]{2})$"}
+	},
 	reflect.TypeFor[time.Duration](): func() schema {
 		return schema{"type": "string", "pattern": "^([0-9]+d|([0-9]+h)?([0-9]+m)?([0-9]+s)?)$"}
 	},

@@ -118,21 +118,32 @@ func (k *Key) bound(t reflect.Type, n int64) string {
 // defaultNodes are the defaults as if they stood in the file, but at no place
 // of it: a fault that has to do with a default is shown at its section.
 var defaultNodes = sync.OnceValue(func() map[string]*node {
+	return nodesOf(func(k Key) string { return k.Default })
+})
+
+var l2tpNodes = sync.OnceValue(func() map[string]*node {
+	return nodesOf(func(k Key) string { return k.L2TP })
+})
+
+// nodesOf reads one column of the table.
+func nodesOf(column func(Key) string) map[string]*node {
 	m := make(map[string]*node, len(keys))
 	for _, k := range keys {
-		if k.Default == "" {
+		text := column(k)
+		if text == "" {
 			continue
 		}
-		n, problems := parseYAML([]byte(k.Default))
+		n, problems := parseYAML([]byte(text))
 		if len(problems) > 0 {
 			panic("config: default of " + k.Path + ": " + problems[0].message) // a fault of the table: every test would see it
 		}
 		m[k.Path] = n.nowhere()
 	}
 	return m
-})
+}
 
 func (k *Key) defaultNode() *node { return defaultNodes()[k.Path] }
+func (k *Key) l2tpNode() *node    { return l2tpNodes()[k.Path] }
 
 func (n *node) nowhere() *node {
 	n.pos = pos{}

@@ -12,8 +12,6 @@ import (
 
 // unread are the settings that no code needs to look at, each with the reason.
 var unread = map[string]string{
-	"Zone.Protocol":     "it has one value in this version; config refuses the other",
-	"Zone.Reach":        "it belongs to L2TP zones, which config refuses in this version",
 	"Waiver.Owner":      "it is for people",
 	"Waiver.Reason":     "it is for people",
 	"Waiver.Rule":       "Zone.Waived looks at it",
