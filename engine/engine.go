@@ -41,6 +41,8 @@ type Options struct {
 	// event loop of the session, after its Established event, and must not
 	// block. A rekey brings a new Child SA, which is shaped again.
 	Shape func(*Session, *dataplane.ChildSA)
+	// ShapeCall does the same for the L2TP call of a session of the legacy zone.
+	ShapeCall func(*Session, *dataplane.Call)
 }
 
 // Limits bound what peers can make the engine keep. Zero means the default.
@@ -61,14 +63,15 @@ type Profile struct {
 
 // Engine runs sessions. All methods are safe for concurrent use.
 type Engine struct {
-	backend Backend
-	shape   func(*Session, *dataplane.ChildSA) // nil: see Options
-	plane   dataplane.Plane
-	control dataplane.Control
-	log     *slog.Logger
-	limits  atomic.Pointer[Limits]
-	start   time.Time
-	started atomic.Bool
+	backend   Backend
+	shape     func(*Session, *dataplane.ChildSA) // nil: see Options
+	shapeCall func(*Session, *dataplane.Call)    // likewise
+	plane     dataplane.Plane
+	control   dataplane.Control
+	log       *slog.Logger
+	limits    atomic.Pointer[Limits]
+	start     time.Time
+	started   atomic.Bool
 
 	shards    []*shard
 	shardBits int
@@ -78,6 +81,7 @@ type Engine struct {
 	halfOpen  halfOpen
 	replies   limiter
 	responder atomic.Pointer[Profile] // nil: first requests are dropped
+	legacy    atomic.Pointer[Legacy]  // nil: those of IKE version 1 are
 	sessions  atomic.Int64
 	counters  counters
 	panics    panicLog
@@ -91,7 +95,7 @@ const maxSessions = 200_000
 // New makes an engine. A plane may be given its [Engine.Upcalls] at once; what
 // they bring before [Engine.Start] is dropped.
 func New(o Options) *Engine {
-	e := &Engine{backend: o.Backend, shape: o.Shape, log: o.Logger, start: time.Now(), seed: maphash.MakeSeed()}
+	e := &Engine{backend: o.Backend, shape: o.Shape, shapeCall: o.ShapeCall, log: o.Logger, start: time.Now(), seed: maphash.MakeSeed()}
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -151,9 +155,19 @@ func (e *Engine) Respond(p *Profile) {
 	e.responder.Store(p)
 }
 
+// RespondLegacy sets who makes new responder sessions of IKE version 1, from
+// now on; nil stops accepting them, which is the default.
+func (e *Engine) RespondLegacy(l Legacy) {
+	if l == nil {
+		e.legacy.Store(nil)
+		return
+	}
+	e.legacy.Store(&l)
+}
+
 // Upcalls are what the plane must call.
 func (e *Engine) Upcalls() dataplane.Upcalls {
-	return dataplane.Upcalls{IKE: e.receive, Event: e.planeEvent}
+	return dataplane.Upcalls{IKE: e.receive, Event: e.planeEvent, Inner: e.inner}
 }
 
 // Connect starts a session as initiator. What becomes of it comes as events.
@@ -173,7 +187,7 @@ var errClosed = errors.New("engine: closed")
 
 // Each shows every session, half-open ones too, to f, on their event loops one
 // after the other. f must be quick and must not keep machine.
-func (e *Engine) Each(ctx context.Context, f func(s *Session, machine *ike.Session)) error {
+func (e *Engine) Each(ctx context.Context, f func(s *Session, machine Machine)) error {
 	for _, sh := range e.shards {
 		err := sh.do(ctx, func() {
 			for s := range sh.all {
@@ -194,6 +208,7 @@ func (e *Engine) Close(ctx context.Context) error {
 		return nil
 	}
 	e.Respond(nil)
+	e.RespondLegacy(nil)
 	for _, sh := range e.shards {
 		sh.inbox.put(item{class: classOwed, what: closeAll{}})
 	}
@@ -226,12 +241,14 @@ type Session struct {
 	// [Options.Shape] only.
 	Data any
 
-	machine  *ike.Session
+	machine  Machine
 	shard    *shard
 	half     *half // nil once established
 	deadline instant
-	index    int32 // in the shard's timer heap
-	spis     int16 // IKE SPIs routed here
+	index    int32    // in the shard's timer heap
+	spis     int16    // IKE SPIs routed here
+	joined   string   // its key in the shard's table of peers; empty: none
+	heir     *Session // that has absorbed it; nil: none
 	gone     bool
 }
 

@@ -51,17 +51,23 @@ func (e *Engine) receive(local, remote netip.AddrPort, msg []byte) {
 		return
 	}
 	d := ike.Datagram{Local: local, Remote: remote, Data: msg}
-	if h.Major == 2 && ourSPI(h) != 0 {
+	legacy := e.legacy.Load()
+	switch {
+	case (h.Major == 2 || h.Major == 1 && legacy != nil) && ourSPI(h) != 0:
 		e.route(h, d)
-		return
+	case h.Major == 1 && legacy != nil:
+		e.firstLegacy(*legacy, h, d)
+	default:
+		e.first(h, d)
 	}
-	e.first(h, d)
 }
 
-// ourSPI is the one of the two SPIs that we chose, by the sender's flag: the
-// original initiator sends to the responder's SPI (RFC 7296, Section 3.1).
+// ourSPI is the one of the two SPIs that we chose. The sender's flag tells: the
+// original initiator sends to the responder's SPI (RFC 7296, Section 3.1). In
+// version 1 there is no such flag, and we are the responder (RFC 2408, Section
+// 3.1).
 func ourSPI(h ikemsg.Header) ikemsg.SPI {
-	if h.Flags&ikemsg.FlagInitiator != 0 {
+	if h.Major == 1 || h.Flags&ikemsg.FlagInitiator != 0 {
 		return h.SPIr
 	}
 	return h.SPIi
@@ -99,16 +105,28 @@ func (e *Engine) first(h ikemsg.Header, d ike.Datagram) {
 		}
 		e.reply(now, d, v.Reply)
 	case ike.Accept:
-		e.admit(hash, key, d, v.Cost)
+		if profile := e.responder.Load(); profile != nil {
+			e.admit(hash, initial{datagram: d, profile: profile, half: &half{key: key, addr: d.Remote.Addr(), cost: v.Cost}})
+		}
 	}
 }
 
-// admit gives an accepted first request to a shard, within the bounds.
-func (e *Engine) admit(hash uint64, key initKey, d ike.Datagram, cost int) {
-	profile, limits := e.responder.Load(), e.limits.Load()
-	switch {
-	case profile == nil:
+// firstLegacy does the same for version 1. All that comes from one address goes
+// to one shard: see [Join].
+func (e *Engine) firstLegacy(l Legacy, h ikemsg.Header, d ike.Datagram) {
+	cost, ok := l.First(time.Now(), d)
+	if !ok {
+		e.counters.drop(ike.DropVersion1)
 		return
+	}
+	hash := maphash.Comparable(e.seed, d.Remote.Addr())
+	e.admit(hash, initial{datagram: d, legacy: l, half: &half{key: initKey{h.SPIi, d.Remote}, addr: d.Remote.Addr(), cost: cost}})
+}
+
+// admit gives an accepted first request to a shard, within the bounds.
+func (e *Engine) admit(hash uint64, in initial) {
+	limits := e.limits.Load()
+	switch {
 	case int(e.sessions.Load()) >= limits.Sessions:
 		e.counters.sessionsFull.Add(1)
 		return
@@ -116,12 +134,11 @@ func (e *Engine) admit(hash uint64, key initKey, d ike.Datagram, cost int) {
 		e.counters.workersBusy.Add(1)
 		return
 	}
-	in := initial{datagram: d, profile: profile, half: &half{key: key, addr: d.Remote.Addr(), cost: cost}}
 	if !e.halfOpen.begin(in.half, limits) {
 		e.counters.halfOpenFull.Add(1)
 		return
 	}
-	in.datagram.Data = append([]byte(nil), d.Data...)
+	in.datagram.Data = append([]byte(nil), in.datagram.Data...)
 	if !e.shards[hash%uint64(len(e.shards))].inbox.put(item{class: classInitial, what: in}) {
 		e.halfOpen.end(in.half)
 		e.counters.queueFull.Add(1)
@@ -190,5 +207,25 @@ func (e *Engine) planeEvent(ev dataplane.Event) {
 	}
 	if !e.shards[n].inbox.put(it) {
 		e.counters.queueFull.Add(1)
+	}
+}
+
+// inner queues an L2TP message for the shard of the Child SA that brought it.
+func (e *Engine) inner(spiIn uint32, port uint16, msg []byte) {
+	n := int(spiIn & (1<<e.shardBits - 1))
+	if !e.started.Load() || n >= len(e.shards) {
+		return
+	}
+	m := InnerMessage{SPIIn: spiIn, Port: port, Data: append([]byte(nil), msg...)}
+	if !e.shards[n].inbox.put(item{class: classInner, what: m}) {
+		e.counters.queueFull.Add(1)
+	}
+}
+
+// sendInner sends an L2TP message inside of a Child SA.
+func (e *Engine) sendInner(m InnerMessage) {
+	in, ok := e.plane.(dataplane.Inner)
+	if !ok || in.SendInner(m.SPIIn, m.Port, m.Data) != nil {
+		e.counters.sendErrors.Add(1)
 	}
 }

@@ -9,6 +9,7 @@ type class uint8
 const (
 	classInitial class = iota // IKE_SA_INIT requests that passed the front
 	classPacket               // datagrams for an SPI of ours
+	classInner                // L2TP messages of the legacy zone
 	classMoved                // the plane saw a peer at a new address
 	classOwed                 // job results, commands, plane events: bounded by what they belong to
 	classes
@@ -19,6 +20,7 @@ const (
 var capacity = [classes]int{
 	classInitial: 256,  // half a second of set-ups at the rate one core sustains
 	classPacket:  4096, // 4 MB at 1 KB each: one message for each of 4096 sessions
+	classInner:   4096, // likewise; the plane bounds what one Child SA may bring
 	classMoved:   1024, // a router reboot moves all its clients at once
 	classOwed:    1 << 30,
 }

@@ -25,10 +25,12 @@ type shard struct {
 	bySPI   map[ikemsg.SPI]*Session
 	byChild map[uint32]*Session // by inbound ESP SPI
 	byInit  map[initKey]*Session
+	peers   map[string]*Session // see Join
 	timers  timers
 	due     []*Session // storage of expire
 	out     ike.Out
 	configs map[*Profile]*ike.Config
+	owed    []func() // to be done after the step under way
 }
 
 // What a shard may find in an item besides an ike.Command, an ike.Result, an
@@ -37,6 +39,7 @@ type (
 	initial struct { // an accepted first request
 		datagram ike.Datagram
 		profile  *Profile
+		legacy   Legacy // in place of profile: version 1
 		half     *half
 	}
 	connect struct {
@@ -50,7 +53,7 @@ func newShard(e *Engine, number int) *shard {
 	return &shard{
 		engine: e, number: uint64(number), inbox: newMailbox(), stop: make(chan struct{}),
 		all: make(map[*Session]struct{}), bySPI: make(map[ikemsg.SPI]*Session),
-		byChild: make(map[uint32]*Session), byInit: make(map[initKey]*Session),
+		byChild: make(map[uint32]*Session), byInit: make(map[initKey]*Session), peers: make(map[string]*Session),
 		configs: make(map[*Profile]*ike.Config),
 	}
 }
@@ -127,6 +130,10 @@ func (sh *shard) handle(it *item) {
 		}
 	case dataplane.Event:
 		sh.planeEvent(now, what)
+	case InnerMessage:
+		if s, ok := sh.byChild[what.SPIIn]; ok {
+			sh.step(s, func() { s.machine.Do(now, ike.Extra{Value: what}, &sh.out) })
+		}
 	case closeAll:
 		for s := range sh.all {
 			sh.step(s, func() { s.machine.Do(now, ike.CloseSession{Reason: "the gateway shuts down"}, &sh.out) })
@@ -161,7 +168,14 @@ func (sh *shard) accept(now time.Time, in initial) {
 	s := &Session{shard: sh, index: notInHeap, half: in.half}
 	sh.byInit[in.half.key] = s
 	sh.add(s)
-	sh.step(s, func() { s.machine = ike.NewResponder(sh.config(in.profile), now, in.datagram, &sh.out) })
+	sh.step(s, func() { s.machine = sh.responder(now, in) })
+}
+
+func (sh *shard) responder(now time.Time, in initial) Machine {
+	if in.legacy != nil {
+		return in.legacy.New(IDs{sh.newSPI, sh.newChildSPI, sh.heard}, now, in.datagram, &sh.out)
+	}
+	return ike.NewResponder(sh.config(in.profile), now, in.datagram, &sh.out)
 }
 
 func (sh *shard) initiate(now time.Time, s *Session, c connect) {
@@ -176,6 +190,9 @@ func (sh *shard) add(s *Session) {
 
 // result is the answer to a job, for a session that may be over by now.
 func (sh *shard) result(now time.Time, s *Session, r ike.Result) {
+	for s.heir != nil {
+		s = s.heir
+	}
 	if !s.gone {
 		sh.step(s, func() { s.machine.Done(now, r, &sh.out) })
 	}
@@ -193,17 +210,25 @@ func (sh *shard) planeEvent(now time.Time, e dataplane.Event) {
 // step runs one machine call and everything it leads to: sends, events, cheap
 // jobs. It is the only place where machines run, and no panic gets past it.
 func (sh *shard) step(s *Session, call func()) {
-	if err := sh.contain(s, call); err != nil {
+	err := sh.contain(s, call)
+	switch {
+	case err != nil:
 		sh.kill(s, err)
-		return
-	}
-	if s.gone {
-		return
-	}
-	if s.machine == nil || s.machine.Dead() {
+	case s.gone:
+	case s.machine == nil || s.machine.Dead():
 		sh.drop(s)
-		return
+	default:
+		sh.wait(s)
 	}
+	for len(sh.owed) > 0 {
+		next := sh.owed[0]
+		sh.owed = sh.owed[1:]
+		next()
+	}
+}
+
+// wait sets the session's timer to its machine's deadline.
+func (sh *shard) wait(s *Session) {
 	sh.timers.set(s, max(since(sh.engine.start, s.machine.Deadline()), since(sh.engine.start, time.Now())+minWait))
 }
 
@@ -256,8 +281,10 @@ func (sh *shard) carryOut(s *Session) (again bool) {
 func (sh *shard) event(s *Session, ev ike.Event) {
 	switch ev := ev.(type) {
 	case ike.SPIAdded:
-		sh.bySPI[ev.SPI] = s
-		s.spis++
+		if sh.bySPI[ev.SPI] != s {
+			sh.bySPI[ev.SPI] = s
+			s.spis++
+		}
 	case ike.SPIRemoved:
 		if sh.bySPI[ev.SPI] == s {
 			delete(sh.bySPI, ev.SPI)
@@ -278,6 +305,10 @@ func (sh *shard) event(s *Session, ev ike.Event) {
 	case ike.Moved:
 		for _, spi := range ev.Children {
 			sh.apply(s, spi, dataplane.Move{SPIIn: spi, Local: ev.Local, Remote: ev.Remote})
+		}
+	case ike.Extra:
+		if !sh.extra(s, ev.Value) {
+			return
 		}
 	case ike.Refused:
 		sh.engine.counters.refused.Add(1)
@@ -351,6 +382,9 @@ func (sh *shard) drop(s *Session) {
 		sh.forgetSPIs(s)
 	}
 	delete(sh.all, s)
+	if sh.peers[s.joined] == s {
+		delete(sh.peers, s.joined)
+	}
 	if s.machine != nil {
 		s.machine.Release()
 	}
@@ -485,6 +519,8 @@ func runner(b Backend, t ike.Task) func() (any, error) {
 		case ike.GenerateKE:
 			return t.Run()
 		case ike.SharedSecret:
+			return t.Run()
+		case ike.Work:
 			return t.Run()
 		case *ike.Authenticate:
 			return b.Authenticate(t)

@@ -66,7 +66,7 @@ func TestMailboxBoundsEachClass(t *testing.T) {
 	if !m.put(item{class: classOwed}) {
 		t.Error("a job's result was dropped")
 	}
-	if n := len(m.take(nil)); n != capacity[classInitial]+capacity[classPacket]+capacity[classMoved]+1 {
+	if n := len(m.take(nil)); n != capacity[classInitial]+capacity[classPacket]+capacity[classInner]+capacity[classMoved]+1 {
 		t.Errorf("%d items came out", n)
 	}
 	if !m.put(item{class: classInitial}) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"sallyport/config"
 	aaa "sallyport/gateway/radius"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/radius"
@@ -73,18 +74,21 @@ func newSessionID() string {
 
 // nasPort describes a client (RFC 2865, Sections 5.30 and 5.31; RFC 2869,
 // Section 5.17).
-func nasPort(calling, called string) []radius.Attribute {
-	return []radius.Attribute{
+func nasPort(z *zone, calling, called string) []radius.Attribute {
+	port := []radius.Attribute{
 		radius.Uint32Attr(radius.NASPortType, radius.PortVirtual),
 		radius.Uint32Attr(radius.ServiceType, radius.ServiceFramed),
 		radius.TextAttr(radius.CallingStationID, calling),
 		radius.TextAttr(radius.CalledStationID, called),
-		radius.TextAttr(radius.NASPortID, nasPortID),
+		radius.TextAttr(radius.NASPortID, z.config.Protocol), // we have two ports
 	}
+	if z.speaks(config.L2TP) {
+		port = append(port, radius.Uint32Attr(radius.FramedProtocol, framedPPP))
+	}
+	return port
 }
 
-// nasPortID is our one port.
-const nasPortID = "ikev2"
+const framedPPP = 1 // RFC 2865, Section 5.7
 
 // station is an end of a session: an address, for ports change.
 func station(a netip.AddrPort) string { return a.Addr().Unmap().String() }
@@ -113,7 +117,7 @@ func (g *Gateway) openAccount(l *live, z *zone, ev ike.Established) {
 			a.ends = l.since.Add(by.timeout)
 		}
 	}
-	a.record.Attributes = nasPort(a.calling, a.called)
+	a.record.Attributes = nasPort(z, a.calling, a.called)
 	a.plan(l.since)
 	g.table.update(func() { l.account = a })
 	g.accounts.add(l)

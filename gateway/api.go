@@ -6,6 +6,7 @@ import (
 
 	"sallyport/config"
 	"sallyport/engine"
+	"sallyport/guard"
 )
 
 // The values that the control API carries. Their JSON is versioned by the path
@@ -27,10 +28,13 @@ type Status struct {
 	Engine   *engine.Stats `json:"engine,omitempty"`
 	// Plane counts what the data plane dropped and handed up, by the names of
 	// its counters; only those that are not zero.
-	Plane    map[string]uint64 `json:"plane,omitempty"`
-	RADIUS   []RealmStatus     `json:"radius,omitempty"`
-	Refusals []Refusal         `json:"refusals,omitempty"` // the last ones, newest last
-	Warnings []string          `json:"warnings,omitempty"`
+	Plane map[string]uint64 `json:"plane,omitempty"`
+	// TurnedAway counts first messages of IKE version 1 that were not let in, by
+	// reason.
+	TurnedAway map[string]uint64 `json:"turned_away,omitempty"`
+	RADIUS     []RealmStatus     `json:"radius,omitempty"`
+	Refusals   []Refusal         `json:"refusals,omitempty"` // the last ones, newest last
+	Warnings   []string          `json:"warnings,omitempty"`
 }
 
 // ZoneStatus is one zone in a Status.
@@ -42,6 +46,20 @@ type ZoneStatus struct {
 	Devices  int          `json:"devices"`
 	Sessions int          `json:"sessions"`
 	Leases   int          `json:"leases"`
+	L2TP     *L2TPStatus  `json:"l2tp,omitempty"` // of L2TP zones
+}
+
+// L2TPStatus is what there is to know of an L2TP zone beside that.
+type L2TPStatus struct {
+	Cutoff   Date           `json:"cutoff,omitempty"` // its last day
+	Firewall FirewallStatus `json:"firewall"`
+}
+
+// FirewallStatus tells whether a zone is held to what it may reach.
+type FirewallStatus struct {
+	InForce bool          `json:"in_force"`
+	Trouble string        `json:"trouble,omitempty"` // why not
+	Counts  []guard.Count `json:"counts,omitempty"`  // of its rules, since they were applied
 }
 
 // RealmStatus is one organisation's RADIUS servers.
@@ -77,6 +95,7 @@ type SessionInfo struct {
 	User      string      `json:"user,omitempty"`
 	Identity  string      `json:"identity"`
 	Zone      string      `json:"zone"`
+	Protocol  string      `json:"protocol"` // ikev2 or l2tp
 	Remote    string      `json:"remote"`
 	Client    string      `json:"client"` // kind of software
 	Since     time.Time   `json:"since"`
@@ -86,6 +105,13 @@ type SessionInfo struct {
 	IPv6      netip.Addr  `json:"ipv6,omitzero"`
 	BehindNAT bool        `json:"behind_nat"`
 	Children  []ChildInfo `json:"children"`
+
+	// Waivers are the rules of the catalogue that the session breaks, by a waiver
+	// of its zone or by its policy. Of WaiversUnknown the gateway cannot tell:
+	// PPP-017 where a RADIUS server judged the login, and CRY-010 of an IKEv2
+	// session before its first rekey.
+	Waivers        []string `json:"waivers,omitempty"`
+	WaiversUnknown []string `json:"waivers_unknown,omitempty"`
 }
 
 // ChildInfo is one Child SA of a session.

@@ -2,14 +2,19 @@ package gateway
 
 import (
 	"cmp"
+	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
+	"sallyport/config"
+	"sallyport/dataplane"
 	"sallyport/engine"
 	"sallyport/pki"
 	"sallyport/protocol/ike"
@@ -51,7 +56,8 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 		return nil, refusal("the client knows only SHA-1 signatures: give it an ECDSA identity of the gateway, or waive "+ruleSHA1,
 			"no identity of the gateway can sign in a way the client understands")
 	}
-	return g.admission(r, who, z, local)
+	a, err := g.admission(r, who, z, local)
+	return proving(a, err, proof{}.breaks(ruleSHA1, signature.Hash == crypto.SHA1))
 }
 
 // mayEnter tells whether a zone takes peers that come that way.
@@ -71,6 +77,9 @@ func (g *Gateway) admission(r *realm, who peer, z *zone, local *ike.Identity) (*
 	if g.table.crowded(who.device, z.config.Sessions) {
 		return nil, refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate, key or name",
 			"device %q makes new sessions faster than its old ones end", who.device)
+	}
+	if most := z.config.Limits.Sessions; most > 0 && g.table.inZone(z.config.Name) >= most {
+		return nil, refusal("raise limits.sessions of the zone, or move its clients to IKEv2", "zone %q has %d sessions, which is its limit", z.config.Name, most)
 	}
 	t := r.termsOf(z, who.user, who.groups)
 	t.fixed = who.fixed
@@ -134,6 +143,9 @@ func (r *realm) zoneOf(who peer, t *ike.Authenticate) (*zone, error) {
 	z, ok := r.zones[who.zone]
 	if !ok {
 		return nil, refusal("move the device to a zone that exists", "the zone %q of device %q is not in the configuration", who.zone, who.device)
+	}
+	if !z.speaks(config.IKEv2) {
+		return nil, refusal("move the device or its user to a zone of IKEv2, where such a client belongs", "the zone %q of device %q is reached by L2TP alone", who.zone, who.device)
 	}
 	if !z.answersTo(t.WantID) {
 		return nil, refusal(fmt.Sprintf("set the remote identity on the client to %v", z.identities[0].ID.String()),
@@ -210,6 +222,8 @@ func (g *Gateway) Event(s *engine.Session, ev ike.Event) {
 		g.established(s, ev)
 	case ike.ChildUp:
 		g.withLive(s, func(l *live) { l.children = append(l.children, ev.Child.SPIIn) })
+	case ike.Extra:
+		g.carries(s, ev.Value)
 	case ike.ChildDown:
 		if l, ok := s.Data.(*live); ok {
 			g.childGone(l, ev.SPIIn)
@@ -241,7 +255,7 @@ func (g *Gateway) refused(r ike.Record) {
 // established files the session, and looks once more whether it may be: it may
 // have been revoked while it was being set up.
 func (g *Gateway) established(s *engine.Session, ev ike.Established) {
-	l := &live{session: s, admission: ev.Admission, since: time.Now(), remote: ev.Remote}
+	l := &live{session: s, admission: ev.Admission, since: time.Now(), remote: ev.Remote, kind: ev.PeerKind}
 	l.claim = ev.PeerID.String()
 	if l.terms, _ = ev.Admission.Value.(*terms); l.terms == nil {
 		s.Do(ike.CloseSession{Reason: "it was admitted on no terms"})
@@ -268,12 +282,20 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 	g.table.replace(older, allowed, ev.InitialContact, g.alive)
 	g.thin(l)
 	g.openAccount(l, z, ev)
-	g.log.Info("connected", "session", l.id, "device", l.admission.Device, "identity", l.admission.Identity, "zone", l.admission.Zone,
-		"remote", ev.Remote, "client", fmt.Sprint(ev.PeerKind), "suite", ev.Suite.String())
+	g.noteUse(l, l.since)
+	level := slog.LevelInfo
+	if z.speaks(config.L2TP) { // louder: who can, moves on
+		level = slog.LevelWarn
+	}
+	g.log.Log(context.Background(), level, "connected", "protocol", z.config.Protocol, "session", l.id, "device", l.admission.Device, "identity", l.admission.Identity, "zone", l.admission.Zone,
+		"remote", ev.Remote, "client", fmt.Sprint(ev.PeerKind), "suite", ev.Suite.String(), "waived", l.terms.proof.broken)
 }
 
 // mayStay tells why a live session must end; empty: it may stay.
 func (g *Gateway) mayStay(l *live) string {
+	if why := g.cutOff(l, time.Now()); why != "" {
+		return why
+	}
 	switch {
 	case outsider(l.admission.Device):
 		return ""
@@ -329,6 +351,28 @@ func (g *Gateway) alive(l *live) bool {
 		}
 	}
 	return false
+}
+
+// carries notes the Child SAs of a session of an L2TP zone, which are older than
+// the session.
+func (g *Gateway) carries(s *engine.Session, value any) {
+	var spi uint32
+	switch v := value.(type) {
+	case dataplane.SetCall:
+		if v.Call != nil {
+			spi = v.SPIIn
+		}
+	case dataplane.Add:
+		spi = v.SA.SPIIn
+	}
+	if spi == 0 {
+		return
+	}
+	g.withLive(s, func(l *live) {
+		if !slices.Contains(l.children, spi) {
+			l.children = append(l.children, spi)
+		}
+	})
 }
 
 func (g *Gateway) withLive(s *engine.Session, f func(*live)) {

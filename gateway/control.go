@@ -44,6 +44,7 @@ type controller interface {
 	Rekey(context.Context, Rekey) (Rekeyed, error)
 	Reload(context.Context) (Reloaded, error)
 	Refusals(context.Context) ([]Refusal, error)
+	MigrationPlan(context.Context) (MigrationPlan, error)
 }
 
 // route is one row of the API. In and out are values of the types of its
@@ -64,7 +65,7 @@ var routes = []route{
 		func(c controller, r *http.Request) (any, error) { return withBody(r, c.AddUser) }},
 	{"POST", "/v1/users/import", "Add many users; each is taken or refused by itself", Import{}, Imported{},
 		func(c controller, r *http.Request) (any, error) { return withBody(r, c.ImportUsers) }},
-	{"PATCH", "/v1/users/{name}", "Change a user's zone, groups or inner addresses; live sessions end", SetUser{}, User{},
+	{"PATCH", "/v1/users/{name}", "Change a user's zone, groups, inner addresses or end of L2TP; live sessions end", SetUser{}, User{},
 		func(c controller, r *http.Request) (any, error) {
 			return withBody(r, func(ctx context.Context, v SetUser) (User, error) { return c.SetUser(ctx, r.PathValue("name"), v) })
 		}},
@@ -117,6 +118,8 @@ var routes = []route{
 		func(c controller, r *http.Request) (any, error) { return c.Reload(r.Context()) }},
 	{"GET", "/v1/refusals", "The last refused exchanges and why", nil, []Refusal{},
 		func(c controller, r *http.Request) (any, error) { return c.Refusals(r.Context()) }},
+	{"GET", "/v1/migration", "Who still needs L2TP, and what to do about it", nil, MigrationPlan{},
+		func(c controller, r *http.Request) (any, error) { return c.MigrationPlan(r.Context()) }},
 	{"POST", "/v1/memory", "Collect garbage and tell what memory is in use", struct{}{}, Memory{},
 		func(_ controller, r *http.Request) (any, error) {
 			return withBody(r, func(context.Context, struct{}) (Memory, error) { return measureMemory(), nil })

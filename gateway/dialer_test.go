@@ -119,7 +119,7 @@ func (d *dialer) close() {
 
 func mustProposals(t *testing.T, p suite.Protocol, text string) []suite.Proposal {
 	t.Helper()
-	out, err := parseProposals(p, []string{text})
+	out, err := parseProposals(p, &config.Zone{}, []string{text})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func (l *live) identityForRADIUS() *radius.SessionIdentity {
 	a := l.account
 	return &radius.SessionIdentity{
 		UserName: a.record.UserName, CUI: a.record.CUI, SessionID: a.record.SessionID,
-		CallingStationID: a.calling, CalledStationID: a.called, NASPortID: nasPortID,
+		CallingStationID: a.calling, CalledStationID: a.called, NASPortID: l.zone.config.Protocol,
 		IPv4: a.record.IPv4, IPv6: a.record.IPv6,
 	}
 }

@@ -52,11 +52,17 @@ func (z *zone) takesEAP() bool {
 }
 
 // respond lets new sessions in by the rules of r.
-func (g *Gateway) respond(r *realm) {
-	if slices.ContainsFunc(r.order, (*zone).takesEAP) {
+func (g *Gateway) respond(r *realm) error {
+	door, err := g.openLegacy(r)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(r.of(config.IKEv2), (*zone).takesEAP) {
 		r.profile.NewEAP = g.logins.New
 	}
 	g.engine.Respond(r.profile)
+	g.engine.RespondLegacy(door)
+	return nil
 }
 
 // login is one EAP conversation with a client of which nothing is known but
@@ -67,14 +73,27 @@ type login struct {
 	t     *ike.EAP // its first packet
 	zones []*zone  // that answer to the name, and take EAP
 	local *ike.Identity
+	base  *footing // nil: IKEv2, where EAP stands alone
+}
+
+// footing is what a PPP login stands on: the zone that it can only be about, and
+// what IKEv1 has proved of the machine that it comes from.
+type footing struct {
+	zone    *zone
+	by      string // config.Certificate, config.PSK or groupPSK
+	weak    bool   // the group's key could be guessed
+	machine peer   // device empty: the machine proved nothing of its own, as with a group's key
 }
 
 // beginEAP implements [engine.EAPServer]'s Begin: as whom we answer, and by
 // which methods.
 func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
 	l := &login{g: g, r: g.realm.Load(), t: t}
+	if l.base, _ = t.Before.(*footing); l.base != nil {
+		l.zones = []*zone{l.base.zone}
+	}
 	for _, z := range l.r.order {
-		if z.takesEAP() && z.answersTo(t.WantID) {
+		if l.base == nil && z.speaks(config.IKEv2) && z.takesEAP() && z.answersTo(t.WantID) {
 			l.zones = append(l.zones, z)
 		}
 	}
@@ -167,7 +186,7 @@ func (l *login) verify(chain [][]byte) (eap.Verified, error) {
 	if err != nil {
 		return eap.Verified{}, eapRefusal(err)
 	}
-	z, err := l.r.zoneOf(who, l.task())
+	z, err := l.zoneOf(who)
 	if err == nil && !z.takesEAP() {
 		err = refusal("add eap-tls to the zone's auth, or configure the client for certificate authentication", "zone %q does not take EAP", z.config.Name)
 	}
@@ -177,9 +196,32 @@ func (l *login) verify(chain [][]byte) (eap.Verified, error) {
 	return eap.Verified{Identity: who.identity, Value: who}, nil
 }
 
-// task is what zoneOf asks about a client by EAP.
-func (l *login) task() *ike.Authenticate {
-	return &ike.Authenticate{WantID: &l.local.ID, Suite: l.t.Suite}
+// zoneOf finds the zone of a client by EAP: over PPP it must be the one whose
+// IKEv1 it came through.
+func (l *login) zoneOf(who peer) (*zone, error) {
+	if l.base == nil {
+		return l.r.zoneOf(who, &ike.Authenticate{WantID: &l.local.ID, Suite: l.t.Suite})
+	}
+	if z := l.base.zone; who.zone != z.config.Name {
+		return nil, refusal("use IKEv2, or move the user or device to zone "+z.config.Name, "%q belongs to zone %q, which is not reached by L2TP", who.identity, who.zone)
+	}
+	return l.base.zone, nil
+}
+
+// bind joins the two proofs of a PPP login (RFC 3193, Section 5): a machine with
+// a record of ours lets its own user in and nobody else, and the session is the
+// machine's. Whom others vouch for is not compared.
+func (b *footing) bind(who peer) (peer, error) {
+	m := b.machine
+	switch {
+	case m.device == "" || foreign(m.device) || foreign(who.device):
+		return who, nil
+	case who.user != m.user:
+		return peer{}, refusal("log in as its own user, or enrol the machine for the other one",
+			"%q logs in from device %q, which is another user's", who.identity, m.device)
+	}
+	who.device, who.fixed = m.device, m.fixed
+	return who, nil
 }
 
 // nameOf is what a certificate of another CA calls its owner.
@@ -203,11 +245,19 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 			return nil, err
 		}
 	}
-	z, err := l.r.zoneOf(who, l.task())
+	z, err := l.zoneOf(who)
 	if err != nil {
 		return nil, err
 	}
+	if l.base != nil {
+		if who, err = l.base.bind(who); err != nil {
+			return nil, err
+		}
+	}
 	now := time.Now()
+	if err := l.mayUseL2TP(who.user, now); err != nil {
+		return nil, err
+	}
 	switch auth := authOf(s.Method); {
 	case auth == config.EAPMSCHAPv2 && !z.config.Waived(config.RuleMSCHAPv2, "", now):
 		return nil, refusal("configure the client for peap or eap-ttls, or waive "+config.RuleMSCHAPv2+" in the zone",
@@ -221,7 +271,7 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !certified {
+	if isSeat(who.device) {
 		owner := who.device
 		if who.device, err = l.g.seat(owner, l.r.termsOf(z, who.user, who.groups), l.t.PeerID, l.t.Remote); err != nil {
 			return nil, err
@@ -230,7 +280,8 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 			who.fixed = InnerAddrs{} // one machine has the user's own address; the others get any
 		}
 	}
-	return l.g.admission(l.r, who, z, l.local)
+	a, err := l.g.admission(l.r, who, z, l.local)
+	return proving(a, err, l.proof(s))
 }
 
 // passwordPeer is a user who has proved a password.

@@ -20,6 +20,7 @@ import (
 	"sallyport/dataplane"
 	"sallyport/dataplane/userspace"
 	"sallyport/engine"
+	"sallyport/guard"
 	"sallyport/pki"
 	"sallyport/protocol/ike"
 )
@@ -44,12 +45,15 @@ type Gateway struct {
 	engine   *engine.Engine
 	logins   *engine.EAPServer // EAP conversations under way
 	plane    dataplane.Plane
-	link     *innerLink // nil without TUN device
-	dns      *forwarder // nil when no zone announces the gateway
+	links    []*innerLink          // the TUN devices; none with the plane null
+	isolated bool                  // the firewall of the L2TP zones is in force
+	dns      map[string]*forwarder // by device; where a zone announces the gateway
 	control  *controlServer
+	drops    tally // first messages of IKE version 1 that were not let in, by reason
 	table    table
 	refusals refusals
 	pauses   pauses
+	uses     uses
 	realms   map[string]*servers
 	accounts accounts
 	closing  atomic.Bool
@@ -91,11 +95,14 @@ func (g *Gateway) start(ctx context.Context) error {
 		return err
 	}
 	g.logins = &engine.EAPServer{Begin: g.beginEAP}
-	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg), Shape: g.shape})
+	g.engine = engine.New(engine.Options{Backend: g, Logger: g.log, Limits: engineLimits(cfg), Shape: g.shape, ShapeCall: g.shapeCall})
 	if err := g.openPlane(cfg); err != nil {
 		return err
 	}
 	if err := g.forwardDNS(cfg); err != nil {
+		return err
+	}
+	if err := g.isolate(cfg); err != nil {
 		return err
 	}
 	g.reserveFixed(r)
@@ -106,7 +113,10 @@ func (g *Gateway) start(ctx context.Context) error {
 	keep, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = stop
 	g.keeper.Go(func() { g.keepAccounts(keep) })
-	g.respond(r)
+	g.keeper.Go(func() { g.keepUses(keep) })
+	if err := g.respond(r); err != nil {
+		return err
+	}
 	if g.control, err = serveControl(cfg.Gateway.Control, handler(g), g.log); err != nil {
 		return err
 	}
@@ -134,7 +144,7 @@ func (g *Gateway) setLevel(cfg *config.Config) {
 
 // openPlane opens sockets and TUN device and starts the engine on them.
 func (g *Gateway) openPlane(cfg *config.Config) error {
-	listen, err := listenAddrs(cfg.Gateway.Listen)
+	listen, err := allListenAddrs(cfg)
 	if err != nil {
 		return err
 	}
@@ -151,6 +161,7 @@ func (g *Gateway) openPlane(cfg *config.Config) error {
 	p, err := userspace.Open(userspace.Config{
 		Name: d.Device, MTU: d.MTU, Queues: d.Queues, Listen: listen,
 		IKEPort: cfg.Gateway.Ports.IKE, NATTPort: cfg.Gateway.Ports.NATT,
+		Devices:      legacyDevices(cfg),
 		NoTUNOffload: !d.Offload, NoUDPSegment: !d.Offload, NoUDPCoalesce: !d.Offload,
 		Upcalls: g.engine.Upcalls(), Logger: g.log,
 	})
@@ -159,37 +170,56 @@ func (g *Gateway) openPlane(cfg *config.Config) error {
 	}
 	g.plane = p
 	g.engine.Start(p, p)
-	g.link = &innerLink{name: d.Device, mtu: d.MTU}
-	if err := g.link.configure(cfg.Zones); err != nil {
-		return err
-	}
-	for _, hint := range enableForwarding(d.Device, cfg.Zones) {
-		g.log.Warn(hint)
+	g.links = linksOf(cfg)
+	for _, l := range g.links {
+		zones := zonesOn(cfg, l.name)
+		if err := l.configure(zones); err != nil {
+			return err
+		}
+		for _, hint := range enableForwarding(l.name, zones) {
+			g.log.Warn(hint)
+		}
 	}
 	return nil
 }
 
-// forwardDNS starts, moves or stops the forwarder.
+// forwardDNS starts, moves or stops the forwarders.
 func (g *Gateway) forwardDNS(cfg *config.Config) error {
-	var addrs []netip.Addr
-	for _, z := range cfg.Zones {
-		if slices.ContainsFunc(z.DNS.Servers, func(s config.Server) bool { return s.Gateway }) {
-			addrs = append(addrs, z.Pool.Gateway()...)
+	var errs []error
+	for _, l := range g.links {
+		var addrs []netip.Addr
+		for _, z := range zonesOn(cfg, l.name) {
+			if announced(&z) {
+				addrs = append(addrs, z.Pool.Gateway()...)
+			}
 		}
+		old := g.dns[l.name]
+		if old != nil && slices.Equal(old.addrs, addrs) {
+			continue
+		}
+		if old != nil {
+			old.close()
+			delete(g.dns, l.name)
+		}
+		if len(addrs) == 0 {
+			continue
+		}
+		f, err := forward(addrs, l.name, resolvConf, g.log)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if g.dns == nil {
+			g.dns = make(map[string]*forwarder)
+		}
+		g.dns[l.name] = f
 	}
-	if g.dns != nil && slices.Equal(g.dns.addrs, addrs) {
-		return nil
-	}
-	if g.dns != nil {
-		g.dns.close()
-		g.dns = nil
-	}
-	if len(addrs) == 0 || g.link == nil {
-		return nil
-	}
-	var err error
-	g.dns, err = forward(addrs, g.link.name, resolvConf, g.log)
-	return err
+	return errors.Join(errs...)
+}
+
+// announced tells whether a zone's clients are told to ask the gateway.
+func announced(z *config.Zone) bool {
+	return slices.ContainsFunc(z.DNS.Servers, func(s config.Server) bool { return s.Gateway })
 }
 
 // watchRevocations cuts live sessions when a record changes, whoever changed
@@ -239,6 +269,7 @@ func (g *Gateway) Run(ctx context.Context) {
 // maintain renews the CRL and the server identities before they are due.
 func (g *Gateway) maintain(ctx context.Context) error {
 	now := time.Now()
+	g.keepMigration(ctx, now)
 	if g.ca.CRLDue(now) {
 		crl, err := g.ca.RenewCRL(ctx, now)
 		if err != nil {
@@ -269,8 +300,8 @@ func (g *Gateway) Close(ctx context.Context) error {
 	if g.control != nil {
 		g.control.close()
 	}
-	if g.dns != nil {
-		g.dns.close()
+	for _, f := range g.dns {
+		f.close()
 	}
 	if g.engine != nil {
 		ctx, cancel := context.WithTimeout(ctx, farewell)
@@ -282,6 +313,9 @@ func (g *Gateway) Close(ctx context.Context) error {
 	g.closeRealms(ctx) // after the Stops of all sessions
 	if g.plane != nil {
 		errs = append(errs, g.plane.Close())
+	}
+	if g.isolated {
+		errs = append(errs, guard.Remove()) // its devices are gone
 	}
 	return errors.Join(append(errs, g.State.Close())...)
 }
@@ -332,7 +366,22 @@ func keepRestarts(cfg, old *config.Config) *config.Config {
 	kept.Gateway.Names, kept.Gateway.Limits = names, limits
 	kept.Logging.Format = old.Logging.Format
 	kept.RADIUS = old.RADIUS
+	kept.Zones = keepDevices(cfg.Zones, old.Zones)
 	return &kept
+}
+
+// keepDevices leaves L2TP zones on the devices and addresses that the plane has
+// opened for them.
+func keepDevices(zones, old config.Zones) config.Zones {
+	zones = slices.Clone(zones)
+	for i := range zones {
+		z := &zones[i]
+		at := slices.IndexFunc(old, func(o config.Zone) bool { return o.Name == z.Name && o.Protocol == config.L2TP })
+		if z.Protocol == config.L2TP && at >= 0 {
+			z.Device, z.Listen, z.MTU = old[at].Device, old[at].Listen, old[at].MTU
+		}
+	}
+	return zones
 }
 
 func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) error {
@@ -341,17 +390,22 @@ func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) err
 	if err := g.restoreLeases(ctx, next); err != nil {
 		return err
 	}
-	if g.link != nil {
-		if err := g.link.configure(cfg.Zones); err != nil {
+	for _, l := range g.links {
+		if err := l.configure(zonesOn(cfg, l.name)); err != nil {
 			return err
 		}
+	}
+	if err := g.isolate(cfg); err != nil {
+		return err
 	}
 	g.realm.Store(next)
 	g.config.Store(cfg)
 	g.reserveFixed(next)
 	g.setLevel(cfg)
 	g.engine.SetLimits(engineLimits(cfg))
-	g.respond(next)
+	if err := g.respond(next); err != nil {
+		return err
+	}
 	if err := g.forwardDNS(cfg); err != nil {
 		g.log.Error("DNS forwarder", "err", err)
 	}
@@ -421,6 +475,8 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 			st.Zones[i].Leases, st.Zones[i].Sessions = z.pool.used()
 		}
 	}
+	g.addFirewall(&st)
+	st.TurnedAway = g.drops.counts()
 	return st, nil
 }
 

@@ -121,7 +121,7 @@ func (s *State) updateUser(ctx context.Context, n NewUser, dryRun bool) error {
 	if err != nil {
 		return err
 	}
-	next.Created = u.Created
+	next.Created, next.L2TPUntil = u.Created, u.L2TPUntil
 	if len(ops) == 0 { // the list says nothing of a password
 		next.Password, next.MSCHAPv2 = u.Password, u.MSCHAPv2
 	}

@@ -179,11 +179,9 @@ func (s *State) userZone(u User) (string, error) {
 			return cfg.Groups[i].Zone, nil
 		}
 	}
-	var names []string
-	for i := range cfg.Zones {
-		if takesPasswords(&cfg.Zones[i]) {
-			names = append(names, cfg.Zones[i].Name)
-		}
+	names := passwordZones(cfg, config.IKEv2)
+	if len(names) == 0 { // who is to come by L2TP, where there is something better, is named
+		names = passwordZones(cfg, config.L2TP)
 	}
 	switch len(names) {
 	case 0:
@@ -192,6 +190,15 @@ func (s *State) userZone(u User) (string, error) {
 		return names[0], nil
 	}
 	return "", fmt.Errorf("several zones take passwords: %q", names)
+}
+
+func passwordZones(cfg *config.Config, protocol string) (names []string) {
+	for _, z := range cfg.Zones.Of(protocol) {
+		if takesPasswords(&z) {
+			names = append(names, z.Name)
+		}
+	}
+	return names
 }
 
 // takesPasswords tells whether a zone has a method for them.

@@ -26,6 +26,7 @@ type addressPool struct {
 // family is one address family of a pool; the zero value is "none".
 type family struct {
 	prefix   netip.Prefix
+	unit     int        // bits of what one device gets; 0: an address
 	gateway  netip.Addr // first host address: the gateway's own
 	last     netip.Addr // last address that may be handed out
 	cursor   netip.Addr // last one handed out
@@ -54,16 +55,19 @@ var errFixedHeld = errors.New("gateway: the inner address of its own is in use b
 var errFixedElsewhere = errors.New("gateway: the inner address of its own is not in the zone's pool; give the user another (sallyport user set), or enrol the device anew")
 
 // newAddressPool takes a prefix of each family; an invalid prefix means none.
-func newAddressPool(v4, v6 netip.Prefix) (*addressPool, error) {
+// Of IPv6 every device gets a network of so many bits, which its lease names by
+// its first address; 0 is one address.
+func newAddressPool(v4, v6 netip.Prefix, unit6 int) (*addressPool, error) {
 	p := &addressPool{leases: make(map[string]*lease)}
 	for _, f := range []struct {
 		to     *family
 		prefix netip.Prefix
-	}{{&p.v4, v4}, {&p.v6, v6}} {
+		unit   int
+	}{{&p.v4, v4, 0}, {&p.v6, v6, unit6}} {
 		if !f.prefix.IsValid() {
 			continue
 		}
-		made, err := newFamily(f.prefix)
+		made, err := newFamily(f.prefix, f.unit)
 		if err != nil {
 			return nil, err
 		}
@@ -72,17 +76,35 @@ func newAddressPool(v4, v6 netip.Prefix) (*addressPool, error) {
 	return p, nil
 }
 
-func newFamily(prefix netip.Prefix) (family, error) {
+func newFamily(prefix netip.Prefix, unit int) (family, error) {
 	prefix = prefix.Masked()
 	first := prefix.Addr().Next() // never the network address or the subnet-router anycast
 	last := lastOf(prefix)
 	if prefix.Addr().Is4() {
 		last = last.Prev() // never the broadcast address
 	}
-	if !first.IsValid() || !prefix.Contains(first) || last.Compare(first) <= 0 {
+	f := family{prefix: prefix, unit: unit, gateway: first, last: last, cursor: first, owners: make(map[netip.Addr]string)}
+	if !first.IsValid() || !prefix.Contains(first) || !prefix.Contains(f.next(first)) || last.Compare(first) <= 0 {
 		return family{}, fmt.Errorf("gateway: pool %v is too small: it needs an address for the gateway and one for a device", prefix)
 	}
-	return family{prefix: prefix, gateway: first, last: last, cursor: first, owners: make(map[netip.Addr]string)}, nil
+	return f, nil
+}
+
+// base names what a device gets: its first address.
+func (f *family) base(a netip.Addr) netip.Addr {
+	if f.unit == 0 || !a.IsValid() {
+		return a
+	}
+	p, _ := a.Prefix(f.unit)
+	return p.Addr()
+}
+
+// next is what comes after that of a.
+func (f *family) next(a netip.Addr) netip.Addr {
+	if f.unit == 0 {
+		return a.Next()
+	}
+	return lastOf(netip.PrefixFrom(f.base(a), f.unit)).Next()
 }
 
 // lastOf returns the highest address of a prefix.
@@ -124,7 +146,7 @@ func (f *family) take(a netip.Addr, device string) bool {
 
 // holds reports whether the pool may hand out a.
 func (f *family) holds(a netip.Addr) bool {
-	return f.prefix.IsValid() && f.prefix.Contains(a) && a.Compare(f.gateway) > 0 && a.Compare(f.last) <= 0
+	return f.prefix.IsValid() && f.prefix.Contains(a) && a.Compare(f.gateway) > 0 && a.Compare(f.last) <= 0 && a == f.base(a)
 }
 
 // grants reports whether somebody else may choose a for a device: not what is
@@ -154,7 +176,7 @@ func (p *addressPool) acquire(device string, from addressing, want4, want6 bool,
 		f    *family
 		a    *netip.Addr
 		part part
-	}{{want4, &p.v4, &l.IPv4, from.v4()}, {want6, &p.v6, &l.IPv6, from.v6()}} {
+	}{{want4, &p.v4, &l.IPv4, from.v4()}, {want6, &p.v6, &l.IPv6, p.v6.part(from.v6())}} {
 		if !w.want || !w.f.prefix.IsValid() {
 			continue
 		}
@@ -220,6 +242,12 @@ func (a addressing) v6() part {
 	return p
 }
 
+// part is a part with what is fixed as the family names it.
+func (f *family) part(p part) part {
+	p.fixed = f.base(p.fixed)
+	return p
+}
+
 // fits tells whether an address is one for a device.
 func (p part) fits(a netip.Addr) bool {
 	if p.fixed.IsValid() {
@@ -281,7 +309,7 @@ func (p *addressPool) reserve(fixed []InnerAddrs) {
 	defer p.mu.Unlock()
 	p.v4.reserved, p.v6.reserved = map[netip.Addr]bool{}, map[netip.Addr]bool{}
 	for _, f := range fixed {
-		p.v4.reserved[f.IPv4], p.v6.reserved[f.IPv6] = true, true
+		p.v4.reserved[f.IPv4], p.v6.reserved[p.v6.base(f.IPv6)] = true, true
 	}
 }
 
@@ -305,12 +333,12 @@ func (p *addressPool) keep(device string, l *lease) {
 // free finds the next address nobody holds, after the last one handed out, so
 // that an address comes back into use as late as possible.
 func (f *family) free(from part) (netip.Addr, bool) {
-	first, last := f.gateway.Next(), f.last
+	first, last := f.next(f.gateway), f.last
 	if from.within.IsValid() && from.within != f.prefix {
 		first, last = maxAddr(first, from.within.Masked().Addr()), minAddr(last, lastOf(from.within.Masked()))
 	}
-	a := f.cursor.Next()
-	for tried := 0; ; a = a.Next() {
+	a := f.next(f.cursor)
+	for tried := 0; ; a = f.next(a) {
 		if !a.IsValid() || a.Compare(last) > 0 || a.Compare(first) < 0 {
 			a = first
 		}
@@ -425,4 +453,14 @@ func (p *addressPool) used() (leases, active int) {
 		}
 	}
 	return len(p.leases), active
+}
+
+// unit6 is what a device of a zone gets of IPv6. On a PPP link it makes its
+// addresses itself (RFC 5072, Section 5), some of them at random, so it gets a
+// network of its own.
+func unit6(z *config.Zone) int {
+	if z.Protocol == config.L2TP {
+		return 64
+	}
+	return 0
 }

@@ -16,7 +16,7 @@ func testPool(t *testing.T, v4, v6 string) *addressPool {
 		}
 		return netip.MustParsePrefix(s)
 	}
-	p, err := newAddressPool(parse(v4), parse(v6))
+	p, err := newAddressPool(parse(v4), parse(v6), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestRestoreRefusesWhatThePoolNoLongerHas(t *testing.T) {
 
 func TestPoolTooSmallIsAnError(t *testing.T) {
 	for _, s := range []string{"10.0.0.0/32", "10.0.0.0/31", "fd00::/128"} {
-		if _, err := newFamily(netip.MustParsePrefix(s)); err == nil {
+		if _, err := newFamily(netip.MustParsePrefix(s), 0); err == nil {
 			t.Errorf("pool %s was accepted", s)
 		}
 	}
@@ -217,5 +217,30 @@ func TestAnAddressOfItsOwnIsGivenOrTheLoginRefused(t *testing.T) {
 	own.fixed.IPv4 = netip.MustParseAddr("10.61.0.7")
 	if l, _, _, err := p.acquire("c", own, true, true, time.Now()); !errors.Is(err, errFixedElsewhere) {
 		t.Errorf("given %v and %v, %v", l.IPv4, l.IPv6, err)
+	}
+}
+
+func TestDevicesOnPPPLinksGetANetworkEach(t *testing.T) {
+	p, err := newAddressPool(netip.Prefix{}, netip.MustParsePrefix("fd00:61::/62"), 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i, want := range []string{"fd00:61:0:1::", "fd00:61:0:2::", "fd00:61:0:3::"} {
+		l, _, _, err := p.acquire(fmt.Sprint("d", i), addressing{}, false, true, now)
+		if err != nil || l.IPv6.String() != want {
+			t.Errorf("device %d got %v, %v, want %s", i, l.IPv6, err, want)
+		}
+		p.begin(fmt.Sprint("d", i))
+	}
+	if _, _, _, err := p.acquire("d3", addressing{}, false, true, now); !errors.Is(err, errPoolFull) {
+		t.Errorf("a fifth network of four: %v", err)
+	}
+	fixed := addressing{fixed: InnerAddrs{IPv6: netip.MustParseAddr("fd00:61:0:2::7")}}
+	if _, _, _, err := p.acquire("d4", fixed, false, true, now); !errors.Is(err, errFixedHeld) {
+		t.Errorf("an address in the network of another device: %v", err)
+	}
+	if _, err := newAddressPool(netip.Prefix{}, netip.MustParsePrefix("fd00:61::/64"), 64); err == nil {
+		t.Error("a pool of one network was taken: the gateway needs one, too")
 	}
 }

@@ -103,6 +103,9 @@ func (s *State) UserProfile(ctx context.Context, user string, r ProfileRequest) 
 // makeProfile adds what all clients need of the gateway.
 func (s *State) makeProfile(ctx context.Context, r ProfileRequest, in profile.Input) (Profile, error) {
 	cfg := s.Config()
+	if in.Zone.Protocol != config.IKEv2 {
+		return Profile{}, &InvalidError{Reason: fmt.Sprintf("zone %q is reached by L2TP, for which there are no profiles", in.Zone.Name), Hint: "move the device to an IKEv2 zone, which is what profiles are for"}
+	}
 	if r.Address == "" {
 		r.Address = cfg.Gateway.Name
 	}

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"sallyport/config"
+	"sallyport/internal/file"
 	"sallyport/internal/secret"
 	"sallyport/pki"
 	"sallyport/protocol/ike"
@@ -114,7 +116,8 @@ func (g *Gateway) authenticatePSK(r *realm, t *ike.Authenticate) (*ike.Admission
 	if why := z.barsPSK(d); why != "" {
 		return nil, refusal("revoke the device and add it with a new key", "device %q: %s", d.Name, why)
 	}
-	return g.admission(r, who, z, z.identityByPSK(d.Name, t.WantID))
+	a, err := g.admission(r, who, z, z.identityByPSK(d.Name, t.WantID))
+	return proving(a, err, proof{key: d.Name})
 }
 
 // barsPSK tells why the zone takes a device's pre-shared key no more; empty: it
@@ -123,7 +126,7 @@ func (z *zone) barsPSK(d Device) string {
 	if d.Key != keyPSK {
 		return ""
 	}
-	if !z.takes(config.PSK) {
+	if !takesPSK(&z.config) {
 		return "its zone takes no pre-shared keys any more"
 	}
 	for _, rule := range d.Waived {
@@ -132,6 +135,11 @@ func (z *zone) barsPSK(d Device) string {
 		}
 	}
 	return ""
+}
+
+// takesPSK tells whether devices of a zone may have pre-shared keys.
+func takesPSK(z *config.Zone) bool {
+	return slices.Contains(z.Auth, config.PSK) || slices.Contains(z.Machine, config.PSK)
 }
 
 // identityByPSK is how the zone answers a device that has a pre-shared key: by
@@ -167,16 +175,25 @@ func (s *State) addWithPSK(ctx context.Context, n NewDevice, zone string, inner 
 	switch {
 	case n.Key != "" || n.Days != 0:
 		return Enrolled{}, &InvalidError{Reason: "a pre-shared key has neither a kind nor an end", Hint: "leave --key and --days out"}
-	case !slices.Contains(z.Auth, config.PSK):
-		return Enrolled{}, &InvalidError{Reason: fmt.Sprintf("the zone %q does not take pre-shared keys", zone), Hint: fmt.Sprintf("add psk to zones.%s.auth", zone)}
+	case !takesPSK(z):
+		where := "auth"
+		if z.Protocol == config.L2TP {
+			where = "machine"
+		}
+		return Enrolled{}, &InvalidError{Reason: fmt.Sprintf("the zone %q does not take pre-shared keys", zone), Hint: fmt.Sprintf("add psk to zones.%s.%s", zone, where)}
+	case z.Protocol == config.L2TP && !n.Address.IsValid():
+		return Enrolled{}, &InvalidError{Reason: "IKEv1 needs the key before it knows who comes, and can only choose it by the address", Hint: "say where the device comes from: --address ADDRESS"}
 	}
 	d := Device{
 		Name: n.Name, User: n.User, Zone: zone, Identity: id.Email, Key: keyPSK, Address: n.Address.Masked(), Inner: inner,
 		Created: time.Now().UTC().Truncate(time.Second),
 	}
-	// One at a time, so that the same key cannot slip in twice.
+	// One at a time, so that the same key or address cannot slip in twice.
 	s.sharing.Lock()
 	defer s.sharing.Unlock()
+	if o, ok := s.registry.comingFrom(zone, d.Address.Addr()); ok && z.Protocol == config.L2TP && o.Address.Bits() == d.Address.Bits() && o.Name != d.Name {
+		return Enrolled{}, &InvalidError{Reason: fmt.Sprintf("device %q comes from %v already, and IKEv1 tells two devices at one address apart by nothing", o.Name, o.Address), Hint: "give this one a certificate, or a narrower address"}
+	}
 	key := secret.Bytes(n.SharedKey)
 	if len(key) == 0 {
 		key = pki.NewSharedKey()
@@ -265,4 +282,33 @@ func (s *State) ownerOf(ctx context.Context, key secret.Bytes, except string) (s
 		}
 	}
 	return "", nil
+}
+
+// groupKey reads the pre-shared key that all clients of an L2TP zone have. One
+// that could be guessed is refused, unless a waiver lets it: everybody who hears
+// a set-up may try (CVE-2018-5389).
+func groupKey(c *config.Zone, names []string) (key secret.Bytes, weak bool, err error) {
+	if c.GroupPSK == "" {
+		return nil, false, nil
+	}
+	if err := file.CheckOwn(c.GroupPSK); err != nil {
+		return nil, false, err
+	}
+	b, err := os.ReadFile(c.GroupPSK)
+	if err != nil {
+		return nil, false, err
+	}
+	key = secret.Bytes(bytes.TrimRight(b, "\r\n"))
+	if err := checkPSKText(string(key)); err != nil {
+		return nil, false, fmt.Errorf("%s: %w", c.GroupPSK, err)
+	}
+	bits := strength(key, append([]string{c.Name}, names...)...)
+	weak = bits < enoughBits || len(key) < enoughOctets
+	if weak && !c.WaivedForAnyone(config.RulePSKWeak, time.Now()) {
+		return nil, true, &InvalidError{
+			Reason: fmt.Sprintf("the key in %s is too weak: its %d characters are worth some %.0f bits, and at least %d with %d bits are wanted", c.GroupPSK, len(key), bits, enoughOctets, enoughBits),
+			Hint:   "make one with: openssl rand -base64 24; or waive " + config.RulePSKWeak + " in the zone, with owner and end",
+		}
+	}
+	return key, weak, nil
 }

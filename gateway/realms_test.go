@@ -160,7 +160,7 @@ func TestTimesThatAServerChanges(t *testing.T) {
 }
 
 func TestIPv6ThatAServerChooses(t *testing.T) {
-	pool, err := newAddressPool(netip.Prefix{}, netip.MustParsePrefix("fd00:60::/64"))
+	pool, err := newAddressPool(netip.Prefix{}, netip.MustParsePrefix("fd00:60::/64"), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -464,7 +464,7 @@ func TestTheZonesMethodIsAskedFor(t *testing.T) {
 
 // TestAServerGivesNobodysOwnAddress: a firewall knows its clients by them.
 func TestAServerGivesNobodysOwnAddress(t *testing.T) {
-	pool, err := newAddressPool(netip.MustParsePrefix("10.60.0.0/24"), netip.Prefix{})
+	pool, err := newAddressPool(netip.MustParsePrefix("10.60.0.0/24"), netip.Prefix{}, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,8 @@ type User struct {
 	Created  time.Time  `json:"created"`
 	Revoked  time.Time  `json:"revoked,omitzero"` // zero: may come in
 	Reason   string     `json:"reason,omitempty"` // of the revocation
+
+	L2TPUntil Date `json:"l2tp_until,omitempty"` // the last day of the user's L2TP; empty: that of the zone
 }
 
 // Device is one enrolled client with a certificate or a pre-shared key of its
@@ -50,6 +52,20 @@ type Device struct {
 // mayComeFrom tells whether the device is bound to no other outer address.
 func (d Device) mayComeFrom(a netip.Addr) bool {
 	return !d.Address.IsValid() || d.Address.Contains(a.Unmap())
+}
+
+// comingFrom finds the device of a zone with a pre-shared key that may come from
+// an address, by the narrowest network; a key without address is for IKEv2.
+func (r *registry) comingFrom(zone string, a netip.Addr) (found Device, ok bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, d := range r.devices {
+		if d.Zone == zone && d.Key == keyPSK && d.Revoked.IsZero() && d.Address.IsValid() && d.Address.Contains(a) &&
+			(!ok || d.Address.Bits() > found.Address.Bits()) {
+			found, ok = d, true
+		}
+	}
+	return found, ok
 }
 
 // Where records live in the store.

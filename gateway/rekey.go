@@ -24,7 +24,7 @@ type Rekeyed struct {
 func (g *Gateway) Rekey(ctx context.Context, r Rekey) (Rekeyed, error) {
 	var of *engine.Session
 	var commands []ike.Command
-	err := g.engine.Each(ctx, func(s *engine.Session, m *ike.Session) {
+	err := g.engine.Each(ctx, func(s *engine.Session, m engine.Machine) {
 		if l, ok := s.Data.(*live); ok && l.id == r.Session {
 			of, commands = s, rekeyCommands(m, r.IKE)
 		}
@@ -41,7 +41,7 @@ func (g *Gateway) Rekey(ctx context.Context, r Rekey) (Rekeyed, error) {
 	return Rekeyed{Started: len(commands)}, nil
 }
 
-func rekeyCommands(m *ike.Session, ikeSA bool) []ike.Command {
+func rekeyCommands(m engine.Machine, ikeSA bool) []ike.Command {
 	if ikeSA {
 		return []ike.Command{ike.RekeyIKE{}}
 	}

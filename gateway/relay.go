@@ -50,7 +50,7 @@ func newRelay(l *login, z *zone, s *servers) *relay {
 
 // attributes describe the client to the servers.
 func (c *relay) attributes() []radius.Attribute {
-	return append(nasPort(station(c.l.t.Remote), station(c.l.t.Local)), radius.TextAttr(radius.AcctSessionID, c.session),
+	return append(nasPort(c.zone, station(c.l.t.Remote), station(c.l.t.Local)), radius.TextAttr(radius.AcctSessionID, c.session),
 		radius.Uint32Attr(radius.FramedMTU, eap.DefaultMTU)) // what an IKE message carries (RFC 3579, Section 2.4)
 }
 
@@ -220,7 +220,7 @@ func (c *relay) accepted(g *radius.Grant) (*ike.Admission, error) {
 		return nil, refusal("let the server send a User-Name that can be printed", "the RADIUS servers of %q call the user %q", c.servers.config.Name, name)
 	}
 	who := peer{identity: name, user: c.servers.config.Name + ":" + name, zone: z.config.Name}
-	if _, err := c.l.r.zoneOf(who, c.l.task()); err != nil {
+	if _, err := c.l.zoneOf(who); err != nil {
 		return nil, err
 	}
 	var err error
@@ -236,6 +236,7 @@ func (c *relay) accepted(g *radius.Grant) (*ike.Admission, error) {
 		return nil, err
 	}
 	a, err := gw.admission(c.l.r, who, z, c.l.local)
+	a, err = proving(a, err, c.proof())
 	if err != nil {
 		return nil, err
 	}

@@ -7,14 +7,13 @@ import (
 	"slices"
 
 	"sallyport/engine"
-	"sallyport/protocol/ike"
 	"sallyport/protocol/ike/ikemsg"
 )
 
 // Sessions implements the control API: every established session, by id.
 func (g *Gateway) Sessions(ctx context.Context) ([]SessionInfo, error) {
 	list := []SessionInfo{}
-	err := g.engine.Each(ctx, func(s *engine.Session, m *ike.Session) {
+	err := g.engine.Each(ctx, func(s *engine.Session, m engine.Machine) {
 		if l, ok := s.Data.(*live); ok {
 			list = append(list, g.describe(l, m))
 		}
@@ -24,7 +23,7 @@ func (g *Gateway) Sessions(ctx context.Context) ([]SessionInfo, error) {
 }
 
 // describe runs on the session's event loop.
-func (g *Gateway) describe(l *live, m *ike.Session) SessionInfo {
+func (g *Gateway) describe(l *live, m engine.Machine) SessionInfo {
 	_, remote := m.Path()
 	_, nat := m.NAT()
 	spi, _ := m.SPIs()
@@ -34,6 +33,8 @@ func (g *Gateway) describe(l *live, m *ike.Session) SessionInfo {
 		Remote: remote.String(), Client: fmt.Sprint(m.PeerKind()), Since: l.since, SPI: fmt.Sprintf("%016x", uint64(spi)), IKE: m.Suite().String(),
 		IPv4: leased.IPv4, IPv6: leased.IPv6.Addr(), BehindNAT: nat,
 	}
+	info.Protocol = l.terms.zone.config.Protocol
+	info.Waivers, info.WaiversUnknown = g.waivers(l, m)
 	for _, c := range m.Children(nil) {
 		st, _ := g.plane.Stats(c.SPIIn)
 		info.Children = append(info.Children, ChildInfo{

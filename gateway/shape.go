@@ -14,6 +14,14 @@ func (g *Gateway) shape(s *engine.Session, sa *dataplane.ChildSA) {
 	}
 }
 
+// shapeCall does the same for the call of a session of an L2TP zone, whose Child
+// SA is older than the session.
+func (g *Gateway) shapeCall(s *engine.Session, c *dataplane.Call) {
+	if l, ok := s.Data.(*live); ok {
+		c.Rate = l.rate
+	}
+}
+
 // rateOf is the rate of a user's session; nil where nothing is limited, which
 // costs nothing on the packet path.
 func rateOf(u config.User) *dataplane.Rate {

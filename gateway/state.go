@@ -236,6 +236,9 @@ func (s *State) Status(context.Context) (Status, error) {
 				zs.Devices++
 			}
 		}
+		if z.Protocol == config.L2TP {
+			zs.L2TP = &L2TPStatus{Cutoff: dateOf(z.Cutoff), Firewall: FirewallStatus{Trouble: "the gateway is not running"}}
+		}
 		st.Zones = append(st.Zones, zs)
 	}
 	for _, d := range devices {
@@ -432,7 +435,7 @@ func (s *State) RevokeUser(ctx context.Context, name string, r Revocation) (Revo
 			u.Password, u.MSCHAPv2 = false, false
 		}
 		return u, nil
-	}, store.Delete{Key: passwordsKey + name})
+	}, store.Delete{Key: passwordsKey + name}, forgottenUses(userPrefix+name))
 	if err != nil {
 		return Revoked{}, err
 	}
@@ -462,7 +465,7 @@ func (s *State) revokeDevices(ctx context.Context, names []string, r Revocation)
 				d.Revoked, d.Reason = time.Now().UTC(), r.Reason
 			}
 			return d, nil
-		}, store.Delete{Key: pskKey + name})
+		}, store.Delete{Key: pskKey + name}, forgottenUses(name))
 		if err != nil {
 			return done, err
 		}

@@ -23,6 +23,7 @@ type live struct {
 	zone      *zone
 	rate      *dataplane.Rate // of all its Child SAs; nil: no limit
 	since     time.Time
+	kind      ike.PeerKind
 	claim     string // IDi; only tells machines of one user apart
 
 	remote    netip.AddrPort // changes with MOBIKE; under the table's lock
@@ -51,6 +52,7 @@ type table struct {
 	last     uint64
 	devices  map[string][]*live // oldest first
 	users    map[string][]*live // likewise, by user
+	zones    map[string]int     // sessions by zone
 	held     map[string]holding // seats of logins under way
 	handover time.Duration      // 0: the constant; tests shorten it
 }
@@ -60,10 +62,11 @@ func (t *table) add(l *live) (older []*live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.devices == nil {
-		t.devices, t.users = make(map[string][]*live), make(map[string][]*live)
+		t.devices, t.users, t.zones = make(map[string][]*live), make(map[string][]*live), make(map[string]int)
 	}
 	t.last++
 	l.id = t.last
+	t.zones[l.admission.Zone]++
 	older = slices.Clone(t.devices[l.admission.Device])
 	t.devices[l.admission.Device] = append(t.devices[l.admission.Device], l)
 	if user := l.user(); user != "" {
@@ -151,6 +154,9 @@ func (t *table) remove(l *live) {
 	defer t.mu.Unlock()
 	drop(t.devices, l.admission.Device, l)
 	drop(t.users, l.user(), l)
+	if t.zones[l.admission.Zone]--; t.zones[l.admission.Zone] == 0 {
+		delete(t.zones, l.admission.Zone)
+	}
 	if l.replacing != nil {
 		l.replacing.Stop()
 	}
@@ -210,6 +216,13 @@ func (t *table) byDevice() map[string]int {
 		out[d] = len(ls)
 	}
 	return out
+}
+
+// inZone is the number of sessions of a zone.
+func (t *table) inZone(name string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.zones[name]
 }
 
 // count is the number of sessions and of devices that have one.

@@ -23,6 +23,7 @@ type terms struct {
 	not       []config.Pool // parts of the pool that are groups', where its peer has none
 	fixed     InnerAddrs
 	limits    config.User
+	proof     proof
 	granted   *granted   // by a RADIUS server; nil: the user is ours
 	leased    ike.Leased // what the peer got; set by Lease, before the session is established
 }

@@ -34,6 +34,8 @@ type SetUser struct {
 	Zone   *string       `json:"zone,omitempty"`
 	Groups *[]string     `json:"groups,omitempty"`
 	Inner  *[]netip.Addr `json:"inner,omitempty"`
+
+	L2TPUntil *Date `json:"l2tp_until,omitempty"` // the last day of the user's L2TP; "": no end
 }
 
 // SetPassword replaces a user's password: exactly one field.
@@ -193,7 +195,7 @@ func fixedOf(addrs []netip.Addr) (f InnerAddrs, err error) {
 // these groups, or that are somebody else's.
 func (s *State) checkFixed(zone string, f InnerAddrs, owner string, groups []string) error {
 	z, _ := s.Config().Zone(zone)
-	pool, err := newAddressPool(z.Pool.IPv4, z.Pool.IPv6)
+	pool, err := newAddressPool(z.Pool.IPv4, z.Pool.IPv6, unit6(z))
 	if err != nil {
 		return err
 	}
@@ -297,13 +299,19 @@ func (s *State) SetUser(ctx context.Context, name string, n SetUser) (User, erro
 			return u, err
 		}
 	}
+	if n.L2TPUntil != nil {
+		if err := n.L2TPUntil.check(); err != nil {
+			return u, err
+		}
+		u.L2TPUntil = *n.L2TPUntil
+	}
 	if err := s.checkPlace(u); err != nil {
 		return u, err
 	}
 	if err := s.placed(u, func() error { return s.rewrite(ctx, u, was) }); err != nil {
 		return u, err
 	}
-	s.log.Info("user changed", "user", name, "zone", u.Zone, "groups", u.Groups)
+	s.log.Info("user changed", "user", name, "zone", u.Zone, "groups", u.Groups, "l2tp-until", u.L2TPUntil)
 	return u, nil
 }
 

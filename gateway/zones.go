@@ -14,6 +14,7 @@ import (
 
 	"sallyport/config"
 	"sallyport/engine"
+	"sallyport/internal/secret"
 	"sallyport/pki"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/ike/ikemsg"
@@ -34,7 +35,12 @@ type zone struct {
 	pool       *addressPool // carried over from one configuration to the next
 	resolvers  []netip.Addr
 	ipv6Bits   int
+	group      secret.Bytes // the pre-shared key of all clients of an L2TP zone; nil: none
+	groupWeak  bool         // it could be guessed, which is waived
 }
+
+// speaks tells whether a zone is reached by a protocol.
+func (z *zone) speaks(protocol string) bool { return z.config.Protocol == protocol }
 
 // realm is all zones of one configuration with what they share; it is swapped
 // as a whole.
@@ -67,17 +73,16 @@ func buildRealm(ctx context.Context, cfg *config.Config, ca *pki.CA, before *rea
 	hash := pki.SPKIHash(ca.Certificate())
 	authorities = append(authorities, hash[:])
 	for i := range cfg.Zones {
-		if cfg.Zones[i].Protocol != "ikev2" {
-			continue
-		}
-		z, anchors, err := r.buildZone(&cfg.Zones[i], own)
+		z, anchors, err := r.buildZone(ctx, ca, &cfg.Zones[i], own)
 		if err != nil {
 			return nil, fmt.Errorf("gateway: zone %q: %w", cfg.Zones[i].Name, err)
 		}
 		for _, a := range anchors {
 			r.authorities.AddCert(a)
-			hash := pki.SPKIHash(a)
-			authorities = append(authorities, hash[:])
+			if z.speaks(config.IKEv2) {
+				hash := pki.SPKIHash(a)
+				authorities = append(authorities, hash[:])
+			}
 		}
 		if err := z.takePool(before); err != nil {
 			return nil, fmt.Errorf("gateway: zone %q: %w", z.config.Name, err)
@@ -90,17 +95,30 @@ func buildRealm(ctx context.Context, cfg *config.Config, ca *pki.CA, before *rea
 			r.groups[cfg.Groups[i].Name] = z.groupTerms(&cfg.Groups[i])
 		}
 	}
-	if len(r.order) == 0 {
-		return nil, fmt.Errorf("gateway: the configuration has no IKEv2 zone")
+	if len(r.of(config.IKEv2)) > 0 {
+		r.profile = &engine.Profile{Policy: r.policy(), Authorities: slices.Concat(authorities...)}
 	}
-	r.profile = &engine.Profile{Policy: r.policy(), Authorities: slices.Concat(authorities...)}
 	return r, nil
 }
 
-func (r *realm) buildZone(c *config.Zone, own []*pki.Issued) (*zone, []*x509.Certificate, error) {
+// of are the zones that a protocol reaches.
+func (r *realm) of(protocol string) []*zone {
+	return slices.DeleteFunc(slices.Clone(r.order), func(z *zone) bool { return !z.speaks(protocol) })
+}
+
+func (r *realm) buildZone(ctx context.Context, ca *pki.CA, c *config.Zone, own []*pki.Issued) (*zone, []*x509.Certificate, error) {
 	z := &zone{config: *c, resolvers: c.Resolvers(), ipv6Bits: c.Pool.IPv6.Bits()}
 	var err error
-	if z.ike, err = parseProposals(suite.ProtocolIKE, c.Policy.IKE); err != nil {
+	if c.Protocol == config.L2TP { // its keys are nobody else's
+		z.ipv6Bits = unit6(c)
+		if own, err = ca.ZoneIdentities(ctx, time.Now(), c.Name, gatewayNames(r.config)); err != nil {
+			return nil, nil, err
+		}
+		if z.group, z.groupWeak, err = groupKey(c, gatewayNames(r.config)); err != nil {
+			return nil, nil, err
+		}
+	}
+	if z.ike, err = parseProposals(suite.ProtocolIKE, c, c.Policy.IKE); err != nil {
 		return nil, nil, err
 	}
 	if z.child, err = childPolicy(c); err != nil {
@@ -123,9 +141,16 @@ func (r *realm) buildZone(c *config.Zone, own []*pki.Issued) (*zone, []*x509.Cer
 	return z, anchors, nil
 }
 
-func parseProposals(p suite.Protocol, texts []string) (out []suite.Proposal, err error) {
+func parseProposals(p suite.Protocol, c *config.Zone, texts []string) (out []suite.Proposal, err error) {
+	parse := suite.ParseProposal
+	if c.Protocol == config.L2TP {
+		sha1 := c.WaivedForAnyone(config.RuleSHA1HMAC, time.Now())
+		parse = func(p suite.Protocol, text string) (suite.Proposal, error) {
+			return suite.ParseL2TPProposal(p, text, sha1)
+		}
+	}
 	for _, t := range texts {
-		proposal, err := suite.ParseProposal(p, t)
+		proposal, err := parse(p, t)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +162,7 @@ func parseProposals(p suite.Protocol, texts []string) (out []suite.Proposal, err
 // childPolicy is what a zone allows in its Child SAs. The peer's side is not
 // named: it is the leased addresses and nothing else.
 func childPolicy(c *config.Zone) (*ike.ChildPolicy, error) {
-	esp, err := parseProposals(suite.ProtocolESP, c.Policy.ESP)
+	esp, err := parseProposals(suite.ProtocolESP, c, c.Policy.ESP)
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +173,21 @@ func childPolicy(c *config.Zone) (*ike.ChildPolicy, error) {
 			SoftBytes: uint64(c.Rekey.Bytes) / 10 * 9, HardBytes: uint64(c.Rekey.Bytes),
 			SoftPackets: c.Rekey.Packets / 10 * 9, HardPackets: c.Rekey.Packets,
 		},
-		Local: selectors(c.Routes),
+		Local: selectors(within(c)),
 	}, nil
+}
+
+// within is where packets of a zone's clients may go. Of an L2TP zone it is what
+// the firewall lets through, too: two locks on the door.
+func within(c *config.Zone) []netip.Prefix {
+	if c.Protocol != config.L2TP {
+		return c.Routes
+	}
+	networks := slices.Clone(c.Reach)
+	for _, a := range c.Resolvers() {
+		networks = append(networks, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return networks
 }
 
 // lifetime replaces keys a margin before their end; up to half of the margin
@@ -257,7 +295,7 @@ func (z *zone) takePool(before *realm) (err error) {
 			return nil
 		}
 	}
-	z.pool, err = newAddressPool(z.config.Pool.IPv4, z.config.Pool.IPv6)
+	z.pool, err = newAddressPool(z.config.Pool.IPv4, z.config.Pool.IPv6, unit6(&z.config))
 	return err
 }
 
@@ -274,7 +312,8 @@ func (r *realm) signer(id *ike.Identity) (crypto.Signer, bool) {
 // zone, and of each other value the one that serves all. Whether the suite that
 // was negotiated is its zone's is checked when the peer is known.
 func (r *realm) policy() *ike.Policy {
-	first := r.order[0].config
+	zones := r.of(config.IKEv2)
+	first := zones[0].config
 	p := &ike.Policy{
 		FragmentSize:    max(first.Fragment-fragmentOverhead, 0),
 		DPD:             first.DPD,
@@ -283,7 +322,7 @@ func (r *realm) policy() *ike.Policy {
 		CookieThreshold: r.config.Gateway.Limits.CookieAfter * frontCost,
 	}
 	now := time.Now()
-	for _, z := range r.order {
+	for _, z := range zones {
 		for _, proposal := range z.ike {
 			if !slices.ContainsFunc(p.IKE, func(o suite.Proposal) bool { return o.String() == proposal.String() }) {
 				p.IKE = append(p.IKE, proposal)

@@ -373,3 +373,25 @@ func BenchmarkSignP256(b *testing.B) {
 		})
 	}
 }
+
+func TestAZonesIdentitiesHaveKeysOfTheirOwn(t *testing.T) {
+	ca := newCA(t)
+	names := []string{"vpn.example.org"}
+	all, err := ca.ServerIdentities(t.Context(), now, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone, err := ca.ZoneIdentities(t.Context(), now, "printers", names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		if slices.Equal(all[i].Cert.RawSubjectPublicKeyInfo, zone[i].Cert.RawSubjectPublicKeyInfo) {
+			t.Errorf("the zone's %s key is the gateway's", KindOf(all[i].Cert.PublicKey))
+		}
+	}
+	again, err := ca.ZoneIdentities(t.Context(), now, "printers", names)
+	if err != nil || !again[0].Cert.Equal(zone[0].Cert) {
+		t.Errorf("the zone's identities are made anew each time (%v)", err)
+	}
+}

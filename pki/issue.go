@@ -202,13 +202,23 @@ var serverKinds = []KeyKind{ECDSAP256, RSA3072}
 // from their files. One that is missing, is due for renewal, has other names or
 // another CA is issued anew and replaces its file. Call it at start and daily.
 func (ca *CA) ServerIdentities(ctx context.Context, now time.Time, names []string) ([]*Issued, error) {
+	return ca.serverIdentities(ctx, now, "server-", names)
+}
+
+// ZoneIdentities are the same with keys that one zone has for itself: what the
+// peers of a weaker protocol can make of them says nothing about the others.
+func (ca *CA) ZoneIdentities(ctx context.Context, now time.Time, zone string, names []string) ([]*Issued, error) {
+	return ca.serverIdentities(ctx, now, "zone-"+zone+"-", names)
+}
+
+func (ca *CA) serverIdentities(ctx context.Context, now time.Time, prefix string, names []string) ([]*Issued, error) {
 	want, err := serverTemplate(now, names)
 	if err != nil {
 		return nil, err
 	}
 	var ids []*Issued
 	for _, kind := range serverKinds {
-		path := filepath.Join(ca.dir, "server-"+string(kind)+".pem")
+		path := filepath.Join(ca.dir, prefix+string(kind)+".pem")
 		id, err := LoadIdentity(path)
 		if err == nil {
 			if open := file.CheckOwn(path); open != nil {

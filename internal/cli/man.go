@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -180,13 +181,14 @@ var judgingCodes = []struct {
 	{ExitNothing, "nothing was there to be judged"},
 }
 
-// judges marks, as an annotation, a verb that judges something.
+// judges marks, as an annotation, a verb that judges something. Its value is the
+// greatest exit code of the verb.
 const judges = "judges"
 
 func writeExitStatus(p *page, c *cobra.Command) {
 	codes := exitCodes
-	if c.Annotations[judges] != "" {
-		codes = slices.Concat(exitCodes, judgingCodes)
+	if most, err := strconv.Atoi(c.Annotations[judges]); err == nil {
+		codes = slices.Concat(exitCodes, judgingCodes[:most-ExitError])
 	}
 	p.section("EXIT STATUS")
 	for _, e := range codes {
@@ -246,6 +248,12 @@ func keyText(e config.Explanation) string {
 		add("Required.")
 	case e.Default != "":
 		add("Default: %s.", e.Default)
+	}
+	if e.L2TP != "" {
+		add("Default in L2TP zones: %s.", e.L2TP)
+	}
+	if e.Zones != "" {
+		add("Only in zones of protocol %s.", e.Zones)
 	}
 	if e.RFC != "" {
 		add("See %s.", e.RFC)

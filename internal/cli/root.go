@@ -28,6 +28,7 @@ var verbs = []func(*Env) *cobra.Command{
 	newUser,
 	newDevice,
 	newSessions,
+	newMigrate,
 	newConnect,
 	newBench,
 	newConfig,

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 			os.Exit(Main(context.Background(), env, os.Args[1:]))
 		},
 		"await-serve": awaitServe,
+		"note-use":    noteUse,
 	})
 }
 

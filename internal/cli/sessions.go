@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +29,11 @@ func newSessionsList(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List live sessions with what was negotiated",
-		Args:  arguments(0, 0),
+		Long: `Lists who is connected, by which protocol, and under WAIVERS the rules that the
+session breaks by a waiver of its zone or by its policy. A question mark is behind
+a rule of which the gateway cannot tell: PPP-017 where a RADIUS server judged the
+login, and CRY-010 of an IKEv2 session before its first rekey.`,
+		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return withControl(env, c, func(ctx context.Context, client *gateway.Client) error {
 				list := []gateway.SessionInfo{}
@@ -48,7 +54,7 @@ func writeSessions(w io.Writer, list []gateway.SessionInfo) {
 		fmt.Fprintln(w, "no live sessions")
 		return
 	}
-	t := table(w, "ID", "DEVICE", "ZONE", "FROM", "CLIENT", "INNER", "FOR", "IN", "OUT", "IKE", "ESP")
+	t := table(w, "ID", "DEVICE", "ZONE", "BY", "FROM", "CLIENT", "INNER", "FOR", "IN", "OUT", "IKE", "ESP", "WAIVERS")
 	for _, s := range list {
 		var in, out uint64
 		esp := "none"
@@ -64,10 +70,22 @@ func writeSessions(w io.Writer, list []gateway.SessionInfo) {
 				inner += a + " "
 			}
 		}
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Device, s.Zone, s.Remote, s.Client, inner,
-			time.Since(s.Since).Round(time.Second), octets(in), octets(out), s.IKE, esp)
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, s.Device, s.Zone, s.Protocol, s.Remote, s.Client, inner,
+			time.Since(s.Since).Round(time.Second), octets(in), octets(out), s.IKE, esp, waiverText(s))
 	}
 	t.Flush()
+}
+
+// waiverText lists rules; a question mark is behind those that cannot be seen.
+func waiverText(s gateway.SessionInfo) string {
+	words := slices.Clone(s.Waivers)
+	for _, rule := range s.WaiversUnknown {
+		words = append(words, rule+"?")
+	}
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, " ")
 }
 
 // octets writes a volume with three digits at most before its unit.

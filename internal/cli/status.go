@@ -73,6 +73,13 @@ func (e *Env) writeStatus(w io.Writer, st gateway.Status) {
 		fmt.Fprintf(t, "%s\t%s %s\t%d\t%d\t%d\n", z.Name, prefixText(z.IPv4), prefixText(z.IPv6), z.Devices, z.Sessions, z.Leases)
 	}
 	t.Flush()
+	for _, z := range st.Zones {
+		e.writeL2TP(w, z)
+	}
+	if len(st.TurnedAway) > 0 {
+		fmt.Fprintln(w)
+		writeCounts(w, "turned away from L2TP", st.TurnedAway)
+	}
 	for _, r := range st.RADIUS {
 		e.writeRealm(w, r)
 	}
@@ -93,6 +100,38 @@ func (e *Env) writeStatus(w io.Writer, st gateway.Status) {
 		fmt.Fprintf(w, "\n%s: %s\n", e.paint(w, yellow, "warning"), warning)
 	}
 }
+
+// writeL2TP shows what holds an L2TP zone, and what its firewall met.
+func (e *Env) writeL2TP(w io.Writer, z gateway.ZoneStatus) {
+	if z.L2TP == nil {
+		return
+	}
+	f := z.L2TP.Firewall
+	state := e.paint(w, green, "firewall in force")
+	if !f.InForce {
+		state = e.paint(w, red, "firewall not in force") + ": " + f.Trouble
+	}
+	end := ""
+	if z.L2TP.Cutoff != "" {
+		end = fmt.Sprintf(", until %s", z.L2TP.Cutoff)
+	}
+	fmt.Fprintf(w, "\nL2TP zone %s: %s%s, %s\n", z.Name, plural(z.Sessions, "session"), end, state)
+	if len(f.Counts) == 0 {
+		return
+	}
+	t := table(w, "  PACKETS", "OCTETS", "VERDICT", "WHERE", "RULE")
+	for _, c := range f.Counts {
+		verdict := "passed"
+		if c.Drop {
+			verdict = "refused"
+		}
+		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\t%s\n", c.Packets, octets(c.Bytes), verdict, ways[c.Way], c.Rule)
+	}
+	t.Flush()
+}
+
+// ways are the ways of packets, as a person says it.
+var ways = map[string]string{"from": "from clients", "to": "to clients", "host": "to the gateway"}
 
 // writeRealm shows an organisation's RADIUS servers.
 func (e *Env) writeRealm(w io.Writer, r gateway.RealmStatus) {

@@ -114,9 +114,9 @@ func showPassword(w io.Writer, u gateway.UserAdded) {
 func newUserSet(env *Env) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "set NAME",
-		Short:   "Move a user to other groups, another zone or other inner addresses",
-		Long:    "Changes what is named and leaves the rest. Live sessions of the user that belong\nelsewhere now end, and come back on their new terms.",
-		Example: "  sallyport user set bob --group crew\n  sallyport user set bob --group \"\" --inner 10.60.0.7",
+		Short:   "Move a user to other groups, another zone or other inner addresses, or end L2TP",
+		Long:    "Changes what is named and leaves the rest. Live sessions of the user that belong\nelsewhere now end, and come back on their new terms. After the day of --l2tp-until\nthe user is refused in zones of L2TP, and sessions over L2TP end.",
+		Example: "  sallyport user set bob --group crew\n  sallyport user set bob --l2tp-until 2027-06-30\n  sallyport user set bob --group \"\" --inner 10.60.0.7",
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var n gateway.SetUser
@@ -135,8 +135,16 @@ func newUserSet(env *Env) *cobra.Command {
 				}
 				n.Inner = &inner
 			}
+			if c.Flags().Changed("l2tp-until") {
+				text, _ := c.Flags().GetString("l2tp-until")
+				day := gateway.Date(text)
+				if text == "none" {
+					day = ""
+				}
+				n.L2TPUntil = &day
+			}
 			if n == (gateway.SetUser{}) {
-				return failure("usage: "+usage(c), "nothing to change: name --group, --zone or --inner")
+				return failure("usage: "+usage(c), "nothing to change: name --group, --zone, --inner or --l2tp-until")
 			}
 			return withControl(env, c, func(ctx context.Context, client *gateway.Client) error {
 				var u gateway.User
@@ -150,6 +158,7 @@ func newUserSet(env *Env) *cobra.Command {
 	withConfig(c)
 	withJSON(c)
 	withPlace(c)
+	c.Flags().String("l2tp-until", "", "the last `DAY`, in UTC, on which the user may come by L2TP, such as 2027-06-30; none: that of the zone alone")
 	return c
 }
 
@@ -166,6 +175,9 @@ func place(u gateway.User) string {
 		if a.IsValid() {
 			words = append(words, a.String())
 		}
+	}
+	if u.L2TPUntil != "" {
+		words = append(words, "L2TP until "+string(u.L2TPUntil))
 	}
 	return strings.Join(words, "; ")
 }

@@ -49,7 +49,8 @@ type Job struct {
 	Task Task
 }
 
-// Task is one of GenerateKE, SharedSecret, Authenticate, Sign, Lease, EAP.
+// Task is one of GenerateKE, SharedSecret, Authenticate, Sign, Lease, EAP; of
+// machines of other protocols that speak through Out also Work.
 type Task interface{ task() }
 
 // Result answers a Job. Value has the type its task names.
@@ -153,6 +154,7 @@ type EAP struct {
 	Conversation Conversation
 	Packet       []byte      // of the peer; nil makes a responder begin
 	Role         Role        // ours
+	Before       any         // responder: the backend's own, of a proof that came before and that this one stands on; nil: none
 	PeerID       ikemsg.ID   // IDi or IDr: not authenticated, and not the EAP identity
 	WantID       *ikemsg.ID  // responder, first step: the IDr the peer asked for; nil = none
 	CertReqs     []byte      // responder, first step: as in Authenticate
@@ -183,8 +185,12 @@ type EAPSuccess struct {
 	Mutual    bool         // initiator: the method proved the server as the one it says it is
 }
 
+// Work is a task of a machine of another protocol; Value is what Run returns.
+type Work struct{ Run func() (any, error) }
+
 func (GenerateKE) task()    {}
 func (SharedSecret) task()  {}
+func (Work) task()          {}
 func (*Authenticate) task() {}
 func (*Sign) task()         {}
 func (*Lease) task()        {}
@@ -336,7 +342,7 @@ type Limits struct {
 }
 
 // Command is one of CloseSession, RekeyChild, RekeyIKE, CreateChild,
-// DeleteChild, PlaneEvent, LocalAddressChanged.
+// DeleteChild, PlaneEvent, LocalAddressChanged, Extra.
 type Command interface{ command() }
 
 // CloseSession deletes the IKE SA with everything in it. The peer gets a
@@ -378,6 +384,11 @@ const (
 // is not valid stays as it was.
 type LocalAddressChanged struct{ Local, Remote netip.AddrPort }
 
+// Extra is an event or a command of a machine of another protocol that speaks
+// through Out, such as that of the legacy zone; its runtime knows what Value is.
+type Extra struct{ Value any }
+
+func (Extra) command()               {}
 func (CloseSession) command()        {}
 func (RekeyChild) command()          {}
 func (RekeyIKE) command()            {}
@@ -479,6 +490,7 @@ const (
 	ClosedInternal // a job never came back
 )
 
+func (Extra) event()         {}
 func (SPIAdded) event()      {}
 func (SPIRemoved) event()    {}
 func (Established) event()   {}
@@ -530,4 +542,8 @@ const (
 	StageChild
 	StageRekeyChild
 	StageRekeyIKE
+	StageMainMode // of IKEv1: RFC 2409, Section 5
+	StageQuickMode
+	StageL2TP
+	StagePPP
 )

@@ -23,9 +23,10 @@ const (
 	StrongSwan // charon on a desktop or server, NetworkManager, and the app for Android, which says the same
 	Libreswan
 	Sallyport // our own client
+	Racoon    // IKEv1 alone: Android before 12, old Linux and BSD
 )
 
-var peerNames = [...]string{"unknown", "Windows", "Apple", "Android", "strongSwan", "Libreswan", "Sallyport"}
+var peerNames = [...]string{"unknown", "Windows", "Apple", "Android", "strongSwan", "Libreswan", "Sallyport", "racoon"}
 
 func (k PeerKind) String() string {
 	if int(k) < len(peerNames) {

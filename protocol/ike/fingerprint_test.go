@@ -178,7 +178,7 @@ func TestEveryClientIsKnownByItsFirstMessages(t *testing.T) {
 		met[kind] = true
 	}
 	for i := range peerNames {
-		if !met[PeerKind(i)] {
+		if k := PeerKind(i); k != Racoon && !met[k] { // which speaks IKEv1 alone
 			t.Errorf("no client is %v", PeerKind(i))
 		}
 	}

@@ -10,7 +10,8 @@ import (
 	"sallyport/protocol/suite"
 )
 
-var stageNames = [...]string{"", "IKE_SA_INIT", "IKE_AUTH", "new Child SA", "rekey of a Child SA", "rekey of the IKE SA"}
+var stageNames = [...]string{"", "IKE_SA_INIT", "IKE_AUTH", "new Child SA", "rekey of a Child SA", "rekey of the IKE SA",
+	"IKEv1 main mode", "IKEv1 quick mode", "L2TP", "PPP"}
 
 func (s Stage) String() string {
 	if int(s) < len(stageNames) {

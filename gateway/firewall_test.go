@@ -1,0 +1,69 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/guard"
+	"sallyport/protocol/ike"
+)
+
+func TestAStatusSaysWhetherTheFirewallHolds(t *testing.T) {
+	met := []guard.Count{{Device: "l2tp-other", Rule: "sent"}, {Device: "l2tp-printers", Way: "from", Rule: "out of reach", Drop: true, Packets: 12}}
+	for what, c := range map[string]struct {
+		counts  []guard.Count
+		err     error
+		force   bool
+		trouble string
+	}{
+		"in force":                      {met, nil, true, ""},
+		"the table was taken away":      {nil, errors.New("guard: there is no table"), false, "there is no table"},
+		"the rules of another zone are": {met[:1], nil, false, "no rules for l2tp-printers"},
+	} {
+		f := firewallOf("l2tp-printers", c.counts, c.err)
+		if f.InForce != c.force || !strings.Contains(f.Trouble, c.trouble) || (f.Trouble == "") != c.force || (len(f.Counts) == 1) != c.force {
+			t.Errorf("%s: %+v", what, f)
+		}
+	}
+}
+
+func TestAStatusTellsOfL2TPZones(t *testing.T) {
+	path := testConfig(t, l2tpZones+"    cutoff: "+string(today(9))+"\n")
+	initState(t, path)
+	s, err := OpenState(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := call[Status](t, s.Client(), http.MethodGet, "/v1/status", nil)
+	s.Close()
+	if l := st.Zones[1].L2TP; st.Zones[0].L2TP != nil || l == nil || l.Firewall.InForce || !strings.Contains(l.Firewall.Trouble, "not running") {
+		t.Errorf("nothing runs, and the zones are %+v", st.Zones)
+	}
+	g := startGateway(t, path)
+	enrol(t, g, "pc", "printers")
+	establish(t, g, byDevice(t, g, "pc"), ike.Windows)
+	door, err := g.openLegacy(g.realm.Load())
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := netip.MustParseAddrPort("127.0.0.1:500")
+	if _, ok := door.First(time.Now(), ike.Datagram{Local: here, Remote: here, Data: []byte("no ISAKMP")}); ok {
+		t.Error("nine octets were let in")
+	}
+	st = call[Status](t, g.Client(), http.MethodGet, "/v1/status", nil)
+	z := st.Zones[1]
+	if z.L2TP == nil || z.L2TP.Cutoff != today(9) || z.L2TP.Firewall.InForce || !strings.Contains(z.L2TP.Firewall.Trouble, "null") {
+		t.Errorf("the zone shows as %+v", z.L2TP)
+	}
+	var away uint64
+	for _, n := range st.TurnedAway {
+		away += n
+	}
+	if away != 1 {
+		t.Errorf("turned away: %v, want one", st.TurnedAway)
+	}
+}
