@@ -21,10 +21,12 @@ import (
 // drawing: the generator and the gateway on one cable.
 const drawing = `
 	load 192.0.2.2/24 -- 192.0.2.1/24 gateway
+	load default gateway
 `
 
 const (
 	gatewayAddr = "192.0.2.1"
+	loadAddr    = "192.0.2.2"
 	gatewayName = "vpn.example.org"
 	user        = "load"
 	ikeProposal = "aes128gcm16-prfsha256-ecp256"
@@ -125,13 +127,18 @@ func (b *bench) few() string { return filepath.Join(b.dir, "few") }
 func (b *bench) pki(file string) string { return filepath.Join(b.dir, "state", "pki", file) }
 
 // startOurs runs sallyport serve.
-func (b *bench) startOurs(ctx context.Context) (*running, error) {
-	p, err := b.host.Start(lab.Command{Program: b.Binary, Args: []string{"serve", "--config", b.config}})
+func (b *bench) startOurs(context.Context) (*running, error) {
+	return serve(b.host, b.Binary, b.config, b.socket)
+}
+
+// serve starts our gateway and waits until it can be asked.
+func serve(h *lab.Host, binary, config, socket string) (*running, error) {
+	p, err := h.Start(lab.Command{Program: binary, Args: []string{"serve", "--config", config}})
 	if err != nil {
 		return nil, err
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if _, err := os.Stat(b.socket); err == nil {
+		if _, err := os.Stat(socket); err == nil {
 			return &running{pid: p.PID(), stop: p.Stop}, nil
 		}
 		if time.Now().After(deadline) {

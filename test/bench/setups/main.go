@@ -6,6 +6,9 @@
 //
 // The cost is the gateway process's own CPU time, user and system, as the
 // kernel counts it; the generator's is not in it.
+//
+// L2TP/IPsec logins are measured beside those of IKEv2, by the same certificates
+// and with 10,000 sessions.
 package main
 
 import (
@@ -31,6 +34,7 @@ type options struct {
 	Parallel int
 	Sessions int
 	Logins   int
+	L2TP     int
 	JSON     bool
 }
 
@@ -42,6 +46,7 @@ func main() {
 	flag.IntVar(&o.Parallel, "parallel", 8, "set-ups under way at a time")
 	flag.IntVar(&o.Sessions, "sessions", 20000, "sessions held for the measure of memory; 0 = none")
 	flag.IntVar(&o.Logins, "logins", 1000, "clients that log in at the same moment, by certificate and by EAP-TLS; 0 = none")
+	flag.IntVar(&o.L2TP, "l2tp", 10000, "L2TP sessions held for the measure of memory; 0 = none")
 	flag.BoolVar(&o.JSON, "json", false, "print the result as JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -60,6 +65,7 @@ type result struct {
 	Ratio    float64   `json:"cpu_ratio"` // ours to strongSwan's, of medians
 	Logins   []*login  `json:"logins,omitempty"`
 	Memory   *memory   `json:"memory,omitempty"`
+	L2TP     *memory   `json:"l2tp_memory,omitempty"`
 }
 
 // outcome is what one gateway did.
@@ -98,13 +104,22 @@ func run(ctx context.Context, o options) error {
 			return err
 		}
 	}
+	old, err := prepareL2TP(ctx, l, o, filepath.Join(dir, "l2tp"))
+	if err != nil {
+		return err
+	}
 	if o.Logins > 0 {
-		if r.Logins, err = b.logins(ctx); err != nil {
+		if r.Logins, err = b.logins(ctx, old); err != nil {
 			return err
 		}
 	}
 	if o.Sessions > 0 {
 		if r.Memory, err = b.hold(ctx); err != nil {
+			return err
+		}
+	}
+	if o.L2TP > 0 {
+		if r.L2TP, err = old.hold(ctx); err != nil {
 			return err
 		}
 	}
@@ -156,9 +171,7 @@ func report(r result, o options) error {
 	for _, l := range r.Logins {
 		l.print()
 	}
-	if m := r.Memory; m != nil {
-		fmt.Printf("memory: %d sessions, %.1f KB of live heap each (%.1f MB in all, %.1f MB before), %.1f KB of resident memory each\n",
-			m.Sessions, m.HeapEach/1024, m.Heap/(1<<20), m.HeapBefore/(1<<20), m.ResidentEach/1024)
-	}
+	r.Memory.print("sessions")
+	r.L2TP.print("L2TP sessions")
 	return nil
 }

@@ -22,6 +22,13 @@ type memory struct {
 	ResidentEach float64 `json:"resident_bytes_per_session"`
 }
 
+func (m *memory) print(what string) {
+	if m != nil {
+		fmt.Printf("memory: %d %s, %.1f KB of live heap each (%.1f MB in all, %.1f MB before), %.1f KB of resident memory each\n",
+			m.Sessions, what, m.HeapEach/1024, m.Heap/(1<<20), m.HeapBefore/(1<<20), m.ResidentEach/1024)
+	}
+}
+
 // holdTime is long enough to look at the sessions; the generator ends sooner
 // when it is stopped.
 const holdTime = 10 * time.Minute

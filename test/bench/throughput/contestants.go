@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sallyport/internal/lab"
+	"sallyport/internal/lab/linux"
 )
 
 // contestant is one kind of tunnel between hosts a and b. start returns once
@@ -29,6 +30,12 @@ var contestants = []contestant{
 	{"wireguard-go", innerB, nil, func(ctx context.Context, r *running, o options) error { return r.startEnds(ctx, "wireguard", o) }},
 	{"strongswan", innerB, []string{"charon-systemd", "swanctl"}, startStrongSwan},
 	{"sallyport", innerB, nil, func(ctx context.Context, r *running, o options) error { return r.startEnds(ctx, "sallyport", o) }},
+	{"sallyport-l2tp", innerB, nil, func(ctx context.Context, r *running, o options) error { return r.startEnds(ctx, "sallyport-l2tp", o) }},
+	{"sallyport-cbc", innerB, nil, func(ctx context.Context, r *running, o options) error { return r.startEnds(ctx, "sallyport-cbc", o) }},
+	{"sallyport-l2tp-cbc", innerB, nil, func(ctx context.Context, r *running, o options) error {
+		return r.startEnds(ctx, "sallyport-l2tp-cbc", o)
+	}},
+	{"linux-l2tp", innerB, linux.Programs, startLinux},
 }
 
 // Addresses of every contestant's pair of hosts.
@@ -40,7 +47,7 @@ const (
 )
 
 // startLimit bounds the set-up of one contestant, an IKE exchange included.
-const startLimit = 30 * time.Second
+const startLimit = time.Minute
 
 // running is a contestant with its hosts and processes.
 type running struct {
@@ -49,6 +56,7 @@ type running struct {
 	a, b *lab.Host
 	ends []*lab.Process // whose CPU time is counted
 	cpu0 float64
+	run  func(ctx context.Context, program string, args ...string) (string, error) // on a
 }
 
 func start(ctx context.Context, c contestant, o options) (*running, error) {
@@ -63,7 +71,8 @@ func start(ctx context.Context, c contestant, o options) (*running, error) {
 		return r, err
 	}
 	r.a, r.b = l.At("a"), l.At("b")
-	if err := c.start(ctx, r, o); err != nil {
+	r.run = r.a.Run
+	if err := c.start(ctx, r, o); err != nil || r.guests() {
 		return r, err
 	}
 	server, err := r.b.Start(lab.Command{Program: "iperf3", Args: []string{"--server", "--forceflush"}})
@@ -99,10 +108,11 @@ func (r *running) startEnds(ctx context.Context, kind string, o options) error {
 	}
 	for side, host := range map[string]*lab.Host{"a": r.a, "b": r.b} {
 		args := []string{"end", kind, side}
-		if o.Profile != "" && kind == "sallyport" {
-			args = append(args, "-profile", filepath.Join(o.Profile, "cpu-"+side+".pprof"))
+		ours := strings.HasPrefix(kind, "sallyport")
+		if o.Profile != "" && ours {
+			args = append(args, "-profile", filepath.Join(o.Profile, "cpu-"+kind+"-"+side+".pprof"))
 		}
-		if o.NoGSO && kind == "sallyport" {
+		if o.NoGSO && ours {
 			args = append(args, "-no-offload")
 		}
 		end, err := host.Start(lab.Command{Program: self, Args: args})
@@ -125,7 +135,7 @@ func (r *running) measure(ctx context.Context, o options) (float64, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(o.Seconds+15)*time.Second)
 	defer cancel()
-	out, err := r.a.Run(ctx, "iperf3", args...)
+	out, err := r.run(ctx, "iperf3", args...)
 	var reply struct {
 		Error string
 		End   struct {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/pprof"
+	"strings"
 	"syscall"
 
 	"golang.org/x/crypto/curve25519"
@@ -53,8 +54,8 @@ func runEnd(args []string) error {
 	switch kind {
 	case "wireguard":
 		stop, err = wireguardEnd(side)
-	case "sallyport":
-		stop, err = sallyportEnd(side, *noOffload)
+	case "sallyport", "sallyport-l2tp", "sallyport-cbc", "sallyport-l2tp-cbc":
+		stop, err = sallyportEnd(side, strings.HasSuffix(kind, "cbc"), strings.HasPrefix(kind, "sallyport-l2tp"), *noOffload)
 	default:
 		err = fmt.Errorf("unknown kind %q", kind)
 	}
@@ -92,7 +93,14 @@ func key(seed byte, n int) secret.Bytes {
 	return k
 }
 
-func sallyportEnd(side string, noOffload bool) (func(), error) {
+// Suites of our ends: what is fastest, and what L2TP clients mostly have. IKEv1
+// has no extended sequence numbers here, so L2TP does without.
+var (
+	gcm = suite.ESP{Encr: suite.Transform{Type: suite.Encr, ID: 20, KeyBits: 256}}                                                    // AES-256-GCM-16
+	cbc = suite.ESP{Encr: suite.Transform{Type: suite.Encr, ID: 12, KeyBits: 256}, Integ: suite.Transform{Type: suite.Integ, ID: 12}} // AES-256-CBC, HMAC-SHA2-256-128
+)
+
+func sallyportEnd(side string, useCBC, l2tp, noOffload bool) (func(), error) {
 	inner, peerInner, outer, peerOuter := ends(side)
 	p, err := userspace.Open(userspace.Config{Name: "vpn0", MTU: mtu, NoTUNOffload: noOffload, NoUDPSegment: noOffload, NoUDPCoalesce: noOffload})
 	if err != nil {
@@ -101,23 +109,35 @@ func sallyportEnd(side string, noOffload bool) (func(), error) {
 	if err := setUp(p.Name(), inner, peerInner); err != nil {
 		return nil, err
 	}
-	in, out := byte(1), byte(2)
-	spiIn, spiOut := uint32(0x1111), uint32(0x2222)
+	// in and out name both directions: keys, SPIs, tunnels and sessions.
+	in, out := uint16(1), uint16(2)
 	if side == "b" {
-		in, out, spiIn, spiOut = out, in, spiOut, spiIn
+		in, out = out, in
 	}
-	e := suite.ESP{Encr: suite.Transform{Type: suite.Encr, ID: 20, KeyBits: 256}, ESN: true} // AES-256-GCM-16
-	n, _ := suite.CipherKeySizes(e.Encr, e.Integ)
+	e := gcm
+	if useCBC {
+		e = cbc
+	}
+	e.ESN = !l2tp
+	n, m := suite.CipherKeySizes(e.Encr, e.Integ)
 	ts := func(s string) []ikemsg.TrafficSelector {
 		a := netip.MustParseAddr(s)
 		return []ikemsg.TrafficSelector{{EndPort: 65535, Start: a, End: a}}
 	}
-	err = p.Apply(dataplane.Add{SA: dataplane.ChildSA{
-		SPIIn: spiIn, SPIOut: spiOut, Suite: e, KeyIn: key(in, n), KeyOut: key(out, n),
+	sa := dataplane.ChildSA{
+		SPIIn: 0x1110 + uint32(in), SPIOut: 0x1110 + uint32(out), Suite: e, KeyIn: key(byte(in), n+m), KeyOut: key(byte(out), n+m),
 		Local:   netip.AddrPortFrom(netip.MustParseAddr(outer), 4500),
 		Remote:  netip.AddrPortFrom(netip.MustParseAddr(peerOuter), 4500),
 		TSLocal: ts(inner), TSRemote: ts(peerInner), Outbound: true,
-	}})
+	}
+	if l2tp {
+		sa.Call = &dataplane.Call{
+			LocalPort: 1701, RemotePort: 1701, Tunnel: in, Session: in, PeerTunnel: out, PeerSession: out,
+			MTU: mtu, Local: sa.TSLocal, Remote: sa.TSRemote,
+		}
+		sa.Transport, sa.TSLocal, sa.TSRemote = true, nil, nil
+	}
+	err = p.Apply(dataplane.Add{SA: sa})
 	return func() { printCounters(side, p); p.Close() }, err
 }
 

@@ -5,6 +5,10 @@
 // process for each end, as on two machines. The rounds alternate between the
 // contestants, so that a slow minute of the host hits all of them; medians and
 // ratios are printed. It needs root, iperf3 and strongSwan.
+//
+// L2TP/IPsec is measured beside IKEv2's tunnel mode, with the same ciphers, and
+// beside a Linux client and a Linux server, whose kernels run in user-mode-linux,
+// since the machine's own may have neither IPsec nor L2TP.
 package main
 
 import (
@@ -20,6 +24,7 @@ import (
 	"syscall"
 
 	"sallyport/internal/lab"
+	"sallyport/internal/lab/linux"
 )
 
 // options of a run.
@@ -35,10 +40,23 @@ type options struct {
 	Verbose bool
 }
 
-func main() {
+// main is a guest's first process too.
+func main() { linux.Main(program{}) }
+
+type program struct{}
+
+// Run is the program, outside of a guest; see [linux.Main].
+func (program) Run() int {
+	if err := throughput(); err != nil {
+		fmt.Fprintln(os.Stderr, "throughput: error:", err)
+		return 1
+	}
+	return 0
+}
+
+func throughput() error {
 	if len(os.Args) > 1 && os.Args[1] == "end" {
-		exit(runEnd(os.Args[2:]))
-		return
+		return runEnd(os.Args[2:])
 	}
 	var o options
 	flag.IntVar(&o.Rounds, "rounds", 5, "rounds; each runs every contestant once")
@@ -53,15 +71,12 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	exit(bench(ctx, o))
+	return bench(ctx, o)
 }
 
-func exit(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "throughput: error:", err)
-		os.Exit(1)
-	}
-}
+// segment is what a full packet of a tunnel's device carries of TCP, in octets:
+// without the headers of IPv4 and TCP with timestamps.
+const segment = mtu - 20 - 32
 
 // outcome is what one contestant did.
 type outcome struct {
@@ -107,7 +122,7 @@ func bench(ctx context.Context, o options) error {
 			if err != nil {
 				return fmt.Errorf("%s: round %d: %w", r.name, round+1, err)
 			}
-			fmt.Fprintf(os.Stderr, "round %d: %-14s %6.2f Gbit/s\n", round+1, r.name, gbits)
+			fmt.Fprintf(os.Stderr, "round %d: %-18s %6.2f Gbit/s\n", round+1, r.name, gbits)
 			outcomes[i].Name = r.name
 			outcomes[i].Gbits = append(outcomes[i].Gbits, gbits)
 		}
@@ -121,6 +136,13 @@ func bench(ctx context.Context, o options) error {
 		outcomes[i].CPUPerGbit = r.cpuSeconds() / (sum * float64(o.Seconds))
 	}
 	return report(outcomes, o)
+}
+
+// rivals are whom our contestants are compared with.
+var rivals = map[string][]string{
+	"sallyport":          {"wireguard-go", "strongswan"},
+	"sallyport-l2tp":     {"sallyport", "linux-l2tp"},
+	"sallyport-l2tp-cbc": {"sallyport-cbc", "linux-l2tp"},
 }
 
 func median(v []float64) float64 {
@@ -144,12 +166,12 @@ func report(outcomes []outcome, o options) error {
 		base[c.Name] = c.Median
 	}
 	for _, c := range outcomes {
-		fmt.Printf("%-14s %6.2f Gbit/s", c.Name, c.Median)
+		fmt.Printf("%-18s %6.2f Gbit/s (%.2f to %.2f)", c.Name, c.Median, slices.Min(c.Gbits), slices.Max(c.Gbits))
 		if c.CPUPerGbit > 0 {
-			fmt.Printf("  %6.3f CPU s/Gbit", c.CPUPerGbit)
+			fmt.Printf("  %6.3f CPU s/Gbit, %.2f us a packet", c.CPUPerGbit, c.CPUPerGbit*segment*8/1e3)
 		}
-		for _, other := range []string{"wireguard-go", "strongswan"} {
-			if c.Name == "sallyport" && base[other] > 0 {
+		for _, other := range rivals[c.Name] {
+			if base[other] > 0 {
 				fmt.Printf("  %5.2f x %s", c.Median/base[other], other)
 			}
 		}
