@@ -1,13 +1,16 @@
 package legacy
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 	"time"
 
+	"sallyport/internal/simnet"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/ikev1"
 	"sallyport/protocol/l2tp"
+	"sallyport/protocol/l2tp/l2tpmsg"
 )
 
 // TestADialThatNeverLogsInIsNotForEver: who dials anew within IPsec and never
@@ -143,6 +146,34 @@ func TestRefusalsAreOnRecord(t *testing.T) {
 			w.g.wantCount(0, 0)
 			w.g.empty()
 		})
+	}
+}
+
+// TestThePeerIsNotToldWhyItsLoginFailed: the reason is for the record. It went
+// out in the CDN, where a holder of the group's key could read which names
+// exist.
+func TestThePeerIsNotToldWhyItsLoginFailed(t *testing.T) {
+	w := newWorld(t, 1)
+	c := w.client("alice", "192.168.1.2", w.nat("203.0.113.7"))
+	w.g.logins.verdict = func(string) error { return &ike.Refusal{Reason: "there is no user of this name"} }
+	cdns, send := 0, w.g.send
+	w.g.send = func(d simnet.Datagram) {
+		if p, ok := w.parsePacket(d.Data); ok {
+			m, err := l2tpmsg.Parse(p.msg)
+			if kind, _, _ := m.Type(); err == nil && kind == l2tpmsg.CDN {
+				cdns++
+			}
+			if bytes.Contains(p.msg, []byte("no user")) {
+				t.Errorf("the peer reads %q", p.msg)
+			}
+		}
+		send(d)
+	}
+	c.dial()
+	w.run(time.Minute)
+	w.g.wantRecord(ike.StagePPP, "there is no user of this name", "")
+	if cdns == 0 {
+		t.Error("nothing hung up")
 	}
 }
 

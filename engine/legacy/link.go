@@ -126,12 +126,13 @@ func (s *Session) loginAgain(now time.Time, out *ike.Out) {
 	}
 }
 
-// linkDown ends the call with its link.
+// linkDown ends the call with its link. PPP has told the peer what it may know;
+// the reason may be why a login failed, and that is for the record alone.
 func (s *Session) linkDown(now time.Time, ev ppp.Down, out *ike.Out) {
 	session := s.call.up.Session
 	s.callGone(now, ev.Reason, ev.ByPeer, out)
 	if s.leaving.IsZero() {
-		s.refuseCall(now, session, ev.Reason, out)
+		s.refuseCall(now, session, "", out)
 	}
 }
 

@@ -190,7 +190,7 @@ type Refused struct {
 
 // Down ends the link, and is its last event.
 type Down struct {
-	Reason string // peer text in it is quoted
+	Reason string // peer text in it is quoted; like that of a Refusal, it is not for the peer
 	ByPeer bool
 }
 
