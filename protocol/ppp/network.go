@@ -237,9 +237,9 @@ func (l *Link) receiveNetwork(now time.Time, f pppmsg.Frame, out *Out) {
 	}
 	switch {
 	case f.Protocol == pppmsg.IPv4 || f.Protocol == pppmsg.IPv6: // the data plane has those that are allowed
-	case f.Protocol == pppmsg.IPCP && l.ipcp.state != initial:
+	case f.Protocol == pppmsg.IPCP && l.ipcp.offered():
 		l.receiveNCP(now, &l.ipcp, f, out)
-	case f.Protocol == pppmsg.IPV6CP && l.ipv6cp.state != initial:
+	case f.Protocol == pppmsg.IPV6CP && l.ipv6cp.offered():
 		l.receiveNCP(now, &l.ipv6cp, f, out)
 	default:
 		l.mppe = l.mppe || wantsMPPE(f)
@@ -333,5 +333,9 @@ func (l *Link) networkFinished(now time.Time, out *Out) {
 	}
 	l.close(now, "no network protocol is left", reason, out)
 }
+
+// offered tells whether the NCP belongs to this network phase: Starting is one
+// that was up before LCP began anew, and is left out now.
+func (c *control) offered() bool { return c.state > starting }
 
 func (c *control) alive() bool { return c.state == opened || c.state.timed() }

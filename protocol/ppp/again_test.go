@@ -1,0 +1,29 @@
+package ppp
+
+import (
+	"testing"
+
+	"sallyport/protocol/ppp/pppmsg"
+)
+
+// What goes wrong the second time, or is said twice.
+
+// renegotiate brings LCP up once more, by the peer's wish.
+func (s *script) renegotiate() {
+	s.t.Helper()
+	s.packet(pppmsg.LCP, pppmsg.ConfigureRequest, 9, "0506 11223344")
+	s.acknowledge(pppmsg.LCP)
+}
+
+// TestAProtocolThatIsGoneAfterRenegotiationIsRejected: an NCP that was open once
+// and is not offered any more got silence, and the peer asked for half a minute.
+func TestAProtocolThatIsGoneAfterRenegotiationIsRejected(t *testing.T) {
+	s := ready(t)
+	s.openIPCP()
+	s.assign = func(Assign) (Assigned, error) { return Assigned{IPv4: clientIPv4}, nil }
+	s.renegotiate()
+	s.login()
+	s.frames()
+	s.packet(pppmsg.IPV6CP, pppmsg.ConfigureRequest, 1, "010a 0123456789abcdef")
+	s.want("IPv6 is not there this time", "LCP Protocol-Reject 80570101000e010a0123456789abcdef")
+}
