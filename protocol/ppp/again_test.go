@@ -27,3 +27,19 @@ func TestAProtocolThatIsGoneAfterRenegotiationIsRejected(t *testing.T) {
 	s.packet(pppmsg.IPV6CP, pppmsg.ConfigureRequest, 1, "010a 0123456789abcdef")
 	s.want("IPv6 is not there this time", "LCP Protocol-Reject 80570101000e010a0123456789abcdef")
 }
+
+// TestAQuarrelOfBeforeDoesNotCountAfterRenegotiation: the Naks of an NCP that
+// was given up were still counted when LCP had begun anew, and the first request
+// was the end of it.
+func TestAQuarrelOfBeforeDoesNotCountAfterRenegotiation(t *testing.T) {
+	s := ready(t)
+	for i := range uint8(6) {
+		s.packet(pppmsg.IPCP, pppmsg.ConfigureRequest, i, "0306 c0a80105")
+	}
+	s.renegotiate()
+	s.login()
+	s.frames()
+	s.packet(pppmsg.IPCP, pppmsg.ConfigureRequest, 1, "0306 00000000")
+	s.want("it starts over", "IPCP Configure-Nak 03060a460009")
+	s.openIPCP()
+}

@@ -62,6 +62,9 @@ func (l *Link) fire(now time.Time, c *control, e event, o occasion, out *Out) {
 	if c.state = t.next; !c.state.timed() {
 		c.due = time.Time{}
 	}
+	if e == up { // nothing of an earlier negotiation counts but how many there were
+		c.naks, c.turns, c.dropped = 0, 0, 0
+	}
 	for i, a := range t.do {
 		if a == irc {
 			// Which of the two counters shows in what is sent next.
