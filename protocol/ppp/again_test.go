@@ -2,6 +2,7 @@ package ppp
 
 import (
 	"testing"
+	"time"
 
 	"sallyport/protocol/ppp/pppmsg"
 )
@@ -42,4 +43,18 @@ func TestAQuarrelOfBeforeDoesNotCountAfterRenegotiation(t *testing.T) {
 	s.packet(pppmsg.IPCP, pppmsg.ConfigureRequest, 1, "0306 00000000")
 	s.want("it starts over", "IPCP Configure-Nak 03060a460009")
 	s.openIPCP()
+}
+
+// TestNetworkDownIsSaidOnce: an NCP that is given up for coming up too often was
+// said to go down, though its last coming up was never told.
+func TestNetworkDownIsSaidOnce(t *testing.T) {
+	s := ready(t, func(c *Config) { c.NoIPv6 = true })
+	for i := range 2 * maxOpenings {
+		s.acknowledge(pppmsg.IPCP)
+		s.packet(pppmsg.IPCP, pppmsg.ConfigureRequest, uint8(i), "0306 0a460009")
+	}
+	s.wait(time.Minute) // the script watches the order of events
+	if s.down == nil || s.down.Reason != "no network protocol is left: the peer negotiates IPCP without end" {
+		t.Errorf("down as %+v", s.down)
+	}
 }

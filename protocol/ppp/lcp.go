@@ -201,9 +201,7 @@ func (l *Link) lcpDown(now time.Time, out *Out) {
 	}
 	l.abandon()
 	l.echoAt = time.Time{}
-	if l.ipcp.state == opened || l.ipv6cp.state == opened {
-		out.Events = append(out.Events, NetworkDown{})
-	}
+	l.sayDown(out)
 	l.fire(now, &l.ipcp, down, occasion{}, out)
 	l.fire(now, &l.ipv6cp, down, occasion{}, out)
 	l.addresses = addresses{}

@@ -90,6 +90,7 @@ type Link struct {
 	held [][]byte      // frames that came while addresses were assigned
 
 	addresses
+	announced bool // NetworkUp is out, and no NetworkDown since
 
 	// The end.
 	text   string // for our Terminate-Request

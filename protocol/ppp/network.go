@@ -307,7 +307,16 @@ func (l *Link) tellNetwork(out *Out) {
 			e.DNS = append(e.DNS, a)
 		}
 	}
+	l.announced = true
 	out.Events = append(out.Events, e)
+}
+
+// sayDown follows what tellNetwork has told, once.
+func (l *Link) sayDown(out *Out) {
+	if l.announced {
+		l.announced = false
+		out.Events = append(out.Events, NetworkDown{})
+	}
 }
 
 // networkDown tells what is left. When LCP goes down, it says so itself.
@@ -318,7 +327,7 @@ func (l *Link) networkDown(now time.Time, out *Out) {
 		l.tellNetwork(out)
 	default:
 		l.upBy = now.Add(l.patience())
-		out.Events = append(out.Events, NetworkDown{})
+		l.sayDown(out)
 	}
 }
 
