@@ -58,3 +58,25 @@ func TestNetworkDownIsSaidOnce(t *testing.T) {
 		t.Errorf("down as %+v", s.down)
 	}
 }
+
+// TestALinkWithNothingToOpenSaysWhy: IPv6 alone, and an MRU that is too small
+// for it, was a minute and a half of silence.
+func TestALinkWithNothingToOpenSaysWhy(t *testing.T) {
+	for what, c := range map[string]struct {
+		assigned Assigned
+		options  string
+		noIPv4   bool
+		reason   string
+	}{
+		"IPv6 and a small MRU":         {Assigned{IPv6: clientIPv6}, "0104 04f6", false, "IPv6 needs an MRU of 1280, the peer's is 1270, and there is no IPv4 address for it"},
+		"what the Config has left out": {Assigned{IPv4: clientIPv4}, "0506 11223344", true, "no address was assigned of the protocols that the link may carry"},
+	} {
+		s := newScript(t, func(cfg *Config) { cfg.NoIPv4 = c.noIPv4 })
+		s.assign = func(Assign) (Assigned, error) { return c.assigned, nil }
+		s.openLCP(c.options)
+		s.login()
+		if len(s.refused) != 1 || s.refused[0].Reason != c.reason || s.link.phase != terminate {
+			t.Errorf("%s: %+v, and the link is in %v", what, s.refused, s.link.phase)
+		}
+	}
+}

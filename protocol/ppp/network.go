@@ -3,6 +3,7 @@ package ppp
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -194,12 +195,26 @@ func (l *Link) assigned(now time.Time, a Assigned, err error, out *Out) {
 		l.prefix = a.IPv6
 	}
 	l.own, l.suggestion, l.dns = a.InterfaceID, a.PeerInterfaceID, a.DNS
+	ipv4, ipv6 := l.client.IsValid(), l.prefix.IsValid() && l.peerMRU >= minIPv6
+	if !ipv4 && !ipv6 {
+		l.refuse(now, l.nothingToOpen(), "no network protocol is left", out)
+		return
+	}
 	held := l.held
 	l.held = nil
-	l.startNetwork(now, l.client.IsValid(), l.prefix.IsValid() && l.peerMRU >= minIPv6, out)
+	l.startNetwork(now, ipv4, ipv6, out)
 	for _, frame := range held {
 		l.Receive(now, frame, out)
 	}
+}
+
+// nothingToOpen says why the addresses are of no use on this link.
+func (l *Link) nothingToOpen() error {
+	if l.prefix.IsValid() {
+		return &Refusal{Reason: fmt.Sprintf("IPv6 needs an MRU of %d, the peer's is %d, and there is no IPv4 address for it", minIPv6, l.peerMRU),
+			Hint: "raise the MRU of the client, or give the zone a pool of IPv4"}
+	}
+	return errors.New("no address was assigned of the protocols that the link may carry")
 }
 
 // startNetwork opens the network protocols (RFC 1661, Section 3.6).
