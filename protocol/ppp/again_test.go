@@ -80,3 +80,17 @@ func TestALinkWithNothingToOpenSaysWhy(t *testing.T) {
 		}
 	}
 }
+
+// TestAListOfWishesInOneNakIsOneRefusal: a Configure-Nak may list all values
+// that the peer would take (RFC 1661, Section 5.3). Two of them were taken for
+// two refusals, and EAP was not proposed again.
+func TestAListOfWishesInOneNakIsOneRefusal(t *testing.T) {
+	s := newScript(t)
+	s.frames()
+	s.packet(pppmsg.LCP, pppmsg.ConfigureNak, s.lastRequest(pppmsg.LCP).Identifier, "0305 c22381 0304 c023")
+	s.want("EAP is proposed again", ourRequest)
+	s.packet(pppmsg.LCP, pppmsg.ConfigureNak, s.lastRequest(pppmsg.LCP).Identifier, "0305 c22381 0304 c023")
+	if len(s.refused) != 1 || s.refused[0].Wanted != "mschapv2" {
+		t.Errorf("%+v", s.refused)
+	}
+}

@@ -187,7 +187,10 @@ func (l *Link) configureNak(now time.Time, c *control, p pppmsg.Packet, out *Out
 		return
 	}
 	c.answered = true
-	for _, o := range options {
+	for i, o := range options {
+		if slices.ContainsFunc(options[:i], func(x pppmsg.Option) bool { return x.Type == o.Type }) {
+			continue // a list of wishes, of which the first is the dearest (RFC 1661, Section 5.3)
+		}
 		if f := l.concede(c, p.Code, o); f != nil {
 			l.giveUp(now, c, f, out)
 			return
