@@ -138,6 +138,10 @@ func (c *channel) acknowledge(now time.Time, nr uint16) {
 	}
 }
 
+// narrow keeps nothing more that comes before its time: the tunnel is over, and
+// only acknowledges.
+func (c *channel) narrow() { c.early, c.ours = nil, 1 }
+
 // abandon forgets what is not acknowledged: the peer has closed the tunnel.
 func (c *channel) abandon() {
 	c.next -= uint16(len(c.queue) - c.ever)

@@ -353,6 +353,7 @@ func (t *tunnel) ended(d TunnelDown, hint string, out *Out) {
 		out.event(d)
 	}
 	t.state, t.calls, t.setup = over, nil, nil
+	t.channel.narrow()
 }
 
 // linger keeps what is over for one cycle of retransmission, to acknowledge
