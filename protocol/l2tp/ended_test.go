@@ -34,3 +34,19 @@ func TestEndedTunnelsKeepNoMessages(t *testing.T) {
 	}
 	want(t, "what comes in order", s.say(l2tpmsg.HELLO, 0), "ZLB")
 }
+
+// TestStopCCNForTunnel0IsAcknowledgedAgain: the acknowledgement of a StopCCN
+// from a peer that never learned our id was said once; when it was lost, the
+// peer repeated itself for half a minute.
+func TestStopCCNForTunnel0IsAcknowledgedAgain(t *testing.T) {
+	s := newScript(t, Config{})
+	s.sccrq()
+	s.tunnel, s.nr = 0, 0 // the SCCRP was lost
+	for _, what := range []string{"StopCCN", "once more"} {
+		s.ns = 1
+		want(t, what, s.say(l2tpmsg.StopCCN, 0, content(l2tpmsg.StopCCN, myTunnel, 0)...), "ZLB")
+	}
+	if len(s.events) != 1 {
+		t.Errorf("%+v", s.events)
+	}
+}

@@ -100,10 +100,25 @@ func (e *Endpoint) unaddressed(now time.Time, m incoming, out *Out) {
 	case l2tpmsg.SCCRQ:
 		e.opening(now, m, b, f, out)
 	case l2tpmsg.StopCCN:
-		if t := e.live; t != nil && t.channel.peer != 0 && t.channel.peer == b.u16(l2tpmsg.AssignedTunnelID) {
+		if t := e.ofPeer(b.u16(l2tpmsg.AssignedTunnelID)); t != nil {
 			t.receive(now, m, out)
 		}
 	}
+}
+
+// ofPeer finds a tunnel by the peer's id: the live one, or the last of those that
+// acknowledge what is repeated.
+func (e *Endpoint) ofPeer(id uint16) *tunnel {
+	same := func(t *tunnel) bool { return id != 0 && t.channel.peer == id }
+	if e.live != nil && same(e.live) {
+		return e.live
+	}
+	for _, t := range slices.Backward(e.ended) {
+		if same(t) {
+			return t
+		}
+	}
+	return nil
 }
 
 // opening takes an SCCRQ: the events of RFC 2661, Section 7.2.1 that come
