@@ -316,7 +316,7 @@ func TestCVE_2021_45079_EarlySuccess(t *testing.T) {
 }
 
 // A peer that leaves between authentication and addresses crashed accel-ppp.
-func TestCVE_2021_42870_PeerLeavesRightAfterAuthentication(t *testing.T) {
+func TestCVE_2021_42054_PeerLeavesRightAfterAuthentication(t *testing.T) {
 	s, finish := assigning(t)
 	s.packet(pppmsg.LCP, pppmsg.TerminateRequest, 9, "")
 	finish() // the addresses come when nobody is there
@@ -352,6 +352,47 @@ func TestCVE_LCPLoops(t *testing.T) {
 		if s.down == nil {
 			t.Errorf("%s: the link lives", what)
 		}
+	}
+}
+
+// A flood is answered one for one at most, and with little more than it brought.
+func TestCVE_LCPFloods(t *testing.T) {
+	for what, frame := range map[string]string{
+		"echoes":             "ff03 c021 09 01 000c 11223344 00000000",
+		"answers to echoes":  "ff03 c021 0a 01 0008 11223344",
+		"unknown codes":      "ff03 c021 0e 01 0008 11223344",
+		"rejects of echoes":  "ff03 c021 07 01 0008 09010008",
+		"rejects of nothing": "ff03 c021 08 01 0008 80fd0101",
+		"terminate acks":     "ff03 8021 06 01 0004",
+	} {
+		s := ready(t)
+		s.openIPCP()
+		const n = 10_000
+		octetsIn, octetsOut := n*len(octets(frame)), 0
+		for range n {
+			s.say(frame)
+		}
+		answers := s.sent[s.read:]
+		for _, b := range answers {
+			octetsOut += len(b)
+		}
+		if len(answers) > n || octetsOut > 2*octetsIn {
+			t.Errorf("%s: %d frames of %d octets answer %d of %d", what, len(answers), octetsOut, n, octetsIn)
+		}
+	}
+}
+
+// What the peer says reaches the log, which somebody's shell may read: it is
+// quoted, and cut.
+func TestCVE_2023_28771_PeerTextIsQuoted(t *testing.T) {
+	s := ready(t)
+	s.openIPCP()
+	s.receive(pppmsg.Frame{Protocol: pppmsg.LCP, Data: pppmsg.Packet{
+		Code: pppmsg.TerminateRequest, Identifier: 1, Data: []byte("\x1b]0;$(reboot)\n" + strings.Repeat("x", 1000)),
+	}.Append(nil)}.Append(nil))
+	s.wait(10 * time.Second)
+	if s.down == nil || !strings.HasPrefix(s.down.Reason, `the peer hung up: "\x1b]0;$(reboot)\nxxx`) || len(s.down.Reason) > maxText+40 {
+		t.Errorf("down as %+v", s.down)
 	}
 }
 
