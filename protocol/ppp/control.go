@@ -24,7 +24,6 @@ const (
 // layer is what distinguishes one control protocol from another.
 type layer struct {
 	protocol pppmsg.Protocol
-	lastCode pppmsg.Code // greater codes are unknown: Code-Reject
 	options  []option    // those we know; all others are rejected
 	reset    func(*Link) // forget what the peer had agreed to
 	// up, down and finished are the upper and lower layers' side of the actions.

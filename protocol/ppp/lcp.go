@@ -23,7 +23,6 @@ const (
 
 var lcpLayer = layer{
 	protocol: pppmsg.LCP,
-	lastCode: pppmsg.TimeRemaining,
 	reset: func(l *Link) {
 		l.peerMRU, l.shortProtocol, l.shortAddress, l.peerEAP = defaultMRU, false, false, false
 	},

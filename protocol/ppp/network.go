@@ -73,7 +73,7 @@ var ipcpLayers = [...]*layer{
 
 func ipcpLayer(options []option) *layer {
 	return &layer{
-		protocol: pppmsg.IPCP, lastCode: pppmsg.CodeReject, options: options,
+		protocol: pppmsg.IPCP, options: options,
 		reset: func(l *Link) { l.local = netip.Addr{} },
 		up:    (*Link).networkUp, down: (*Link).networkDown, finished: (*Link).networkFinished,
 	}
@@ -108,9 +108,9 @@ func clientDNS(kind pppmsg.OptionType, n int) option {
 }
 
 var ipv6cpLayer = layer{
-	protocol: pppmsg.IPV6CP, lastCode: pppmsg.CodeReject,
-	reset: func(l *Link) { l.peer = InterfaceID{} },
-	up:    (*Link).networkUp, down: (*Link).networkDown, finished: (*Link).networkFinished,
+	protocol: pppmsg.IPV6CP,
+	reset:    func(l *Link) { l.peer = InterfaceID{} },
+	up:       (*Link).networkUp, down: (*Link).networkDown, finished: (*Link).networkFinished,
 	options: []option{{
 		// RFC 5072, Section 4.1: zero, and what we have ourselves, is refused; all
 		// else is the peer's choice.
