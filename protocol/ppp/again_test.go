@@ -94,3 +94,18 @@ func TestAListOfWishesInOneNakIsOneRefusal(t *testing.T) {
 		t.Errorf("%+v", s.refused)
 	}
 }
+
+// TestALateRequestForMPPEIsNoReasonForTheEnd: the copy of a request for CCP that
+// came when the network was up, since the reject was lost, made a record of a
+// refusal hours later, when the user hung up.
+func TestALateRequestForMPPEIsNoReasonForTheEnd(t *testing.T) {
+	s := ready(t)
+	s.packet(pppmsg.CCP, pppmsg.ConfigureRequest, 1, "1206 01000001")
+	s.openIPCP()
+	s.packet(pppmsg.CCP, pppmsg.ConfigureRequest, 1, "1206 01000001")
+	s.packet(pppmsg.LCP, pppmsg.TerminateRequest, 2, "")
+	s.wait(10 * time.Second)
+	if len(s.refused) != 0 || s.down == nil || s.down.Reason != "the peer hung up" {
+		t.Errorf("%+v, down as %+v", s.refused, s.down)
+	}
+}

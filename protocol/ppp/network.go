@@ -257,7 +257,7 @@ func (l *Link) receiveNetwork(now time.Time, f pppmsg.Frame, out *Out) {
 	case f.Protocol == pppmsg.IPV6CP && l.ipv6cp.offered():
 		l.receiveNCP(now, &l.ipv6cp, f, out)
 	default:
-		l.mppe = l.mppe || wantsMPPE(f)
+		l.mppe = l.mppe || !l.announced && wantsMPPE(f) // who is in has come to terms with it
 		l.rejectProtocol(f, out)
 	}
 }
