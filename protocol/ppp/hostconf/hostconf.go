@@ -8,7 +8,8 @@
 // Everything else gets no answer. Nothing is relayed, leased or remembered but
 // the times of the last answers; there is one link and one host on it, so what
 // does not come from its addresses is dropped. An answer is about as long as its
-// question, or bounded by the configuration, and comes once a second at most.
+// question, which is so of neighbors, or bounded by the configuration, and then
+// comes once a second at most.
 //
 // Packets are bare IP packets, as a TUN device has them. The package promises
 // no compatibility between versions.
