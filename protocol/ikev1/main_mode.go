@@ -81,6 +81,8 @@ func (s *Session) receiveMain(now time.Time, sa *isakmpSA, h isakmp.Header, d Da
 	switch {
 	case err != nil || sa.hs == nil || h.MessageID != 0:
 		s.counts.Malformed++
+	case !sa.initiator && h.CookieR != sa.cookieR:
+		s.counts.Malformed++ // only a copy of the first message may lack our cookie, which proves where the peer is
 	case sa.hs.stage == awaitAuth != encrypted:
 		s.counts.Malformed++ // out of turn
 	case sa.hs.stage != awaitAuth && s.phase == phaseMain && (path{d.Local, d.Remote}) != s.path:
