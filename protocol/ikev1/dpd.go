@@ -71,14 +71,15 @@ func (s *Session) sendProbe(now time.Time, out *Out) {
 }
 
 // beginDPD chooses where our sequence numbers begin: at random, and low enough
-// never to wrap (RFC 3706, Section 5.4).
+// never to wrap (RFC 3706, Section 6.2).
 func (sa *isakmpSA) beginDPD(c *Config) {
 	if sa.dpdBegun {
 		return
 	}
 	var b [4]byte
 	c.random(b[:])
-	sa.dpdBegun, sa.dpdSent = true, isakmp.SPI32(b[:])>>1
+	sa.dpdBegun, sa.dpdFirst = true, isakmp.SPI32(b[:])>>1
+	sa.dpdSent = sa.dpdFirst
 }
 
 func (sa *isakmpSA) dpdNotify(t isakmp.NotifyType, seq uint32) *isakmp.Notify {
@@ -91,12 +92,16 @@ func (sa *isakmpSA) sequence(n *isakmp.Notify) (uint32, bool) {
 }
 
 // answerProbe answers R-U-THERE. A number that is not above the last is old
-// (Section 5.4); one that is shows that the message is new.
-func (s *Session) answerProbe(sa *isakmpSA, n *isakmp.Notify, d Datagram, out *Out) {
+// (Section 6.2); one that is shows that the message is new. One of ours comes
+// from somebody who sends back what we sent: both sides count from numbers at
+// random, which do not meet.
+func (s *Session) answerProbe(now time.Time, sa *isakmpSA, n *isakmp.Notify, d Datagram, out *Out) {
 	seq, ok := sa.sequence(n)
-	if !ok || sa.dpdSeen != 0 && seq <= sa.dpdSeen {
+	ours := sa.dpdBegun && seq > sa.dpdFirst && seq <= sa.dpdSent
+	if !ok || ours || sa.dpdSeen != 0 && seq <= sa.dpdSeen {
 		return
 	}
+	s.heard(now)
 	if sa.dpdSeen != 0 {
 		s.follow(d.Remote, out)
 	}
@@ -105,11 +110,12 @@ func (s *Session) answerProbe(sa *isakmpSA, n *isakmp.Notify, d Datagram, out *O
 }
 
 // probeAnswered ends our asking.
-func (s *Session) probeAnswered(sa *isakmpSA, n *isakmp.Notify, d Datagram, out *Out) {
+func (s *Session) probeAnswered(now time.Time, sa *isakmpSA, n *isakmp.Notify, d Datagram, out *Out) {
 	seq, ok := sa.sequence(n)
 	if !ok || s.probe == nil || seq < s.probe.first || seq > sa.dpdSent {
 		return
 	}
 	s.probe = nil
+	s.heard(now)
 	s.follow(d.Remote, out)
 }

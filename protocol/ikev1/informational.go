@@ -50,14 +50,17 @@ func (s *Session) serveInformational(now time.Time, sa *isakmpSA, m *isakmp.Mess
 		s.counts.BadHash++
 		return
 	}
-	if !sa.fresh(m.Header.MessageID) {
+	probes := onlyProbes(o.payloads[1:])
+	if !probes && !sa.fresh(m.Header.MessageID) {
 		return // replayed
 	}
 	if sa.hs != nil {
 		s.refusedInMain(now, sa, o.payloads, out)
 		return
 	}
-	s.heard(now)
+	if !probes {
+		s.heard(now)
+	}
 	s.serveContact(o.payloads, out)
 	for n := range isakmp.All[*isakmp.Notify](o.payloads) {
 		s.serveNotify(now, sa, n, d, out)
@@ -72,6 +75,18 @@ func (s *Session) serveInformational(now time.Time, sa *isakmpSA, m *isakmp.Mess
 			s.peerDeletesISAKMP(now, sa, del, out)
 		}
 	}
+}
+
+// onlyProbes: a message of RFC 3706, which tells by its sequence number whether
+// it is new.
+func onlyProbes(ps []isakmp.Payload) bool {
+	for _, p := range ps {
+		n, ok := p.(*isakmp.Notify)
+		if !ok || n.Type != isakmp.NotifyRUThere && n.Type != isakmp.NotifyRUThereAck {
+			return false
+		}
+	}
+	return len(ps) > 0
 }
 
 // refusedInMain: the responder has our keys and refuses us.
@@ -97,9 +112,9 @@ func (s *Session) serveContact(ps []isakmp.Payload, out *Out) {
 func (s *Session) serveNotify(now time.Time, sa *isakmpSA, n *isakmp.Notify, d Datagram, out *Out) {
 	switch {
 	case n.Type == isakmp.NotifyRUThere:
-		s.answerProbe(sa, n, d, out)
+		s.answerProbe(now, sa, n, d, out)
 	case n.Type == isakmp.NotifyRUThereAck:
-		s.probeAnswered(sa, n, d, out)
+		s.probeAnswered(now, sa, n, d, out)
 	case aboutQuick(n.Type):
 		s.quickRefused(now, n, out)
 	}
@@ -179,6 +194,9 @@ func (s *Session) sendInformational(sa *isakmpSA, out *Out, ps ...isakmp.Payload
 	iv, err := sa.ivOf(id)
 	if err != nil {
 		return
+	}
+	if !onlyProbes(ps) {
+		sa.fresh(id)
 	}
 	if msg, _, err := sa.sealExchange(isakmp.ExchangeInformational, id, iv, ps); err == nil {
 		s.send(sa, msg, out)

@@ -59,6 +59,7 @@ func (s *Session) startQuick(now time.Time, replaces uint32, out *Out) {
 	}
 	q := &quick{sa: s.sa, id: s.messageID(), initiator: true, path: s.path, replaces: replaces, spiIn: s.cfg.NewSPI(), nonceI: s.newNonce()}
 	s.quicks = append(s.quicks, q)
+	q.sa.fresh(q.id)
 	group := s.cfg.Policy.groupOfOurs()
 	if group == (suite.Transform{}) {
 		s.sendQuick(now, q, group, out)

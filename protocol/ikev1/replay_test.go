@@ -2,11 +2,16 @@ package ikev1
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 	"time"
 
 	"sallyport/protocol/ikev1/isakmp"
+	"sallyport/protocol/suite"
 )
+
+// elsewhere is where somebody sits who sees what passes and repeats it.
+var elsewhere = netip.MustParseAddrPort("203.0.113.99:4500")
 
 // A message 3 without our cookie proves nothing about where the peer is: it
 // must not make a key pair, nor an answer to an address that may be a victim's.
@@ -24,5 +29,120 @@ func TestMessage3WithoutOurCookieIsNotAnswered(t *testing.T) {
 	w.run(2 * time.Second)
 	if w.g.sent != 1 || len(w.g.tasks) != 0 {
 		t.Errorf("%d messages were sent, and there was work: %T", w.g.sent, w.g.tasks)
+	}
+}
+
+// overhear is what a node sends of one exchange type from now on.
+func (w *world) overhear(n *node, x isakmp.ExchangeType) *[]Datagram {
+	var all []Datagram
+	w.mangle = func(by *node, d Datagram) []Datagram {
+		if h, err := isakmp.ParseHeader(d.Data); err == nil && by == n && h.Exchange == x {
+			all = append(all, Datagram{Local: d.Local, Remote: d.Remote, Data: bytes.Clone(d.Data)})
+		}
+		return []Datagram{d}
+	}
+	return &all
+}
+
+// Both sides hash with one key, so what the gateway has sent is authentic when
+// it comes back to it. Its own R-U-THERE was answered, turned the gateway to
+// where it came from, and made it deaf to the numbers of the peer; the answer,
+// sent back in turn, was a sign of life of a peer that is gone.
+func TestOwnProbeThatComesBackChangesNothing(t *testing.T) {
+	w := newWorld(t, 1, true)
+	w.c.policy.DPD = -1
+	w.up()
+	w.works()
+	peers := w.c.session().sa
+	w.g.deliver(w.fromClient(isakmp.ExchangeInformational, 5, true, peers.dpdNotify(isakmp.NotifyRUThere, 7)))
+	probes := w.overhear(w.g, isakmp.ExchangeInformational)
+	w.run(90 * time.Second)
+	if len(*probes) == 0 {
+		t.Fatal("the gateway has not asked")
+	}
+	_, before := w.g.session().Path()
+	heard, sent := w.g.session().LastHeard(), w.g.sent
+	for _, d := range *probes {
+		w.g.deliver(Datagram{Local: d.Local, Remote: elsewhere, Data: d.Data})
+	}
+	if _, after := w.g.session().Path(); after != before || w.g.sent != sent || w.g.session().LastHeard() != heard {
+		t.Errorf("the gateway went from %v to %v, sent %d messages, heard the peer at %v", before, after, w.g.sent-sent, w.g.session().LastHeard())
+	}
+	sent = w.g.sent
+	w.g.deliver(w.fromClient(isakmp.ExchangeInformational, 6, true, peers.dpdNotify(isakmp.NotifyRUThere, 8)))
+	if w.g.sent != sent+1 {
+		t.Error("the peer's next R-U-THERE is not answered")
+	}
+}
+
+// The gateway's own quick mode, sent back to it when it has forgotten it, was
+// taken for one of the peer.
+func TestOwnQuickModeThatComesBackMakesNoSA(t *testing.T) {
+	w := newWorld(t, 1, true)
+	w.up()
+	w.works()
+	sent := w.overhear(w.g, isakmp.ExchangeQuick)
+	w.g.do(RekeyPhase2{})
+	w.run(answerKept + 10*time.Second)
+	if len(*sent) == 0 || len(w.g.session().quicks) > 0 {
+		t.Fatal("no quick mode, or it is still known")
+	}
+	installed, answers := len(w.g.installed), w.g.sent
+	for _, d := range *sent {
+		w.g.deliver(Datagram{Local: d.Local, Remote: d.Remote, Data: d.Data})
+	}
+	if len(w.g.installed) != installed || w.g.sent != answers {
+		t.Errorf("%d SAs were %d, %d answers", len(w.g.installed), installed, w.g.sent-answers)
+	}
+}
+
+// A gateway that refuses says so with an error that it would believe itself.
+func TestOwnErrorThatComesBackEndsNoQuickMode(t *testing.T) {
+	w := newWorld(t, 1, true)
+	w.up()
+	w.works()
+	errs := w.overhear(w.g, isakmp.ExchangeInformational)
+	offer := w.c.policy.offerPhase2([]byte{9, 9, 9, 9}, suite.Transform{}, true, nattRFC)
+	w.g.deliver(w.fromClient(isakmp.ExchangeQuick, 9, true, offer, &isakmp.Nonce{Data: make([]byte, 16)}))
+	if len(*errs) != 1 {
+		t.Fatalf("%d errors for a quick mode without identities", len(*errs))
+	}
+	records := len(w.g.records)
+	silence(w, w.c) // a quick mode of the gateway stays open
+	w.g.do(RekeyPhase2{})
+	for _, d := range *errs {
+		w.g.deliver(Datagram{Local: d.Local, Remote: d.Remote, Data: d.Data})
+	}
+	if len(w.g.records) != records || !w.g.session().quicksOut() {
+		t.Errorf("the gateway refuses itself: %+v", w.g.records[records:])
+	}
+}
+
+// Probes come every minute for hours. They pushed the message IDs of the other
+// exchanges out of the memory against replays.
+func TestReplayAfterManyProbesIsNoticed(t *testing.T) {
+	w := newWorld(t, 1, true)
+	w.up()
+	w.works()
+	contact := w.fromClient(isakmp.ExchangeInformational, 5, true, &isakmp.Notify{DOI: 1, Protocol: 1, Type: isakmp.NotifyInitialContact})
+	w.g.deliver(contact)
+	peers := w.c.session().sa
+	var probes []Datagram
+	for n := range uint32(40) {
+		probes = append(probes, w.fromClient(isakmp.ExchangeInformational, 1000+n, true, peers.dpdNotify(isakmp.NotifyRUThere, 7+n)))
+		w.g.deliver(probes[n])
+	}
+	events := len(w.g.events)
+	w.g.deliver(contact)
+	if len(w.g.events) != events {
+		t.Errorf("a replay says %+v", w.g.events[events:])
+	}
+	heard, sent := w.g.session().LastHeard(), w.g.sent
+	w.run(10 * time.Second)
+	for _, d := range probes {
+		w.g.deliver(d)
+	}
+	if w.g.session().LastHeard() != heard || w.g.sent != sent {
+		t.Error("old probes are a sign of life, or answered")
 	}
 }

@@ -107,9 +107,10 @@ type isakmpSA struct {
 	answers int
 	forget  time.Time
 
-	seen     [16]uint32 // message IDs that began an exchange: not again
+	seen     [16]uint32 // message IDs that began an exchange, of either side: not again
 	seenNext uint8
-	dpdSent  uint32 // our last sequence number
+	dpdFirst uint32 // our first sequence number is above it
+	dpdSent  uint32 // our last one
 	dpdSeen  uint32 // the peer's last one
 	dpdBegun bool
 
@@ -144,7 +145,10 @@ func (sa *isakmpSA) ours() isakmp.Cookie {
 func (sa *isakmpSA) up() bool { return sa != nil && sa.hs == nil }
 
 // fresh notes a message ID, and is false when it was there before: a replayed
-// message must not act twice.
+// message must not act twice. Our own are noted too, for both sides hash with
+// one key, and what we sent is authentic when somebody sends it back. Probes are
+// not: they have sequence numbers, and are so many that they would push out all
+// others.
 func (sa *isakmpSA) fresh(id uint32) bool {
 	if id == 0 || slices.Contains(sa.seen[:], id) {
 		return false
