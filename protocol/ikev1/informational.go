@@ -34,7 +34,7 @@ func (s *Session) plainRefusal(now time.Time, sa *isakmpSA, m *isakmp.Message) {
 		return
 	}
 	r := s.refusedByPeer(now, StageMain, n.Type)
-	sa.hs.refusal, sa.hs.until = &r, now.Add(refusalGrace)
+	sa.hs.refusal, sa.hs.believe = &r, now.Add(refusalGrace)
 }
 
 // serveInformational acts on what is authentic: HASH is always checked, before

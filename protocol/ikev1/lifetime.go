@@ -153,6 +153,7 @@ func (sa *isakmpSA) deadline(e *earliest) {
 	}
 	if sa.hs != nil {
 		e.add(sa.hs.until)
+		e.add(sa.hs.believe)
 	} else {
 		e.add(sa.rekeyAt)
 		e.add(sa.expireAt)
@@ -210,7 +211,7 @@ func (s *Session) timeoutISAKMP(now time.Time, out *Out) {
 			sa.answer = nil
 		}
 		switch {
-		case sa.hs != nil && due(now, sa.hs.until):
+		case sa.hs != nil && (due(now, sa.hs.until) || due(now, sa.hs.believe)):
 			s.mainOver(now, sa, out)
 		case sa.pending != nil && !s.again(now, sa.pending, out):
 			s.mainOver(now, sa, out)

@@ -120,7 +120,8 @@ func (s *Session) receiveChoice(now time.Time, sa *isakmpSA, m *isakmp.Message, 
 	}
 	s.readAbilities(sa, seen)
 	sa.take(c, s.cfg.Policy.lifetime1())
-	sa.cookieR, sa.pending, sa.hs.refusal = m.Header.CookieR, nil, nil
+	sa.cookieR, sa.pending = m.Header.CookieR, nil
+	sa.hs.answered()
 	s.await(now, GenerateKE{sa.suite.KE}, out, func(now time.Time, r Result, out *Out) {
 		ke, err := value[suite.KeyExchange](r)
 		if err != nil {
@@ -148,6 +149,7 @@ func (s *Session) receiveKEAnswer(now time.Time, sa *isakmpSA, m *isakmp.Message
 	}
 	s.withKeys(now, sa, out, func(now time.Time, out *Out) {
 		sa.pending = nil
+		sa.hs.answered()
 		sa.hs.readCertReqs(m.Payloads)
 		if s.phase == phaseMain {
 			s.detectNAT(sa, m.Payloads, s.path)
@@ -188,6 +190,7 @@ func (s *Session) receiveProofAnswer(now time.Time, sa *isakmpSA, m *isakmp.Mess
 		sa.hs.trouble = errors.New("ikev1: main mode: message 6 does not decrypt")
 		return
 	}
+	sa.hs.answered()
 	s.verify(now, sa, p, s.path, out,
 		func(now time.Time, a *Admission, out *Out) {
 			if s.phase == phaseUp && !bytes.Equal(s.peerID.Octets(), (&isakmp.ID{Type: p.id.Type, Data: p.id.Data}).Octets()) {

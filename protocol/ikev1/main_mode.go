@@ -36,8 +36,12 @@ type handshake struct {
 	offer   *isakmp.SA
 	methods []suite.AuthMethod1
 	refusal *Record // an unauthenticated refusal, believed only when nothing better comes
+	believe time.Time
 	until   time.Time
 }
+
+// answered: what was refused before an answer came was not refused by the peer.
+func (h *handshake) answered() { h.refusal, h.believe = nil, time.Time{} }
 
 // stage is the message of main mode that is awaited.
 type stage uint8

@@ -146,3 +146,29 @@ func TestReplayAfterManyProbesIsNoticed(t *testing.T) {
 		t.Error("old probes are a sign of life, or answered")
 	}
 }
+
+// A forged refusal shortens the wait for a true answer, and for no other: who
+// answers after it may take its time with the rest of main mode.
+func TestForgedRefusalIsForgottenWhenTheAnswerComes(t *testing.T) {
+	w := newWorld(t, 1, true)
+	begun := w.now()
+	w.mangle = func(from *node, d Datagram) []Datagram {
+		m, err := isakmp.Parse(d.Data)
+		if err != nil || from != w.g || m.Header.Exchange != isakmp.ExchangeMain {
+			return []Datagram{d}
+		}
+		if _, first := isakmp.Find[*isakmp.SA](m.Payloads); first {
+			forged := isakmp.Message{Header: m.Header, Payloads: []isakmp.Payload{&isakmp.Notify{DOI: 1, Protocol: 1, Type: isakmp.NotifyNoProposalChosen}}}
+			forged.Header.Exchange, forged.Header.MessageID = isakmp.ExchangeInformational, 1
+			return []Datagram{{Local: d.Local, Remote: d.Remote, Data: must(forged.Append(nil))}, d}
+		}
+		if w.now().Sub(begun) < refusalGrace+time.Second {
+			return nil // message 4 is lost for a while
+		}
+		return []Datagram{d}
+	}
+	w.start()
+	w.run(15 * time.Second)
+	w.wantUp()
+	w.works()
+}
