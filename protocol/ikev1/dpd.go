@@ -11,7 +11,8 @@ import (
 // probe is our R-U-THERE that is out (RFC 3706, Section 5.3). Each copy has a
 // sequence number of its own, and any of them may be answered.
 type probe struct {
-	first uint32 // sequence number of the first copy
+	sa    *isakmpSA // whose sequence numbers these are
+	first uint32    // sequence number of the first copy
 	tries int
 	next  time.Time
 	wait  time.Duration
@@ -55,9 +56,9 @@ func (s *Session) sendProbe(now time.Time, out *Out) {
 	case !sa.up():
 		s.probe = nil
 		return
-	case s.probe == nil:
+	case s.probe == nil || s.probe.sa != sa: // no one answers on what was replaced
 		sa.beginDPD(s.cfg)
-		s.probe = &probe{first: sa.dpdSent + 1, wait: plan.First}
+		s.probe = &probe{sa: sa, first: sa.dpdSent + 1, wait: plan.First}
 	case s.probe.tries >= plan.Tries:
 		s.end(now, ClosedTimeout, errors.New("ikev1: the peer does not answer any more"), out)
 		return
@@ -112,7 +113,7 @@ func (s *Session) answerProbe(now time.Time, sa *isakmpSA, n *isakmp.Notify, d D
 // probeAnswered ends our asking.
 func (s *Session) probeAnswered(now time.Time, sa *isakmpSA, n *isakmp.Notify, d Datagram, out *Out) {
 	seq, ok := sa.sequence(n)
-	if !ok || s.probe == nil || seq < s.probe.first || seq > sa.dpdSent {
+	if !ok || s.probe == nil || s.probe.sa != sa || seq < s.probe.first || seq > sa.dpdSent {
 		return
 	}
 	s.probe = nil
