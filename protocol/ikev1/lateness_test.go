@@ -32,3 +32,29 @@ func TestProbeDoesNotOutliveItsISAKMPSA(t *testing.T) {
 	}
 	w.works()
 }
+
+// A rekey of the gateway that is under way ends with its ISAKMP SA. The ESP SA
+// that it was for still has to be replaced.
+func TestRekeyThatLosesItsISAKMPSAIsTriedAgain(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"adopted": func(*world) {},
+		"deleted": func(w *world) { w.g.deliver(w.fromClient(isakmp.ExchangeInformational, 5, true, w.deleteISAKMP())) },
+	} {
+		w := newWorld(t, 1, true)
+		w.up()
+		w.works()
+		old := w.g.outbound
+		silence(w, w.g)
+		w.g.do(RekeyPhase2{})
+		lose(w)
+		w.c.do(RekeyPhase1{})
+		w.run(time.Second)
+		w.mangle = nil
+		w.run(2 * time.Minute)
+		if w.g.outbound == old {
+			t.Errorf("%s: nobody tried again", name)
+		}
+		w.settled(1)
+		w.works()
+	}
+}

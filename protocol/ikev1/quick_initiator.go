@@ -232,7 +232,12 @@ func (s *Session) quickFailed(now time.Time, q *quick, err error, out *Out) {
 		return
 	}
 	s.retryQuick = now.Add(retryAfter)
-	if c := s.childIn(q.replaces); c != nil && c.state == childLive {
+	s.wantAgain(q)
+}
+
+// wantAgain: what a quick mode of ours was to replace has to be replaced still.
+func (s *Session) wantAgain(q *quick) {
+	if c := s.childIn(q.replaces); c != nil && q.initiator && !q.done && c.state == childLive {
 		c.due = true
 	}
 }

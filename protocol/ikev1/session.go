@@ -418,7 +418,13 @@ func (s *Session) dropISAKMP(now time.Time, sa *isakmpSA, out *Out) {
 	default:
 		s.old = slices.DeleteFunc(s.old, func(o *isakmpSA) bool { return o == sa })
 	}
-	s.quicks = slices.DeleteFunc(s.quicks, func(q *quick) bool { return q.sa == sa && (q.done || q.initiator || q.spiIn == 0) })
+	s.quicks = slices.DeleteFunc(s.quicks, func(q *quick) bool {
+		gone := q.sa == sa && (q.done || q.initiator || q.spiIn == 0)
+		if gone {
+			s.wantAgain(q)
+		}
+		return gone
+	})
 	for _, q := range s.quicks {
 		if q.sa == sa {
 			q.pending, q.answer, q.forget = nil, nil, now.Add(answerKept)

@@ -111,6 +111,8 @@ func (s *Session) Adopt(old *Session, now time.Time, out *Out) bool {
 	for _, q := range old.quicks {
 		if q.sa.up() && q.answer != nil && len(s.quicks) < maxQuicks { // a job of the older one ends with it
 			s.quicks = append(s.quicks, q)
+		} else {
+			s.wantAgain(q)
 		}
 	}
 	old.phase = phaseDead
