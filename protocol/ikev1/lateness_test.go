@@ -58,3 +58,29 @@ func TestRekeyThatLosesItsISAKMPSAIsTriedAgain(t *testing.T) {
 		w.works()
 	}
 }
+
+// A main mode that took too long is dropped while its last job is out. The answer
+// brought it back, without its keys, in place of the ISAKMP SA that worked.
+func TestLateJobOfADroppedMainModeChangesNothing(t *testing.T) {
+	w := newWorld(t, 1, true)
+	w.up()
+	w.works()
+	w.mangle = func(from *node, d Datagram) []Datagram {
+		if h, err := isakmp.ParseHeader(d.Data); err == nil && from == w.g && h.Exchange == isakmp.ExchangeMain && h.Flags&isakmp.FlagEncryption != 0 {
+			w.c.jobDelay = defaultHalfOpen + 5*time.Second // for the judgement of message 6
+		}
+		return []Datagram{d}
+	}
+	w.c.do(RekeyPhase1{})
+	w.run(defaultHalfOpen + time.Second)
+	w.mangle, w.c.jobDelay = nil, 0
+	w.run(5 * time.Second)
+	if s := w.c.session(); s == nil || s.sa.up() && s.sa.keys.encr == nil {
+		t.Fatalf("the ISAKMP SA was replaced by one without keys: %+v", w.c.closed)
+	}
+	w.works()
+	w.c.do(RekeyPhase2{})
+	w.run(time.Minute)
+	w.settled(1)
+	w.works()
+}

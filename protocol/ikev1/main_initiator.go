@@ -122,7 +122,7 @@ func (s *Session) receiveChoice(now time.Time, sa *isakmpSA, m *isakmp.Message, 
 	sa.take(c, s.cfg.Policy.lifetime1())
 	sa.cookieR, sa.pending = m.Header.CookieR, nil
 	sa.hs.answered()
-	s.await(now, GenerateKE{sa.suite.KE}, out, func(now time.Time, r Result, out *Out) {
+	s.awaitMain(now, sa, GenerateKE{sa.suite.KE}, out, func(now time.Time, r Result, out *Out) {
 		ke, err := value[suite.KeyExchange](r)
 		if err != nil {
 			s.failMain(now, sa, ClosedInternal, fmt.Errorf("ikev1: no key pair: %w", err), out)

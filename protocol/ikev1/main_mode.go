@@ -216,11 +216,20 @@ func (s *Session) newNonce() []byte {
 	return n
 }
 
+// awaitMain is await for a main mode. One that was dropped meanwhile stays so.
+func (s *Session) awaitMain(now time.Time, sa *isakmpSA, t Task, out *Out, then func(now time.Time, r Result, out *Out)) {
+	s.await(now, t, out, func(now time.Time, r Result, out *Out) {
+		if slices.Contains(s.isakmpSAs(), sa) {
+			then(now, r, out)
+		}
+	})
+}
+
 // withKeys runs the jobs that lead to the keys of sa, and then goes on. A peer
 // whose public value is bad loses only that (CVE-2015-3240).
 func (s *Session) withKeys(now time.Time, sa *isakmpSA, out *Out, then func(now time.Time, out *Out), failed func(now time.Time, err error, out *Out)) {
 	hs := sa.hs
-	s.await(now, SharedSecret{hs.ke, hs.peerKE}, out, func(now time.Time, r Result, out *Out) {
+	s.awaitMain(now, sa, SharedSecret{hs.ke, hs.peerKE}, out, func(now time.Time, r Result, out *Out) {
 		shared, err := value[secret.Bytes](r)
 		if err != nil {
 			failed(now, err, out)
@@ -231,7 +240,7 @@ func (s *Session) withKeys(now time.Time, sa *isakmpSA, out *Out, then func(now 
 			s.derive(now, sa, out, then)
 			return
 		}
-		s.await(now, SharedKey{Local: s.path.local, Remote: s.path.remote}, out, func(now time.Time, r Result, out *Out) {
+		s.awaitMain(now, sa, SharedKey{Local: s.path.local, Remote: s.path.remote}, out, func(now time.Time, r Result, out *Out) {
 			key, err := value[Key](r)
 			if err != nil {
 				failed(now, err, out)
@@ -332,7 +341,7 @@ func (s *Session) verify(now time.Time, sa *isakmpSA, p *proof, at path, out *Ou
 		t.Value = hs.key.Value
 	}
 	hs.peer = *p.id
-	s.await(now, t, out, func(now time.Time, r Result, out *Out) {
+	s.awaitMain(now, sa, t, out, func(now time.Time, r Result, out *Out) {
 		a, err := value[*Admission](r)
 		if err == nil && a == nil {
 			err = errors.New("ikev1: nobody was admitted")
@@ -376,7 +385,7 @@ func (s *Session) prove(now time.Time, sa *isakmpSA, out *Out, then func(now tim
 		s.failMain(now, sa, ClosedInternal, errors.New("ikev1: there is no certificate of ours to answer with"), out)
 		return
 	}
-	s.await(now, &Sign{Identity: hs.identity, Hash: hash, Method: hs.choice.method}, out, func(now time.Time, r Result, out *Out) {
+	s.awaitMain(now, sa, &Sign{Identity: hs.identity, Hash: hash, Method: hs.choice.method}, out, func(now time.Time, r Result, out *Out) {
 		sig, err := value[[]byte](r)
 		if err != nil {
 			s.failMain(now, sa, ClosedInternal, fmt.Errorf("ikev1: no signature of ours: %w", err), out)

@@ -98,7 +98,7 @@ func (s *Session) receiveKE(now time.Time, sa *isakmpSA, m *isakmp.Message, d Da
 	}
 	sa.hs.readCertReqs(m.Payloads)
 	s.detectNAT(sa, m.Payloads, path{d.Local, d.Remote})
-	s.await(now, GenerateKE{sa.suite.KE}, out, func(now time.Time, r Result, out *Out) {
+	s.awaitMain(now, sa, GenerateKE{sa.suite.KE}, out, func(now time.Time, r Result, out *Out) {
 		ke, err := value[suite.KeyExchange](r)
 		if err != nil {
 			s.end(now, ClosedInternal, fmt.Errorf("ikev1: %v: no key pair: %w", s.path.remote, err), out)
