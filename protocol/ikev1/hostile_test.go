@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -466,5 +467,34 @@ func TestManyQuickModesStayBounded(t *testing.T) {
 	w.run(5 * time.Minute)
 	if got := len(w.g.session().quicks); got > 0 {
 		t.Errorf("%d exchanges are left", got)
+	}
+}
+
+// A first message may have any number of transforms and come from an address
+// that is not the sender's. Telling what is wrong with each of them took over a
+// millisecond and half a megabyte, where an honest one takes a hundredth.
+func TestRefusalOfAHugeOfferCostsLittle(t *testing.T) {
+	w := newWorld(t, 1, false)
+	offer := func(count int) Datagram {
+		sa := &isakmp.SA{DOI: isakmp.DOIIPsec, Situation: isakmp.SituationIdentityOnly}
+		for n := range count {
+			sa.Proposals = append(sa.Proposals, isakmp.Proposal{Number: uint8(n + 1), Protocol: isakmp.ProtoISAKMP,
+				Transforms: slices.Repeat([]isakmp.Transform{{ID: keyIKE, Attributes: []isakmp.Attribute{isakmp.Short(attrGroup1, 2)}}}, 5)})
+		}
+		m := isakmp.Message{Header: isakmp.Header{CookieI: 7, Exchange: isakmp.ExchangeMain}, Payloads: []isakmp.Payload{sa}}
+		return Datagram{Local: w.g.addr, Remote: w.c.addr, Data: must(m.Append(nil))}
+	}
+	cost := func(d Datagram) float64 {
+		return testing.AllocsPerRun(10, func() {
+			var out Out
+			if NewResponder(w.g.cfg, w.now(), d, &out); len(out.Events) != 2 {
+				t.Fatalf("%+v", out.Events)
+			}
+		})
+	}
+	honest, huge := cost(offer(8)), cost(offer(51))
+	t.Logf("40 transforms: %.0f allocations, 255: %.0f", honest, huge)
+	if huge > 1.5*honest {
+		t.Errorf("40 transforms cost %.0f allocations, 255 cost %.0f", honest, huge)
 	}
 }

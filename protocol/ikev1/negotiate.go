@@ -54,11 +54,25 @@ type proposed struct {
 	method             suite.AuthMethod1
 	mode               uint16
 	esn                bool
-	names              [3]string // of encr, integ and group as offered; empty = none
-	words              string    // all of it, for a record
+	numbers            [3]number         // of encr, integ and group as offered; zero = none
+	other              isakmp.ProtocolID // that it is for, when it is not ours
 
 	seconds   time.Duration // 0 = not said
 	kilobytes uint64        // 0 = not said
+}
+
+// number is a number on the wire. Its name is for a record, and made only then:
+// offers are long, and come from anyone.
+type number struct {
+	registry    suite.Registry1
+	value, bits uint16
+}
+
+func (n number) String() string {
+	if n == (number{}) {
+		return ""
+	}
+	return suite.NameIKEv1(n.registry, n.value, n.bits)
 }
 
 // choice is one of them, and our verdict.
@@ -86,7 +100,7 @@ func understand(sa *isakmp.SA, want isakmp.ProtocolID, read func(isakmp.Transfor
 		again := i+1 < len(sa.Proposals) && slices.ContainsFunc(sa.Proposals[i+1:], func(o isakmp.Proposal) bool { return o.Number == p.Number })
 		for _, t := range p.Transforms {
 			if p.Protocol != want {
-				all = append(all, proposed{proposal: i, unusable: p.Protocol.String() + " is not negotiated", words: p.Protocol.String()})
+				all = append(all, proposed{proposal: i, other: p.Protocol, unusable: p.Protocol.String() + " is not negotiated"})
 				continue
 			}
 			o := read(t)
@@ -185,8 +199,7 @@ func readPhase1(t isakmp.Transform) proposed {
 	o.encr, _ = suite.FromIKEv1(suite.Cipher1, cipher, bits)
 	o.integ, _ = suite.FromIKEv1(suite.Hash1, hash, 0)
 	o.group, _ = suite.FromIKEv1(suite.Group1, group, 0)
-	o.names = [3]string{suite.NameIKEv1(suite.Cipher1, cipher, bits), suite.NameIKEv1(suite.Hash1, hash, 0), suite.NameIKEv1(suite.Group1, group, 0)}
-	o.words = strings.Join(o.names[:], "-") + " " + o.method.String()
+	o.numbers = [3]number{{suite.Cipher1, cipher, bits}, {suite.Hash1, hash, 0}, {suite.Group1, group, 0}}
 	return o
 }
 
@@ -219,34 +232,39 @@ func readPhase2(t isakmp.Transform) proposed {
 		}
 	}
 	o.encr, _ = suite.FromIKEv1(suite.ESP1, uint16(t.ID), bits)
-	o.names[0] = suite.NameIKEv1(suite.ESP1, uint16(t.ID), bits)
+	o.numbers[0] = number{suite.ESP1, uint16(t.ID), bits}
 	if auth != 0 {
 		var ok bool
-		o.names[1] = suite.NameIKEv1(suite.Integrity1, auth, 0)
+		o.numbers[1] = number{suite.Integrity1, auth, 0}
 		if o.integ, ok = suite.FromIKEv1(suite.Integrity1, auth, 0); !ok {
 			o.refuse("the integrity algorithm is unknown")
 		}
 	}
 	if hasGroup {
 		var ok bool
-		o.names[2] = suite.NameIKEv1(suite.Group1, group, 0)
+		o.numbers[2] = number{suite.Group1, group, 0}
 		if o.group, ok = suite.FromIKEv1(suite.Group1, group, 0); !ok {
 			o.refuse("the group is unknown")
 		}
 	}
-	o.words = o.phase2Words()
 	return o
 }
 
-// phase2Words is "aes256-sha1 transport".
-func (o *proposed) phase2Words() string {
+// words is all of it for a record: "aes256-sha1-ecp384 rsa" of phase 1, and
+// "aes256-sha1 transport" of phase 2.
+func (o *proposed) words() string {
 	var words []string
-	for _, name := range o.names {
-		if name != "" {
+	for _, n := range o.numbers {
+		if name := n.String(); name != "" {
 			words = append(words, name)
 		}
 	}
-	if o.esn {
+	switch {
+	case o.other != 0:
+		return o.other.String()
+	case o.numbers[0].registry == suite.Cipher1:
+		return strings.Join(words, "-") + " " + o.method.String()
+	case o.esn:
 		words = append(words, "esn")
 	}
 	return strings.Join(words, "-") + " " + modeName(o.mode)

@@ -26,6 +26,10 @@ func (s Stage) String() string {
 // hundreds.
 const maxOfferShown = 12
 
+// maxCompared bounds the search for the nearest one: old Windows offers some
+// thirty.
+const maxCompared = 40
+
 // record begins the record of a refusal. It works without any state, since the
 // line that tells of a refusal must never be what fails (CVE-2020-1763,
 // CVE-2022-23094).
@@ -59,8 +63,9 @@ var windowsErrors = map[isakmp.NotifyType]int{
 // proposalRecord explains why nothing that was offered is acceptable.
 func (s *Session) proposalRecord(now time.Time, stage Stage, offered []proposed) Record {
 	r := s.record(now, stage, isakmp.NotifyNoProposalChosen, "none of the peer's proposals is acceptable", "")
+	offered = offered[:min(len(offered), maxCompared)]
 	for _, o := range offered {
-		if words := o.words; len(r.Offer) < maxOfferShown && !slices.Contains(r.Offer, words) {
+		if words := o.words(); len(r.Offer) < maxOfferShown && !slices.Contains(r.Offer, words) {
 			r.Offer = append(r.Offer, words)
 		}
 	}
@@ -83,7 +88,7 @@ func (s *Session) ours(stage Stage) []suite.Proposal {
 	return s.cfg.Policy.Phase1
 }
 
-// aspects are what two proposals can differ in, in the order of proposed.names.
+// aspects are what two proposals can differ in, in the order of proposed.numbers.
 var aspects = []struct {
 	name string
 	typ  suite.TransformType
@@ -98,7 +103,7 @@ var aspects = []struct {
 // accepted".
 func (s *Session) differences(stage Stage, our suite.Proposal, o *proposed) []string {
 	if o.unusable != "" {
-		return []string{fmt.Sprintf("%s: %s", o.words, o.unusable)}
+		return []string{fmt.Sprintf("%s: %s", o.words(), o.unusable)}
 	}
 	var d []string
 	for i, a := range aspects {
@@ -108,7 +113,7 @@ func (s *Session) differences(stage Stage, our suite.Proposal, o *proposed) []st
 		if slices.Contains(accepted, got) || none && (len(accepted) == 0 || optional) {
 			continue
 		}
-		d = append(d, fmt.Sprintf("%s: %s offered, %s accepted", a.name, or(o.names[i], "none"), wordsOf(accepted)))
+		d = append(d, fmt.Sprintf("%s: %s offered, %s accepted", a.name, or(o.numbers[i].String(), "none"), wordsOf(accepted)))
 	}
 	if stage == StageMain && !slices.Contains(s.cfg.Policy.methods(), o.method) {
 		d = append(d, fmt.Sprintf("authentication: %v offered, %s accepted", o.method, joinMethods(s.cfg.Policy.methods())))
