@@ -498,3 +498,19 @@ func TestRefusalOfAHugeOfferCostsLittle(t *testing.T) {
 		t.Errorf("40 transforms cost %.0f allocations, 255 cost %.0f", honest, huge)
 	}
 }
+
+// Message 5 can be sent again and again, each time with other names in it, by
+// who has the key of a group and claims nothing that is true.
+func TestCertificateRequestsOfManyMessagesStayBounded(t *testing.T) {
+	var hs handshake
+	for n := range 50 {
+		hs.readCertReqs([]isakmp.Payload{&isakmp.CertReq{Encoding: isakmp.CertX509Signature, Authority: make([]byte, 8000+n)}})
+	}
+	size := 0
+	for _, name := range hs.certReqs {
+		size += len(name)
+	}
+	if size > maxNames {
+		t.Errorf("%d names of %d octets are kept", len(hs.certReqs), size)
+	}
+}

@@ -182,6 +182,9 @@ func (s *Session) certReqs() []isakmp.Payload {
 
 func (hs *handshake) readCertReqs(ps []isakmp.Payload) {
 	size := 0
+	for _, name := range hs.certReqs { // of earlier messages
+		size += len(name)
+	}
 	for r := range isakmp.All[*isakmp.CertReq](ps) {
 		size += len(r.Authority)
 		if r.Encoding == isakmp.CertX509Signature && len(hs.certReqs) < maxCertReqs && size <= maxNames {
