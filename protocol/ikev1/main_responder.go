@@ -156,13 +156,13 @@ func (s *Session) receiveProof(now time.Time, sa *isakmpSA, m *isakmp.Message, d
 
 // mayProveAt: without NAT traversal message 5 comes from where the others came.
 // With a NAT it must have gone to port 4500 (trap 31), from whatever port and
-// address the NAT gives it there.
+// address the NAT gives it there; a client without one has but its address.
 func (s *Session) mayProveAt(sa *isakmpSA, at path) bool {
 	switch {
 	case sa.natt == nattNone:
 		return at == s.path
 	case at.local.Port() == nattPort:
-		return at == s.path || at.local.Addr() == s.path.local.Addr()
+		return at.local.Addr() == s.path.local.Addr() && (s.natRemote || at.remote.Addr() == s.path.remote.Addr())
 	case s.encap:
 		sa.hs.trouble = errors.New("ikev1: there is a NAT, and the peer did not go to UDP port 4500: is it open")
 		return false

@@ -172,3 +172,27 @@ func TestForgedRefusalIsForgottenWhenTheAnswerComes(t *testing.T) {
 	w.wantUp()
 	w.works()
 }
+
+// Only a NAT gives message 5 another address. Where there is none, a copy that
+// comes first from somewhere else must not take the session there.
+func TestCopyOfMessage5FromElsewhereMovesNobodyWithoutNAT(t *testing.T) {
+	for _, force := range []bool{false, true} {
+		w := newWorld(t, 1, false)
+		w.g.policy.ForceEncap = force
+		w.mangle = func(from *node, d Datagram) []Datagram {
+			h, err := isakmp.ParseHeader(d.Data)
+			if err == nil && from == w.c && h.Exchange == isakmp.ExchangeMain && h.Flags&isakmp.FlagEncryption != 0 {
+				local := netip.AddrPortFrom(w.g.addr.Addr(), nattPort)
+				w.g.deliver(Datagram{Local: local, Remote: elsewhere, Data: bytes.Clone(d.Data)})
+			}
+			return []Datagram{d}
+		}
+		w.start()
+		w.run(2 * time.Second)
+		if s := w.g.session(); s != nil && s.path.remote == elsewhere {
+			t.Errorf("forced encapsulation %v: the gateway talks to %v", force, s.path.remote)
+			continue
+		}
+		w.wantUp()
+	}
+}
