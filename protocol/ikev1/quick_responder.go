@@ -14,7 +14,7 @@ import (
 // serveQuick answers message 1 with message 2.
 func (s *Session) serveQuick(now time.Time, sa *isakmpSA, m *isakmp.Message, d Datagram, out *Out) {
 	iv, err := sa.ivOf(m.Header.MessageID)
-	if err != nil || slices.Contains(sa.seen[:], m.Header.MessageID) {
+	if err != nil || slices.Contains(sa.seen, m.Header.MessageID) {
 		s.counts.Malformed++
 		return
 	}

@@ -196,3 +196,41 @@ func TestCopyOfMessage5FromElsewhereMovesNobodyWithoutNAT(t *testing.T) {
 		w.wantUp()
 	}
 }
+
+// Windows rekeys by volume, within seconds of a fast transfer. Sixteen message
+// IDs were soon forgotten, and eight old quick modes at once, which nobody
+// confirms, shut out the peer's own.
+func TestReplayAfterManyQuickModesIsNoticed(t *testing.T) {
+	w := newWorld(t, 1, true)
+	w.up()
+	w.works()
+	var quick []Datagram
+	w.mangle = func(from *node, d Datagram) []Datagram {
+		if h, err := isakmp.ParseHeader(d.Data); err == nil && from == w.c && h.Exchange == isakmp.ExchangeQuick {
+			quick = append(quick, Datagram{Local: d.Remote, Remote: w.g.session().path.remote, Data: bytes.Clone(d.Data)})
+		}
+		return []Datagram{d}
+	}
+	for range 40 {
+		w.c.do(RekeyPhase2{})
+		w.run(answerKept + time.Second)
+	}
+	w.mangle = nil
+	installed := len(w.g.installed)
+	for _, d := range quick {
+		w.g.deliver(d)
+	}
+	if len(w.g.installed) != installed {
+		t.Errorf("%d SAs were %d", len(w.g.installed), installed)
+	}
+	for n := range uint32(3 * maxSeen) {
+		w.g.deliver(w.fromClient(isakmp.ExchangeInformational, 1<<20+n, true, w.deleteNothing()))
+	}
+	if got := len(w.g.session().sa.seen); got > maxSeen {
+		t.Errorf("%d message IDs are kept", got)
+	}
+}
+
+func (w *world) deleteNothing() *isakmp.Delete {
+	return &isakmp.Delete{DOI: 1, Protocol: isakmp.ProtoESP, SPIs: [][]byte{{1, 2, 3, 4}}}
+}

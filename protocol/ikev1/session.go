@@ -79,6 +79,7 @@ const (
 	maxChildren  = 8        // ESP SAs; a rekey has two, crossing ones have three
 	maxQuicks    = 8        // quick modes at once, with those kept to answer copies
 	maxAnswers   = 8        // copies answered of one message
+	maxSeen      = 1024     // message IDs of one ISAKMP SA; Windows rekeys every 250 MB
 	jobPatience  = time.Minute
 	lingerOld    = 5 * time.Second  // a replaced SA still takes late packets
 	answerKept   = 30 * time.Second // how long an answer is kept for a peer that lost it
@@ -107,8 +108,8 @@ type isakmpSA struct {
 	answers int
 	forget  time.Time
 
-	seen     [16]uint32 // message IDs that began an exchange, of either side: not again
-	seenNext uint8
+	seen     []uint32 // message IDs that began an exchange, of either side: not again
+	seenNext int
 	dpdFirst uint32 // our first sequence number is above it
 	dpdSent  uint32 // our last one
 	dpdSeen  uint32 // the peer's last one
@@ -150,11 +151,15 @@ func (sa *isakmpSA) up() bool { return sa != nil && sa.hs == nil }
 // not: they have sequence numbers, and are so many that they would push out all
 // others.
 func (sa *isakmpSA) fresh(id uint32) bool {
-	if id == 0 || slices.Contains(sa.seen[:], id) {
+	if id == 0 || slices.Contains(sa.seen, id) {
 		return false
 	}
-	sa.seen[sa.seenNext%uint8(len(sa.seen))] = id
-	sa.seenNext++
+	if len(sa.seen) < maxSeen {
+		sa.seen = append(sa.seen, id)
+		return true
+	}
+	sa.seen[sa.seenNext] = id
+	sa.seenNext = (sa.seenNext + 1) % maxSeen
 	return true
 }
 
