@@ -148,10 +148,13 @@ func (t *table) oldest(l *live, most int) (out []*live) {
 	return out
 }
 
-// remove forgets a session.
+// remove forgets a session; one that was never filed changes no count.
 func (t *table) remove(l *live) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if l.id == 0 {
+		return
+	}
 	drop(t.devices, l.admission.Device, l)
 	drop(t.users, l.user(), l)
 	if t.zones[l.admission.Zone]--; t.zones[l.admission.Zone] == 0 {
