@@ -78,7 +78,7 @@ func (g *Gateway) admission(r *realm, who peer, z *zone, local *ike.Identity) (*
 		return nil, refusal("wait a few seconds; if it stays like this, look for a second client with the same certificate, key or name",
 			"device %q makes new sessions faster than its old ones end", who.device)
 	}
-	if most := z.config.Limits.Sessions; most > 0 && g.table.inZone(z.config.Name) >= most {
+	if most := z.config.Limits.Sessions; g.table.zoneFull(z.config.Name, who.device, most) {
 		return nil, refusal("raise limits.sessions of the zone, or move its clients to IKEv2", "zone %q has %d sessions, which is its limit", z.config.Name, most)
 	}
 	t := r.termsOf(z, who.user, who.groups)
@@ -273,6 +273,10 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 	older := g.table.add(l)
 	if why := g.mayStay(l); why != "" {
 		s.Do(ike.CloseSession{Reason: why})
+		return
+	}
+	if most := z.config.Limits.Sessions; g.table.zoneFull(z.config.Name, l.admission.Device, most) { // many logged in at once
+		s.Do(ike.CloseSession{Reason: fmt.Sprintf("its zone has %d other sessions, which is its limit", most)})
 		return
 	}
 	allowed := z.config.Sessions

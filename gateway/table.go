@@ -221,11 +221,12 @@ func (t *table) byDevice() map[string]int {
 	return out
 }
 
-// inZone is the number of sessions of a zone.
-func (t *table) inZone(name string) int {
+// zoneFull tells whether the other clients of a zone have so many sessions that
+// a device gets none. Its own do not count: it comes back, and replaces them.
+func (t *table) zoneFull(zone, device string, most int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.zones[name]
+	return most > 0 && t.zones[zone]-len(t.devices[device]) >= most
 }
 
 // count is the number of sessions and of devices that have one.

@@ -1,8 +1,12 @@
 package gateway
 
 import (
+	"strings"
 	"testing"
+	"time"
 
+	"sallyport/config"
+	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
 )
 
@@ -18,11 +22,34 @@ func TestASessionThatWasNeverFiledChangesNoCount(t *testing.T) {
 	filed := sessionOf("printers", "pc")
 	tb.add(filed)
 	tb.remove(sessionOf("printers", "pc"))
-	if n := tb.inZone("printers"); n != 1 {
+	if n := tb.zones["printers"]; n != 1 {
 		t.Errorf("the zone counts %d sessions, and has one", n)
 	}
 	tb.remove(filed)
-	if n := tb.inZone("printers"); n != 0 {
+	if n := tb.zones["printers"]; n != 0 {
 		t.Errorf("the zone counts %d sessions, and has none", n)
 	}
+}
+
+// TestAFullZoneTakesItsOwnClientsBack: one that crashed has a session until
+// somebody notices, and must not wait for that.
+func TestAFullZoneTakesItsOwnClientsBack(t *testing.T) {
+	g := newGateway(t, l2tpZones+"    limits: {sessions: 2}\n")
+	var admissions []*ike.Admission
+	for _, pc := range []string{"pc-1", "pc-2", "pc-3"} {
+		enrol(t, g, pc, "printers")
+		admissions = append(admissions, byDevice(t, g, pc))
+	}
+	establish(t, g, admissions[0], ike.Windows)
+	establish(t, g, admissions[1], ike.Windows)
+	byDevice(t, g, "pc-1")
+	pc := ownerOfDevice(t, g, "pc-3")
+	if _, err := overL2TP(g, config.Certificate, pc, eap.Success{Method: eap.TypeTLS, Identity: pc.identity, Value: pc}); err == nil || !strings.Contains(err.Error(), "limit") {
+		t.Errorf("a third one: %v, want the limit", err)
+	}
+	// Its login had been judged before the second one was there.
+	await[ike.Closed](t, establish(t, g, admissions[2], ike.Windows))
+	eventually(t, 5*time.Second, "the zone has two sessions", func() bool {
+		return len(g.table.matching(func(l *live) bool { return l.admission.Zone == "printers" })) == 2
+	})
 }
