@@ -16,36 +16,44 @@ type arrivals struct {
 	recent [1024]arrival
 }
 
-// arrival is a first message that was let through.
+// arrival is a first message that was let through: what tells it from others is
+// where it came from and the cookie that its sender chose.
 type arrival struct {
-	key uint64
-	at  time.Time
+	from   netip.AddrPort
+	cookie uint64
+	at     time.Time
+	copies int
 }
 
-// repeatedFor is how long the copies of a first message count as that one: what
-// a client plans for it (RFC 2408, Section 5.1 leaves that to it).
-const repeatedFor = 30 * time.Second
+const (
+	// repeatedFor is how long the copies of a first message count as that one: what
+	// a client plans for it (RFC 2408, Section 5.1 leaves that to it).
+	repeatedFor = 30 * time.Second
+	// maxCopies is more than a client sends in that time, and a network doubles.
+	maxCopies = 20
+)
 
-// admit counts the first message of that key; false: its source has had its share
-// of this second. Copies of one that was let through are let through and not
-// counted: clients behind one NAT would use up each other's share.
-func (a *arrivals) admit(now time.Time, from netip.Addr, key uint64, most int) bool {
+// admit counts a first message; false: its source has had its share of this
+// second. Copies of one that was let through are let through and not counted:
+// clients behind one NAT would use up each other's share.
+func (a *arrivals) admit(now time.Time, from netip.AddrPort, cookie uint64, most int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	seen := &a.recent[key%uint64(len(a.recent))]
-	if seen.key == key && now.Sub(seen.at) < repeatedFor {
+	seen := &a.recent[(cookie^uint64(placeOf(from.Addr()))^uint64(from.Port()))%uint64(len(a.recent))]
+	if seen.from == from && seen.cookie == cookie && seen.copies < maxCopies && now.Sub(seen.at) < repeatedFor {
+		seen.copies++
 		return true
 	}
 	if s := now.Unix(); s != a.second {
 		a.second = s
 		clear(a.cells[:])
 	}
-	cell := &a.cells[placeOf(from)%uint32(len(a.cells))]
+	cell := &a.cells[placeOf(from.Addr())%uint32(len(a.cells))]
 	if int(*cell) >= most {
 		return false
 	}
 	*cell++
-	*seen = arrival{key, now}
+	*seen = arrival{from: from, cookie: cookie, at: now}
 	return true
 }
 

@@ -166,17 +166,11 @@ func (d *door) First(now time.Time, first ike.Datagram) (cost int, ok bool) {
 		d.g.drops.note("too many set-ups under way")
 		return 0, false
 	}
-	if !r.arrivals.admit(now, first.Remote.Addr(), keyOf(first), r.config.Limits.Setups) {
+	if !r.arrivals.admit(now, first.Remote, binary.BigEndian.Uint64(first.Data), r.config.Limits.Setups) {
 		d.g.drops.note("too many set-ups of one source")
 		return 0, false
 	}
 	return 0, true
-}
-
-// keyOf tells the first messages of a source apart: by its port and the cookie
-// that it chose.
-func keyOf(first ike.Datagram) uint64 {
-	return binary.BigEndian.Uint64(first.Data)*31 + uint64(first.Remote.Port())
 }
 
 // New implements [engine.Legacy].
