@@ -90,7 +90,11 @@ type footing struct {
 func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
 	l := &login{g: g, r: g.realm.Load(), t: t}
 	if l.base, _ = t.Before.(*footing); l.base != nil {
-		l.zones = []*zone{l.base.zone}
+		z, err := l.r.standing(l.base)
+		if err != nil {
+			return nil, err
+		}
+		l.zones = []*zone{z}
 	}
 	for _, z := range l.r.order {
 		if l.base == nil && z.speaks(config.IKEv2) && z.takesEAP() && z.answersTo(t.WantID) {
@@ -202,10 +206,11 @@ func (l *login) zoneOf(who peer) (*zone, error) {
 	if l.base == nil {
 		return l.r.zoneOf(who, &ike.Authenticate{WantID: &l.local.ID, Suite: l.t.Suite})
 	}
-	if z := l.base.zone; who.zone != z.config.Name {
+	z := l.zones[0]
+	if who.zone != z.config.Name {
 		return nil, refusal("use IKEv2, or move the user or device to zone "+z.config.Name, "%q belongs to zone %q, which is not reached by L2TP", who.identity, who.zone)
 	}
-	return l.base.zone, nil
+	return z, nil
 }
 
 // bind joins the two proofs of a PPP login (RFC 3193, Section 5): a machine with

@@ -231,6 +231,12 @@ func (g *Gateway) machineKey(z *zone, t ikev1.SharedKey) (any, error) {
 			Hint:   "add the device with --psk --address, give it a certificate, or move it to IKEv2",
 		}
 	}
+	if z.groupWeak && !z.config.WaivedForAnyone(config.RulePSKWeak, time.Now()) {
+		return nil, &ikev1.Refusal{
+			Reason: fmt.Sprintf("the waiver of %s that the group's pre-shared key of zone %q needs is over", config.RulePSKWeak, z.config.Name),
+			Hint:   "make a stronger one with: openssl rand -base64 24; or move the clients to IKEv2",
+		}
+	}
 	return ikev1.Key{Secret: z.group, Value: &footing{zone: z, by: groupPSK, weak: z.groupWeak}}, nil
 }
 
