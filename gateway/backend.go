@@ -297,7 +297,7 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 
 // mayStay tells why a live session must end; empty: it may stay.
 func (g *Gateway) mayStay(l *live) string {
-	if why := g.cutOff(l, time.Now()); why != "" {
+	if why := cmp.Or(g.cutOff(l, time.Now()), g.lostFooting(l)); why != "" {
 		return why
 	}
 	switch {

@@ -254,6 +254,7 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 	if err != nil {
 		return nil, err
 	}
+	credential := who.device
 	if l.base != nil {
 		if who, err = l.base.bind(who); err != nil {
 			return nil, err
@@ -286,7 +287,7 @@ func (l *login) admit(s eap.Success) (*ike.Admission, error) {
 		}
 	}
 	a, err := l.g.admission(l.r, who, z, l.local)
-	return proving(a, err, l.proof(s))
+	return proving(a, err, l.proof(s, credential))
 }
 
 // passwordPeer is a user who has proved a password.

@@ -67,3 +67,74 @@ func TestALoginMeetsTheZoneAsItIsNow(t *testing.T) {
 		})
 	}
 }
+
+// TestASessionEndsWithWhateverItRestsOn: it is filed under the machine or under
+// its user, and whoever has stolen the other one must not stay in.
+func TestASessionEndsWithWhateverItRestsOn(t *testing.T) {
+	ca, dir := newOutsideCA(t), t.TempDir()
+	anchor, crl := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.crl")
+	if err := os.WriteFile(anchor, []byte(pemText("CERTIFICATE", ca.cert.Raw)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	outsider := peer{identity: "kiosk.example.org", device: outsidePrefix + "c0ffee:7", zone: "printers"}
+	revoke := func(device string) func(*testing.T, *Gateway) {
+		return func(t *testing.T, g *Gateway) {
+			call[Revoked](t, g.Client(), http.MethodPost, "/v1/devices/"+device+"/revoke", Revocation{Reason: "stolen"})
+		}
+	}
+	trust := "    trust: {cas: [" + anchor + "], crls: [" + crl + "]}\n"
+	reload := func(t *testing.T, g *Gateway) { call[Reloaded](t, g.Client(), http.MethodPost, "/v1/reload", nil) }
+	list := func(t *testing.T, revoked ...int64) {
+		t.Helper()
+		if err := os.WriteFile(crl, ca.crl(t, revoked...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const password = "by password"
+	for what, c := range map[string]struct {
+		machine, user string // devices; empty: the outsider
+		end           func(*testing.T, *Gateway)
+	}{
+		"the machine of a user of another CA is revoked":        {"pc", "", revoke("pc")},
+		"the device is revoked whose certificate PPP was shown": {"pc", "tablet", revoke("tablet")},
+		"another CA revokes the machine of a user of ours":      {"", "pc", func(t *testing.T, g *Gateway) { list(t, 7); reload(t, g) }},
+		"the CA of the machine is trusted no more": {"", "pc", func(t *testing.T, g *Gateway) {
+			rewrite(t, g.path, trust, "")
+			reload(t, g)
+		}},
+		"the user is moved who logged in by password": {"pc", password, func(t *testing.T, g *Gateway) {
+			zone := "staff"
+			call[User](t, g.Client(), http.MethodPatch, "/v1/users/alice", SetUser{Zone: &zone})
+		}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			list(t)
+			g := newGateway(t, strings.Replace(l2tpZones, "staff: {}", "staff: {auth: [certificate, peap]}", 1)+trust)
+			enrol(t, g, "pc", "printers")
+			enrol(t, g, "tablet", "printers")
+			zone := "printers"
+			call[User](t, g.Client(), http.MethodPatch, "/v1/users/alice", SetUser{Zone: &zone})
+			machine, s := outsider, eap.Success{Method: eap.TypeTLS, Value: outsider}
+			if c.machine != "" {
+				machine = ownerOfDevice(t, g, c.machine)
+			}
+			switch c.user {
+			case "":
+			case password:
+				s = eap.Success{Method: eap.TypePEAP, Identity: "alice"}
+			default:
+				s.Value = ownerOfDevice(t, g, c.user)
+			}
+			a, err := overL2TP(g, config.Certificate, machine, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := establish(t, g, a, ike.Windows)
+			if l := g.table.matching(func(l *live) bool { return l.admission == a }); len(l) != 1 || g.mayStay(l[0]) != "" {
+				t.Fatalf("it is not in, or may not stay: %v", l)
+			}
+			c.end(t, g)
+			await[ike.Closed](t, d)
+		})
+	}
+}

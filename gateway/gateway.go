@@ -229,9 +229,7 @@ func (g *Gateway) watchRevocations() {
 		if g.registry.ownAddresses(users, devices) {
 			g.reserveFixed(g.realm.Load())
 		}
-		touched := g.table.matching(func(l *live) bool {
-			return slices.Contains(devices, l.admission.Device) || slices.Contains(users, l.user())
-		})
+		touched := g.table.matching(func(l *live) bool { return g.touches(l, users, devices) })
 		for _, l := range touched {
 			if why := g.mayStay(l); why != "" {
 				g.log.Info("cutting", "session", l.id, "device", l.admission.Device, "reason", why)
@@ -424,12 +422,12 @@ func (g *Gateway) closeStranded(before, r *realm) (closed int) {
 			reason = "its zone was removed from the configuration"
 		case l.pool != z.pool:
 			reason = "the pool of its zone was changed"
-		case outsider(l.admission.Device) && z.lost(before.zones[l.admission.Zone]):
+		case slices.ContainsFunc(append(l.restsOn(), l.admission.Device), outsider) && z.lost(before.zones[l.admission.Zone]):
 			reason = "a CA of its zone is not trusted any more"
 		case outsider(l.admission.Device) && z.revokes(l.admission.Device):
 			reason = "its certificate was revoked"
 		default:
-			d, _ := g.registry.Device(l.admission.Device)
+			d, _ := g.registry.Device(l.terms.proof.key)
 			reason = cmp.Or(g.mayStay(l), z.barsPSK(d))
 		}
 		if reason != "" {

@@ -84,7 +84,8 @@ func planOf(t *testing.T, g *Gateway) MigrationPlan {
 }
 
 func TestALoginOverL2TPIsOnRecord(t *testing.T) {
-	path := testConfig(t, l2tpZones)
+	zones, _ := groupZone(t)
+	path := testConfig(t, zones)
 	initState(t, path)
 	g := startGateway(t, path)
 	enrol(t, g, "pc", "printers")
@@ -212,7 +213,8 @@ func TestTheOldestOfForeignUsersGoes(t *testing.T) {
 }
 
 func TestUsesGoWithTheirDeviceAndUser(t *testing.T) {
-	g := newGateway(t, l2tpZones)
+	zones, _ := groupZone(t)
+	g := newGateway(t, zones)
 	c := g.Client()
 	enrol(t, g, "pc", "printers")
 	call[UserAdded](t, c, http.MethodPost, "/v1/users", NewUser{Name: "bob", Zone: "printers", Password: goodPassword})

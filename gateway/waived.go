@@ -21,6 +21,9 @@ type proof struct {
 	key     string   // the device whose pre-shared key was used; empty: none was
 	broken  []string // rules that it broke, by waiver
 	unseen  []string // rules that it may have broken where the gateway does not look
+
+	base *footing // of L2TP: what the login stands on; nil: IKEv2
+	user string   // of L2TP: the device, or seat, whose credential PPP was shown
 }
 
 // proving notes in an admission how its peer proved itself.
@@ -45,7 +48,7 @@ func (b *footing) proof() proof {
 	if b == nil {
 		return proof{}
 	}
-	p := proof{machine: b.by}
+	p := proof{machine: b.by, base: b}
 	if b.by == config.PSK {
 		p.key = b.machine.device
 	}
@@ -53,8 +56,12 @@ func (b *footing) proof() proof {
 }
 
 // proof is that of a login that the gateway has judged itself.
-func (l *login) proof(s eap.Success) proof {
-	return l.base.proof().breaks(config.RuleMSCHAPv2, s.Method == eap.TypeMSCHAPv2).breaks(config.RuleNoEMS, s.Unbound)
+func (l *login) proof(s eap.Success, credential string) proof {
+	p := l.base.proof()
+	if l.base != nil {
+		p.user = credential
+	}
+	return p.breaks(config.RuleMSCHAPv2, s.Method == eap.TypeMSCHAPv2).breaks(config.RuleNoEMS, s.Unbound)
 }
 
 // proof is that of a login whose TLS ends at a RADIUS server, which does not say
