@@ -297,6 +297,12 @@ func (g *Gateway) established(s *engine.Session, ev ike.Established) {
 
 // mayStay tells why a live session must end; empty: it may stay.
 func (g *Gateway) mayStay(l *live) string {
+	switch z, ok := g.realm.Load().zones[l.admission.Zone]; {
+	case !ok:
+		return "its zone was removed from the configuration"
+	case l.pool != z.pool:
+		return "the pool of its zone was changed"
+	}
 	if why := cmp.Or(g.cutOff(l, time.Now()), g.lostFooting(l)); why != "" {
 		return why
 	}

@@ -419,9 +419,7 @@ func (g *Gateway) closeStranded(before, r *realm) (closed int) {
 		reason := ""
 		switch {
 		case !ok:
-			reason = "its zone was removed from the configuration"
-		case l.pool != z.pool:
-			reason = "the pool of its zone was changed"
+			reason = g.mayStay(l)
 		case slices.ContainsFunc(append(l.restsOn(), l.admission.Device), outsider) && z.lost(before.zones[l.admission.Zone]):
 			reason = "a CA of its zone is not trusted any more"
 		case outsider(l.admission.Device) && z.revokes(l.admission.Device):

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -52,4 +53,27 @@ func TestAFullZoneTakesItsOwnClientsBack(t *testing.T) {
 	eventually(t, 5*time.Second, "the zone has two sessions", func() bool {
 		return len(g.table.matching(func(l *live) bool { return l.admission.Zone == "printers" })) == 2
 	})
+}
+
+// TestAReloadDuringALoginIsNotMissed: a session that is filed when the reload has
+// looked through all of them, and that found its zone before.
+func TestAReloadDuringALoginIsNotMissed(t *testing.T) {
+	for what, change := range map[string][2]string{
+		"the zone is removed":    {"  printers:", "  labels:"},
+		"its pool is another":    {"10.62.0.0/24", "10.63.0.0/24"},
+		"nothing that is for it": {"staff: {}", "staff: {dpd: 30s}"},
+	} {
+		g := newGateway(t, l2tpZones)
+		enrol(t, g, "pc", "printers")
+		a := byDevice(t, g, "pc")
+		z := g.realm.Load().zones["printers"]
+		rewrite(t, g.path, change[0], change[1])
+		call[Reloaded](t, g.Client(), http.MethodPost, "/v1/reload", nil)
+		l := &live{admission: a, terms: a.Value.(*terms), zone: z, pool: z.pool}
+		g.table.add(l)
+		if why := g.mayStay(l); (why == "") != strings.HasPrefix(what, "nothing") {
+			t.Errorf("%s: it goes because of %q", what, why)
+		}
+		g.table.remove(l)
+	}
 }
