@@ -369,13 +369,17 @@ func keepRestarts(cfg, old *config.Config) *config.Config {
 }
 
 // keepDevices leaves L2TP zones on the devices and addresses that the plane has
-// opened for them.
+// opened for them, and a zone that is to have the other protocol as it is.
 func keepDevices(zones, old config.Zones) config.Zones {
 	zones = slices.Clone(zones)
 	for i := range zones {
 		z := &zones[i]
-		at := slices.IndexFunc(old, func(o config.Zone) bool { return o.Name == z.Name && o.Protocol == config.L2TP })
-		if z.Protocol == config.L2TP && at >= 0 {
+		at := slices.IndexFunc(old, func(o config.Zone) bool { return o.Name == z.Name })
+		switch {
+		case at < 0:
+		case z.Protocol != old[at].Protocol:
+			*z = old[at]
+		case z.Protocol == config.L2TP:
 			z.Device, z.Listen, z.MTU = old[at].Device, old[at].Listen, old[at].MTU
 		}
 	}

@@ -77,3 +77,19 @@ func TestAReloadDuringALoginIsNotMissed(t *testing.T) {
 		g.table.remove(l)
 	}
 }
+
+// TestAZoneKeepsItsProtocolUntilARestart: its sessions, their addresses and the
+// firewall of its device are those of the protocol that it has.
+func TestAZoneKeepsItsProtocolUntilARestart(t *testing.T) {
+	g := newGateway(t, l2tpZones)
+	enrol(t, g, "pc", "printers")
+	establish(t, g, byDevice(t, g, "pc"), ike.Windows)
+	rewrite(t, g.path, l2tpZones, "zones:\n  staff: {}\n  printers: {pool: {ipv4: 10.62.0.0/24}}\n")
+	if done := call[Reloaded](t, g.Client(), http.MethodPost, "/v1/reload", nil); done.Closed != 0 {
+		t.Errorf("%d sessions closed", done.Closed)
+	}
+	z, _ := g.Config().Zone("printers")
+	if z.Protocol != config.L2TP || len(z.Reach) != 1 || z.Device == "" {
+		t.Errorf("the zone in force is %+v, and its device has no firewall if it is not L2TP", z)
+	}
+}
