@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/config"
 	"sallyport/guard"
 	"sallyport/protocol/ike"
 )
@@ -28,6 +29,23 @@ func TestAStatusSaysWhetherTheFirewallHolds(t *testing.T) {
 		if f.InForce != c.force || !strings.Contains(f.Trouble, c.trouble) || (f.Trouble == "") != c.force || (len(f.Counts) == 1) != c.force {
 			t.Errorf("%s: %+v", what, f)
 		}
+	}
+}
+
+// TestADeviceWhoseZoneIsGoneReachesNothing: its sessions end after the rules of
+// the new configuration are in force, and its device stays.
+func TestADeviceWhoseZoneIsGoneReachesNothing(t *testing.T) {
+	g := newGateway(t, l2tpZones)
+	before := g.Config()
+	device := before.Zones.Of(config.L2TP)[0].Device
+	if r := rulesOf(before, before); len(r.Zones) != 1 || len(r.Zones[0].Reach) != 1 {
+		t.Errorf("before: %+v", r)
+	}
+	after := *before
+	after.Zones = before.Zones.Of(config.IKEv2)
+	r := rulesOf(&after, before)
+	if len(r.Zones) != 1 || r.Zones[0].Device != device || len(r.Zones[0].Pool) == 0 || len(r.Zones[0].Reach)+len(r.Zones[0].Resolvers) != 0 {
+		t.Errorf("afterwards: %+v, want %s with nothing in reach", r, device)
 	}
 }
 

@@ -69,7 +69,18 @@ func allListenAddrs(cfg *config.Config) ([]netip.Addr, error) {
 // isolate holds the L2TP zones to what they may reach. Where there is no
 // firewall they are not served: it fails.
 func (g *Gateway) isolate(cfg *config.Config) error {
-	var r guard.Rules
+	r := rulesOf(cfg, g.Config())
+	if len(g.links) == 0 || len(r.Zones) == 0 && !g.isolated {
+		return nil
+	}
+	g.isolated = len(r.Zones) > 0
+	return guard.Apply(r)
+}
+
+// rulesOf are the rules for a configuration that follows on another. Sessions of
+// a zone that is gone live for a moment longer, on a device that stays until the
+// gateway ends: nothing is in their reach.
+func rulesOf(cfg, before *config.Config) (r guard.Rules) {
 	for _, z := range cfg.Zones.Of(config.L2TP) {
 		i := guard.Isolation{Device: z.Device, Pool: pools(&z), Reach: z.Reach, MTU: z.MTU, Log: true}
 		if announced(&z) {
@@ -83,11 +94,12 @@ func (g *Gateway) isolate(cfg *config.Config) error {
 		}
 		r.Zones = append(r.Zones, i)
 	}
-	if len(g.links) == 0 || len(r.Zones) == 0 && !g.isolated {
-		return nil
+	for _, z := range before.Zones.Of(config.L2TP) {
+		if !slices.ContainsFunc(r.Zones, func(i guard.Isolation) bool { return i.Device == z.Device }) {
+			r.Zones = append(r.Zones, guard.Isolation{Device: z.Device, Pool: pools(&z), Log: true})
+		}
 	}
-	g.isolated = len(r.Zones) > 0
-	return guard.Apply(r)
+	return r
 }
 
 func pools(z *config.Zone) []netip.Prefix {
