@@ -51,18 +51,13 @@ func (z *zone) takesEAP() bool {
 	return slices.ContainsFunc(z.config.Auth, func(auth string) bool { return slices.Contains(config.EAPMethods, auth) })
 }
 
-// respond lets new sessions in by the rules of r.
-func (g *Gateway) respond(r *realm) error {
-	door, err := g.openLegacy(r)
-	if err != nil {
-		return err
-	}
+// respond lets new sessions in by the rules of r, of which the door is.
+func (g *Gateway) respond(r *realm, door engine.Legacy) {
 	if slices.ContainsFunc(r.of(config.IKEv2), (*zone).takesEAP) {
 		r.profile.NewEAP = g.logins.New
 	}
 	g.engine.Respond(r.profile)
 	g.engine.RespondLegacy(door)
-	return nil
 }
 
 // login is one EAP conversation with a client of which nothing is known but

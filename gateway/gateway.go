@@ -114,9 +114,11 @@ func (g *Gateway) start(ctx context.Context) error {
 	g.stop = stop
 	g.keeper.Go(func() { g.keepAccounts(keep) })
 	g.keeper.Go(func() { g.keepUses(keep) })
-	if err := g.respond(r); err != nil {
+	door, err := g.openLegacy(r)
+	if err != nil {
 		return err
 	}
+	g.respond(r, door)
 	if g.control, err = serveControl(cfg.Gateway.Control, handler(g), g.log); err != nil {
 		return err
 	}
@@ -387,6 +389,10 @@ func keepDevices(zones, old config.Zones) config.Zones {
 }
 
 func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) error {
+	door, err := g.openLegacy(next) // it can fail: before anything is changed
+	if err != nil {
+		return err
+	}
 	// Before anybody can log in: a login would be given an address that a device
 	// which is away now holds by its lease.
 	if err := g.restoreLeases(ctx, next); err != nil {
@@ -405,9 +411,7 @@ func (g *Gateway) swap(ctx context.Context, cfg *config.Config, next *realm) err
 	g.reserveFixed(next)
 	g.setLevel(cfg)
 	g.engine.SetLimits(engineLimits(cfg))
-	if err := g.respond(next); err != nil {
-		return err
-	}
+	g.respond(next, door)
 	if err := g.forwardDNS(cfg); err != nil {
 		g.log.Error("DNS forwarder", "err", err)
 	}

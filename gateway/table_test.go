@@ -93,3 +93,23 @@ func TestAZoneKeepsItsProtocolUntilARestart(t *testing.T) {
 		t.Errorf("the zone in force is %+v, and its device has no firewall if it is not L2TP", z)
 	}
 }
+
+// TestAReloadThatFailsChangesNothing: which addresses an interface has is seen
+// when the L2TP zones are opened. Here two of them turn out to share one.
+func TestAReloadThatFailsChangesNothing(t *testing.T) {
+	g := newGateway(t, l2tpZones)
+	enrol(t, g, "pc", "printers")
+	d := establish(t, g, byDevice(t, g, "pc"), ike.Windows)
+	before := g.realm.Load()
+	rewrite(t, g.path, l2tpZones, "zones:\n  staff: {}\n"+
+		"  labels: {protocol: l2tp, listen: [lo], device: l2tp-labels, pool: {ipv4: 10.64.0.0/24}}\n"+
+		"  scales: {protocol: l2tp, listen: [127.0.0.1], device: l2tp-scales, pool: {ipv4: 10.65.0.0/24}}\n")
+	refusedAs(t, g.Client(), http.StatusInternalServerError, "", http.MethodPost, "/v1/reload", nil)
+	if g.realm.Load() != before {
+		t.Error("the reload failed, and its zones are in force")
+	}
+	if n := len(g.table.matching(func(l *live) bool { return l.admission.Zone == "printers" })); n != 1 {
+		t.Errorf("%d sessions of the zone that is still there, want 1", n)
+	}
+	d.close()
+}
