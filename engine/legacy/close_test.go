@@ -79,7 +79,7 @@ func TestNobodyComesInDuringTheFarewell(t *testing.T) {
 	w.g.do(p, ike.CloseSession{Reason: "revoked"})
 	c.lac = l2tp.NewEndpoint(c.l2tp)
 	c.withL2TP(func(o *l2tp.Out) { c.lac.Connect(w.now(), o) })
-	w.run(2900 * time.Millisecond)
+	w.run(farewell - 100*time.Millisecond)
 	w.g.wantCount(1, 1)
 	w.run(time.Minute)
 	c.crash()

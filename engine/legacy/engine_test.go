@@ -382,6 +382,30 @@ func TestTheEngineLetsAClientBackThatWasToldToGo(t *testing.T) {
 	})
 }
 
+// TestAShutdownTellsTheClientByIKEToo: what is not deleted stays on the client
+// until it notices that nobody answers.
+func TestAShutdownTellsTheClientByIKEToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, 1, nil)
+		c := h.w.client("alice", "192.168.1.2", h.w.nat("203.0.113.7"))
+		c.dial()
+		h.until("alice is up", c.up)
+		c.stops = stopEAP // and does not hang up by itself
+		closed := make(chan error, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second) // as the gateway does
+			defer cancel()
+			closed <- h.Close(ctx)
+		}()
+		h.run(4 * time.Second)
+		if err := <-closed; err != nil {
+			t.Errorf("the engine: %v", err)
+		}
+		c.wantLog("being shut down", "is over: IKE 2")
+		h.wantCount(1, 1)
+	})
+}
+
 func (h *house) each(f func(*engine.Session)) {
 	h.mu.Lock()
 	var all []*engine.Session

@@ -51,8 +51,9 @@ const (
 	// rekeys by deleting first needs a moment.
 	bareGrace = 30 * time.Second
 	// farewell is how long a session that closes waits for the peer's last
-	// acknowledgements.
-	farewell = 3 * time.Second
+	// acknowledgements, before IKE has the last word. A gateway that shuts down
+	// gives its sessions 3 s in all.
+	farewell = 2 * time.Second
 )
 
 // Session is one peer. It implements [engine.Machine].
