@@ -245,6 +245,20 @@ func relayTo(t *testing.T, address string) (*Gateway, *relay) {
 	return g, c
 }
 
+// TestATimeToProveItselfAnewEndsASessionOverPPP: nothing could ask the client for
+// it in a session that lasts.
+func TestATimeToProveItselfAnewEndsASessionOverPPP(t *testing.T) {
+	g := newGateway(t, l2tpZones)
+	for zone, want := range map[string][2]time.Duration{"staff": {time.Hour, 0}, "printers": {0, time.Hour}} {
+		a := &ike.Admission{Value: &terms{}}
+		c := &relay{l: &login{g: g}, login: new(aaa.Client).NewLogin(radius.LoginConfig{}), zone: g.realm.Load().zones[zone]}
+		c.grant(a, &radius.Grant{UserName: "bob", SessionTimeout: time.Hour, Reauthenticate: true})
+		if got := [2]time.Duration{a.AuthLifetime, a.Value.(*terms).granted.timeout}; got != want {
+			t.Errorf("zone %s: AUTH_LIFETIME and the end of the session are %v, want %v", zone, got, want)
+		}
+	}
+}
+
 func TestAPacketOfAnotherConversationEndsIt(t *testing.T) {
 	_, c := relayTo(t, silent(t))
 	s, err := stepOf(c, []byte{2, firstID + 1, 0, 6, 1, 'x'})

@@ -271,7 +271,7 @@ func (c *relay) grant(a *ike.Admission, g *radius.Grant) {
 	}
 	switch {
 	case g.SessionTimeout == 0:
-	case g.Reauthenticate: // RFC 2865, Section 5.29
+	case g.Reauthenticate && c.zone.speaks(config.IKEv2): // RFC 2865, Section 5.29; IKEv1 has no such notify, and PPP proves itself anew by a new session
 		if a.AuthLifetime == 0 || g.SessionTimeout < a.AuthLifetime {
 			a.AuthLifetime = g.SessionTimeout
 		}
