@@ -161,16 +161,18 @@ func (g *Gateway) used(l *live) (u radius.Usage) {
 	g.table.update(func() { // as one: between the two a Child SA may go
 		u = l.account.usage
 		for _, spi := range l.children {
-			u = g.plus(u, spi)
+			u = g.plus(u, l, spi)
 		}
 	})
 	return u
 }
 
-func (g *Gateway) plus(u radius.Usage, spi uint32) radius.Usage {
+// plus adds what a Child SA has carried of a session.
+func (g *Gateway) plus(u radius.Usage, l *live, spi uint32) radius.Usage {
 	if st, ok := g.plane.Stats(spi); ok {
-		u.InOctets, u.OutOctets = u.InOctets+st.BytesIn, u.OutOctets+st.BytesOut
-		u.InPackets, u.OutPackets = u.InPackets+st.PacketsIn, u.OutPackets+st.PacketsOut
+		before := l.before[spi]
+		u.InOctets, u.OutOctets = u.InOctets+st.BytesIn-before.InOctets, u.OutOctets+st.BytesOut-before.OutOctets
+		u.InPackets, u.OutPackets = u.InPackets+st.PacketsIn-before.InPackets, u.OutPackets+st.PacketsOut-before.OutPackets
 	}
 	return u
 }
@@ -183,7 +185,7 @@ func (g *Gateway) childGone(l *live, spi uint32) {
 		if a == nil {
 			return
 		}
-		a.usage = g.plus(a.usage, spi)
+		a.usage = g.plus(a.usage, l, spi)
 		if st, ok := g.plane.Stats(spi); ok && st.LastInbound.After(a.heard) {
 			a.heard = st.LastInbound
 		}

@@ -19,6 +19,7 @@ import (
 	"sallyport/pki"
 	"sallyport/protocol/ike"
 	"sallyport/protocol/ike/ikemsg"
+	"sallyport/protocol/radius"
 	"sallyport/protocol/suite"
 )
 
@@ -367,10 +368,11 @@ func (g *Gateway) alive(l *live) bool {
 // the session.
 func (g *Gateway) carries(s *engine.Session, value any) {
 	var spi uint32
+	older := false
 	switch v := value.(type) {
 	case dataplane.SetCall:
 		if v.Call != nil {
-			spi = v.SPIIn
+			spi, older = v.SPIIn, true
 		}
 	case dataplane.Add:
 		spi = v.SA.SPIIn
@@ -378,11 +380,22 @@ func (g *Gateway) carries(s *engine.Session, value any) {
 	if spi == 0 {
 		return
 	}
-	g.withLive(s, func(l *live) {
-		if !slices.Contains(l.children, spi) {
-			l.children = append(l.children, spi)
+	g.withLive(s, func(l *live) { l.carriedBy(spi, older, g.plane) })
+}
+
+// carriedBy notes a Child SA. In one that is older than the session went its
+// login, and maybe an earlier session: both are not of its account.
+func (l *live) carriedBy(spi uint32, older bool, plane dataplane.Plane) {
+	if slices.Contains(l.children, spi) {
+		return
+	}
+	l.children = append(l.children, spi)
+	if st, ok := plane.Stats(spi); ok && older {
+		if l.before == nil {
+			l.before = make(map[uint32]radius.Usage)
 		}
-	})
+		l.before[spi] = radius.Usage{InOctets: st.BytesIn, OutOctets: st.BytesOut, InPackets: st.PacketsIn, OutPackets: st.PacketsOut}
+	}
 }
 
 func (g *Gateway) withLive(s *engine.Session, f func(*live)) {

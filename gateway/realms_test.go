@@ -90,6 +90,27 @@ func TestASessionIsNotIdleBecauseItsKeysAreNew(t *testing.T) {
 	}
 }
 
+// TestASecondLoginInTheSameIPsecPaysForItself: a client of an L2TP zone that logs
+// in anew keeps its Child SA, and what it carried before is on another account.
+func TestASecondLoginInTheSameIPsecPaysForItself(t *testing.T) {
+	p := counting{stats: map[uint32]dataplane.Stats{1: {BytesIn: 700, BytesOut: 7000, PacketsIn: 10, PacketsOut: 20}}}
+	g := &Gateway{State: &State{}, plane: p}
+	l := &live{account: &account{}}
+	l.carriedBy(1, true, p)
+	p.stats[1] = dataplane.Stats{BytesIn: 705, BytesOut: 7050, PacketsIn: 11, PacketsOut: 22}
+	p.stats[2] = dataplane.Stats{BytesIn: 1, BytesOut: 10, PacketsIn: 3, PacketsOut: 4}
+	l.carriedBy(2, false, p) // a rekey
+	want := radius.Usage{InOctets: 6, OutOctets: 60, InPackets: 4, OutPackets: 6}
+	if u := g.used(l); u != want {
+		t.Errorf("used %+v, want %+v", u, want)
+	}
+	g.childGone(l, 1)
+	delete(p.stats, 1)
+	if u := g.used(l); u != want {
+		t.Errorf("used %+v after the rekey, want %+v", u, want)
+	}
+}
+
 func TestDisconnectNeedsNoAccounting(t *testing.T) {
 	o := newOrganisation(t, "ttls")
 	listen := fmt.Sprintf("127.0.0.1:%d", labtest.FreePort(t, "udp"))

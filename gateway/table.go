@@ -11,6 +11,7 @@ import (
 	"sallyport/dataplane"
 	"sallyport/engine"
 	"sallyport/protocol/ike"
+	"sallyport/protocol/radius"
 )
 
 // live is one established session, as the gateway knows it.
@@ -26,11 +27,12 @@ type live struct {
 	kind      ike.PeerKind
 	claim     string // IDi; only tells machines of one user apart
 
-	remote    netip.AddrPort // changes with MOBIKE; under the table's lock
-	children  []uint32       // inbound SPIs; under the table's lock
-	account   *account       // nil: nobody wants one; set under the table's lock
-	replacing *time.Timer    // closes it, because a newer session took over
-	replaced  bool           // a newer one has; under the table's lock
+	remote    netip.AddrPort          // changes with MOBIKE; under the table's lock
+	children  []uint32                // inbound SPIs; under the table's lock
+	before    map[uint32]radius.Usage // of L2TP: what those have carried that are older than the session
+	account   *account                // nil: nobody wants one; set under the table's lock
+	replacing *time.Timer             // closes it, because a newer session took over
+	replaced  bool                    // a newer one has; under the table's lock
 }
 
 // user is whose session it is; empty for a certificate of an outside CA.
