@@ -106,6 +106,7 @@ func (g *Gateway) room(r *realm, z *zone) (*room, error) {
 		Proven: func(a *ikev1.Admission) bool { return a.Value.(*footing).machine.device != "" },
 		NewEAP: g.logins.New,
 		Device: c.Device,
+		Limits: z.child.Limits,
 		Host:   host,
 	}}, nil
 }

@@ -151,7 +151,7 @@ func (s *Session) saUp(now time.Time, sa ikev1.SA, out *ike.Out) {
 	child := dataplane.ChildSA{
 		SPIIn: sa.SPIIn, SPIOut: sa.SPIOut, Suite: sa.Suite, KeyIn: sa.KeyIn, KeyOut: sa.KeyOut,
 		Local: sa.Local, Remote: sa.Remote, Encap: encap, Transport: true, Device: s.cfg.Device, Outbound: sa.Outbound,
-		Limits: dataplane.Limits{SoftBytes: sa.SoftBytes, HardBytes: sa.HardBytes, Expires: sa.Expires},
+		Limits: s.limits(sa),
 	}
 	switch {
 	case s.doubt:
@@ -168,6 +168,23 @@ func (s *Session) saUp(now time.Time, sa ikev1.SA, out *ike.Out) {
 		s.sas[i].Replaced = s.sas[i].Replaced || s.sas[i].SPIIn == sa.Replaces
 	}
 	out.Events = append(out.Events, ike.Extra{Value: dataplane.Add{SA: child}})
+}
+
+// limits are ours and those that the peer proposed, whichever come first.
+func (s *Session) limits(sa ikev1.SA) dataplane.Limits {
+	of := s.cfg.Limits
+	return dataplane.Limits{
+		SoftBytes: least(of.SoftBytes, sa.SoftBytes), HardBytes: least(of.HardBytes, sa.HardBytes),
+		SoftPackets: of.SoftPackets, HardPackets: of.HardPackets, Expires: sa.Expires,
+	}
+}
+
+// least is the lower limit; 0 is none.
+func least(a, b uint64) uint64 {
+	if a == 0 || b == 0 {
+		return max(a, b)
+	}
+	return min(a, b)
 }
 
 // saDown removes one. Without any, nothing of L2TP can be said any more

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/dataplane"
 	"sallyport/protocol/ike"
+	"sallyport/protocol/ikev1"
 )
 
 // established brings one client up.
@@ -162,4 +164,28 @@ func TestTheSessionFollowsARebindingNAT(t *testing.T) {
 		w.g.wantCount(1, 0)
 		c.wantCall(w.g.only())
 	})
+}
+
+// TestAChildSAEndsByTheLowerVolume of what the zone says and the peer proposed.
+func TestAChildSAEndsByTheLowerVolume(t *testing.T) {
+	ours := ike.Limits{SoftBytes: 90, HardBytes: 100, SoftPackets: 9, HardPackets: 10}
+	for what, c := range map[string]struct {
+		ours ike.Limits
+		sa   ikev1.SA
+		want dataplane.Limits
+	}{
+		"the peer says nothing":  {ours, ikev1.SA{}, dataplane.Limits{SoftBytes: 90, HardBytes: 100, SoftPackets: 9, HardPackets: 10}},
+		"the peer wants more":    {ours, ikev1.SA{SoftBytes: 180, HardBytes: 200}, dataplane.Limits{SoftBytes: 90, HardBytes: 100, SoftPackets: 9, HardPackets: 10}},
+		"the peer wants less":    {ours, ikev1.SA{SoftBytes: 40, HardBytes: 50}, dataplane.Limits{SoftBytes: 40, HardBytes: 50, SoftPackets: 9, HardPackets: 10}},
+		"the zone says nothing":  {ike.Limits{}, ikev1.SA{SoftBytes: 40, HardBytes: 50}, dataplane.Limits{SoftBytes: 40, HardBytes: 50}},
+		"neither says something": {ike.Limits{}, ikev1.SA{}, dataplane.Limits{}},
+	} {
+		s := &Session{cfg: &Config{Limits: c.ours}}
+		var out ike.Out
+		s.saUp(begin, c.sa, &out)
+		add, ok := out.Events[0].(ike.Extra).Value.(dataplane.Add)
+		if !ok || add.SA.Limits != c.want {
+			t.Errorf("%s: %+v, want %+v", what, add.SA.Limits, c.want)
+		}
+	}
 }

@@ -38,6 +38,8 @@ type Config struct {
 	// Device is the zone's TUN device, Host what hosts are told about their link.
 	Device string
 	Host   hostconf.Config
+	// Limits end a Child SA by volume; zero fields do not.
+	Limits ike.Limits
 	// HalfOpen counts set-ups under way, of all sessions; nil: nobody wants to know.
 	HalfOpen *atomic.Int64
 	// Setup is the time from the first message to an authenticated link, and
