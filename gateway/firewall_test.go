@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"sallyport/config"
 	"sallyport/guard"
 	"sallyport/protocol/ike"
+	"sallyport/protocol/ike/ikemsg"
 )
 
 func TestAStatusSaysWhetherTheFirewallHolds(t *testing.T) {
@@ -46,6 +49,31 @@ func TestADeviceWhoseZoneIsGoneReachesNothing(t *testing.T) {
 	r := rulesOf(&after, before)
 	if len(r.Zones) != 1 || r.Zones[0].Device != device || len(r.Zones[0].Pool) == 0 || len(r.Zones[0].Reach)+len(r.Zones[0].Resolvers) != 0 {
 		t.Errorf("afterwards: %+v, want %s with nothing in reach", r, device)
+	}
+}
+
+// TestAGroupOfAnL2TPZoneReachesItsPart: of what its zone reaches, and resolvers.
+func TestAGroupOfAnL2TPZoneReachesItsPart(t *testing.T) {
+	const zones = l2tpZones + "groups:\n  labels: {zone: printers, %s}\n"
+	for what, c := range map[string]struct{ rules, want string }{
+		"all of it":             {"user: {sessions: 1}", "[10.20.30.0/24 10.62.0.1/32]"},
+		"a part of it":          {"routes: [10.20.30.128/25]", "[10.20.30.128/25 10.62.0.1/32]"},
+		"more than there is":    {"routes: [10.20.0.0/16, 192.0.2.0/24]", "[10.20.30.0/24 10.62.0.1/32]"},
+		"resolvers of its own":  {"dns: {servers: [10.20.30.53]}", "[10.20.30.0/24 10.20.30.53/32]"},
+		"a part, and resolvers": {"dns: {servers: [10.20.30.53]}, routes: [10.20.30.0/30]", "[10.20.30.0/30 10.20.30.53/32]"},
+	} {
+		g := newGateway(t, fmt.Sprintf(zones, c.rules))
+		var got []string
+		for _, s := range g.realm.Load().groups["labels"].child.Local {
+			got = append(got, s.String())
+		}
+		var want []string
+		for _, p := range strings.Fields(strings.Trim(c.want, "[]")) {
+			want = append(want, ikemsg.PrefixSelector(netip.MustParsePrefix(p)).String())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: packets may go to %q, want %q", what, got, want)
+		}
 	}
 }
 

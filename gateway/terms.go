@@ -56,14 +56,16 @@ func (z *zone) zoneTerms() *terms {
 func (z *zone) groupTerms(g *config.Group) *terms {
 	t := z.zoneTerms()
 	t.group = g.Name
-	if len(g.Routes) > 0 {
-		child := *z.child
-		child.Local = selectors(g.Routes)
-		t.child = &child
-	}
+	seen := z.config // as its users see it
 	if len(g.DNS.Servers) > 0 {
-		t.resolvers = z.config.ResolversOf(g.DNS)
+		t.resolvers, seen.DNS.Servers = z.config.ResolversOf(g.DNS), g.DNS.Servers
 	}
+	if len(g.Routes) > 0 {
+		seen.Routes, seen.Reach = g.Routes, shared(g.Routes, z.config.Reach)
+	}
+	child := *z.child
+	child.Local = selectors(within(&seen))
+	t.child = &child
 	if len(g.DNS.Split) > 0 {
 		t.split = g.DNS.Split
 	}
@@ -75,6 +77,21 @@ func (z *zone) groupTerms(g *config.Group) *terms {
 	}
 	t.limits = t.limits.With(g.User)
 	return t
+}
+
+// shared are the networks that are in both lists.
+func shared(a, b []netip.Prefix) (both []netip.Prefix) {
+	for _, p := range a {
+		for _, q := range b {
+			switch {
+			case q.Bits() <= p.Bits() && q.Contains(p.Addr()):
+				both = append(both, p)
+			case p.Bits() < q.Bits() && p.Contains(q.Addr()):
+				both = append(both, q)
+			}
+		}
+	}
+	return both
 }
 
 // termsOf are the terms of a peer in its zone. Of the groups that are named,
