@@ -39,7 +39,8 @@ type room struct {
 	*zone
 	listen   []netip.Addr // empty: every address of the gateway
 	session  *legacy.Config
-	halfOpen *atomic.Int64 // set-ups under way
+	noSHA1   *legacy.Config // when the waiver that SHA-1 needs is over
+	halfOpen *atomic.Int64  // set-ups under way
 	arrivals
 }
 
@@ -90,7 +91,7 @@ func (g *Gateway) room(r *realm, z *zone) (*room, error) {
 		host.RouterLifetime = routerLifetime
 	}
 	halfOpen := new(atomic.Int64)
-	return &room{zone: z, listen: listen, halfOpen: halfOpen, session: &legacy.Config{
+	session := &legacy.Config{
 		HalfOpen: halfOpen,
 		IKE: &ikev1.Policy{
 			Phase1: z.ike, Phase2: z.child.ESP, Methods: methods(c),
@@ -108,7 +109,35 @@ func (g *Gateway) room(r *realm, z *zone) (*room, error) {
 		Device: c.Device,
 		Limits: z.child.Limits,
 		Host:   host,
-	}}, nil
+	}
+	return &room{zone: z, listen: listen, halfOpen: halfOpen, session: session, noSHA1: withoutSHA1(session)}, nil
+}
+
+// withoutSHA1 is a configuration that takes no HMAC-SHA1.
+func withoutSHA1(c *legacy.Config) *legacy.Config {
+	out, policy := *c, *c.IKE
+	policy.Phase1, policy.Phase2 = soundOf(policy.Phase1), soundOf(policy.Phase2)
+	out.IKE = &policy
+	return &out
+}
+
+func soundOf(proposals []suite.Proposal) (out []suite.Proposal) {
+	for _, p := range proposals {
+		sound := suite.Proposal{Protocol: p.Protocol, Transforms: slices.DeleteFunc(slices.Clone(p.Transforms), isSHA1)}
+		if len(p.Of(suite.Integ)) == 0 || len(sound.Of(suite.Integ)) > 0 {
+			out = append(out, sound)
+		}
+	}
+	return out
+}
+
+// now is what new sessions are made from: a gateway that runs past the end of a
+// waiver ends it, too.
+func (r *room) now(at time.Time) *legacy.Config {
+	if r.config.WaivedForAnyone(config.RuleSHA1HMAC, at) {
+		return r.session
+	}
+	return r.noSHA1
 }
 
 // routerLifetime is how long a host keeps us as its router of IPv6 without a
@@ -176,7 +205,7 @@ func (d *door) First(now time.Time, first ike.Datagram) (cost int, ok bool) {
 
 // New implements [engine.Legacy].
 func (d *door) New(ids engine.IDs, now time.Time, first ike.Datagram, out *ike.Out) engine.Machine {
-	return legacy.New(d.roomAt(first.Local.Addr()).session, ids, now, first, out)
+	return legacy.New(d.roomAt(first.Local.Addr()).now(now), ids, now, first, out)
 }
 
 // askLegacy answers what IKEv1 asks about keys and peers. It runs on a worker.

@@ -110,8 +110,12 @@ func (z *zone) sparesPFS() bool {
 
 // hasSHA1 tells whether keys are made or packets protected by HMAC-SHA1.
 func hasSHA1(phase1 suite.IKE, children []ike.ChildStatus) bool {
+	return isSHA1(phase1.PRF) || isSHA1(phase1.Integ) ||
+		slices.ContainsFunc(children, func(c ike.ChildStatus) bool { return isSHA1(c.Suite.Integ) })
+}
+
+func isSHA1(t suite.Transform) bool {
 	prf, _ := suite.ByKeyword("prfsha1")
 	integ, _ := suite.ByKeyword("sha1")
-	return phase1.PRF == prf.Transform || phase1.Integ == integ.Transform ||
-		slices.ContainsFunc(children, func(c ike.ChildStatus) bool { return c.Suite.Integ == integ.Transform })
+	return t == prf.Transform || t == integ.Transform
 }
