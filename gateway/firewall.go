@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"sallyport/config"
 	"sallyport/guard"
@@ -50,4 +52,43 @@ func firewallOf(device string, all []guard.Count, err error) (f FirewallStatus) 
 		f.InForce = true
 	}
 	return f
+}
+
+// watched is how often the gateway looks whether the firewall is still there.
+const watched = 5 * time.Second
+
+// keepFirewall puts the firewall of the L2TP zones back when somebody has taken
+// it away, as a restart of the host's own firewall does, which flushes all
+// rules. Until ctx ends.
+func (g *Gateway) keepFirewall(ctx context.Context) {
+	tick := time.NewTicker(watched)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			g.restoreFirewall()
+		}
+	}
+}
+
+// restoreFirewall looks, and waits for a reload that is under way.
+func (g *Gateway) restoreFirewall() {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	cfg := g.Config()
+	zones := cfg.Zones.Of(config.L2TP)
+	if len(g.links) == 0 || len(zones) == 0 {
+		return
+	}
+	counts, err := guard.Counts()
+	gone := slices.ContainsFunc(zones, func(z config.Zone) bool { return !firewallOf(z.Device, counts, err).InForce })
+	if !gone {
+		return
+	}
+	g.log.Error("the firewall of the L2TP zones was taken away: it is put back; find out who flushes the rules of this host", "err", err)
+	if err := g.isolate(cfg); err != nil {
+		g.log.Error("the firewall of the L2TP zones is not in force; it is tried again", "err", err)
+	}
 }

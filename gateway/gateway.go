@@ -57,8 +57,8 @@ type Gateway struct {
 	realms   map[string]*servers
 	accounts accounts
 	closing  atomic.Bool
-	stop     context.CancelFunc // of keepAccounts
-	keeper   sync.WaitGroup     // which it is
+	stop     context.CancelFunc // of keepAccounts and its like
+	keeper   sync.WaitGroup     // which they are
 
 	reloading sync.Mutex
 }
@@ -114,6 +114,7 @@ func (g *Gateway) start(ctx context.Context) error {
 	g.stop = stop
 	g.keeper.Go(func() { g.keepAccounts(keep) })
 	g.keeper.Go(func() { g.keepUses(keep) })
+	g.keeper.Go(func() { g.keepFirewall(keep) })
 	door, err := g.openLegacy(r)
 	if err != nil {
 		return err
