@@ -30,7 +30,7 @@ func (g *Gateway) Authenticate(t *ike.Authenticate) (*ike.Admission, error) {
 	if t.BySharedKey() {
 		return g.authenticatePSK(r, t)
 	}
-	cert, who, err := g.identify(r, t.Chain, func(*x509.Certificate) string { return t.PeerID.String() })
+	cert, who, err := g.identify(r.of(config.IKEv2), r, t.Chain, func(*x509.Certificate) string { return t.PeerID.String() })
 	if err != nil {
 		return nil, err
 	}
@@ -103,14 +103,15 @@ type peer struct {
 
 // identify verifies the chain: first against our own CA, which leads to a
 // device record, then against the trust anchors of each zone; outsider names
-// the owner of a certificate of theirs.
-func (g *Gateway) identify(r *realm, chain [][]byte, outsider func(*x509.Certificate) string) (*x509.Certificate, peer, error) {
+// the owner of a certificate of theirs. Two zones may trust the same CA: then the
+// first one counts of those that the client can mean.
+func (g *Gateway) identify(meant []*zone, r *realm, chain [][]byte, outsider func(*x509.Certificate) string) (*x509.Certificate, peer, error) {
 	cert, err := g.own.Verify(time.Now(), chain, pki.Client)
 	if err == nil {
 		who, err := g.enrolled(cert)
 		return cert, who, err
 	}
-	for _, z := range r.order {
+	for _, z := range slices.Concat(meant, r.order) { // the others for a better reason than that nobody knows the CA
 		if z.outside == nil {
 			continue
 		}

@@ -181,7 +181,7 @@ func (r *realm) tlsCertificates(z *zone, local *ike.Identity) (out []tls.Certifi
 // while TLS can still refuse it: the identity is the certificate's alone, not
 // IDi and not what EAP-Identity claimed.
 func (l *login) verify(chain [][]byte) (eap.Verified, error) {
-	_, who, err := l.g.identify(l.r, chain, func(c *x509.Certificate) string { return strconv.Quote(nameOf(c)) })
+	_, who, err := l.g.identify(l.zones, l.r, chain, func(c *x509.Certificate) string { return strconv.Quote(nameOf(c)) })
 	if err != nil {
 		return eap.Verified{}, eapRefusal(err)
 	}

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"net/http"
 	"net/netip"
 	"os"
@@ -136,5 +138,33 @@ func TestASessionEndsWithWhateverItRestsOn(t *testing.T) {
 			c.end(t, g)
 			await[ike.Closed](t, d)
 		})
+	}
+}
+
+// TestOneCAMayServeBothProtocols: that of the company, while its clients move.
+func TestOneCAMayServeBothProtocols(t *testing.T) {
+	ca, dir := newOutsideCA(t), t.TempDir()
+	anchor, crl := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.crl")
+	for path, b := range map[string][]byte{anchor: []byte(pemText("CERTIFICATE", ca.cert.Raw)), crl: ca.crl(t)} {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trust := "trust: {cas: [" + anchor + "], crls: [" + crl + "]}"
+	_, rest := pem.Decode([]byte(ca.issue(t, 7, "pc.example.org"))) // its key
+	block, _ := pem.Decode(rest)
+	for _, first := range []string{"staff", "printers"} {
+		zones := strings.Replace(l2tpZones, "staff: {}", "staff: {"+trust+"}", 1) + "    " + trust + "\n"
+		if first == "printers" {
+			zones = strings.Replace(zones, "  staff: {"+trust+"}\n", "", 1) + "  staff: {" + trust + "}\n"
+		}
+		g := newGateway(t, zones)
+		r := g.realm.Load()
+		for zone, meant := range map[string][]*zone{"staff": r.of(config.IKEv2), "printers": {r.zones["printers"]}} {
+			_, who, err := g.identify(meant, r, [][]byte{block.Bytes}, func(*x509.Certificate) string { return "pc" })
+			if err != nil || who.zone != zone {
+				t.Errorf("with zone %s first, a client of %s is one of %q: %v", first, zone, who.zone, err)
+			}
+		}
 	}
 }

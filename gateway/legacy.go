@@ -281,7 +281,7 @@ func (g *Gateway) authenticateMachine(r *realm, z *zone, t *ikev1.Authenticate) 
 		return &ikev1.Admission{Value: f, Name: f.machine.device}, nil
 	}
 	id := idOf(t.PeerID)
-	cert, who, err := g.identify(r, t.Chain, func(*x509.Certificate) string { return id.String() })
+	cert, who, err := g.identify([]*zone{z}, r, t.Chain, func(*x509.Certificate) string { return id.String() })
 	if err != nil {
 		return nil, refusalV1(err)
 	}
