@@ -85,7 +85,7 @@ type footing struct {
 func (g *Gateway) beginEAP(t *ike.EAP) (*engine.EAPLogin, error) {
 	l := &login{g: g, r: g.realm.Load(), t: t}
 	if l.base, _ = t.Before.(*footing); l.base != nil {
-		z, err := l.r.standing(l.base)
+		z, err := g.standing(l.r, l.base)
 		if err != nil {
 			return nil, err
 		}

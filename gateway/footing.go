@@ -15,13 +15,17 @@ import (
 
 // standing is the zone of a footing as it is now, if the machine's proof still
 // counts in it.
-func (r *realm) standing(b *footing) (*zone, error) {
+func (g *Gateway) standing(r *realm, b *footing) (*zone, error) {
 	name := b.zone.config.Name
 	z, ok := r.zones[name]
 	if !ok || !z.speaks(config.L2TP) {
 		return nil, refusal("move the client to IKEv2", "the zone %q is not reached by L2TP any more", name)
 	}
-	if why := z.unproven(b, time.Now()); why != "" {
+	why := z.unproven(b, time.Now())
+	if b.machine.device != "" {
+		why = cmp.Or(why, g.withdrawn(z, b.machine.device))
+	}
+	if why != "" {
 		return nil, refusal("let the client set up IPsec anew", "zone %q: %s", name, why)
 	}
 	return z, nil
@@ -33,6 +37,8 @@ func (z *zone) unproven(b *footing, now time.Time) string {
 	switch {
 	case b.by != groupPSK && !slices.Contains(z.config.Machine, b.by):
 		return fmt.Sprintf("machines do not prove themselves by %s any more", b.by)
+	case outsider(b.machine.device) && z.lost(b.zone):
+		return "a CA of it is not trusted any more"
 	case b.by != groupPSK:
 		return ""
 	case z.group == nil || !z.config.WaivedForAnyone(config.RulePSKAny, now):

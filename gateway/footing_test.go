@@ -70,6 +70,21 @@ func TestALoginMeetsTheZoneAsItIsNow(t *testing.T) {
 	}
 }
 
+// TestARevokedMachineGetsNoFurtherLogin in IPsec that was up before.
+func TestARevokedMachineGetsNoFurtherLogin(t *testing.T) {
+	g := newGateway(t, l2tpZones)
+	enrol(t, g, "pc", "printers")
+	z := g.realm.Load().zones["printers"]
+	asked := &ike.EAP{Before: &footing{zone: z, by: config.Certificate, machine: ownerOfDevice(t, g, "pc")}}
+	if _, err := g.beginEAP(asked); err != nil {
+		t.Fatal(err)
+	}
+	call[Revoked](t, g.Client(), http.MethodPost, "/v1/devices/pc/revoke", Revocation{Reason: "stolen"})
+	if _, err := g.beginEAP(asked); err == nil || !strings.Contains(err.Error(), "revoked") {
+		t.Errorf("it may try passwords: %v", err)
+	}
+}
+
 // TestASessionEndsWithWhateverItRestsOn: it is filed under the machine or under
 // its user, and whoever has stolen the other one must not stay in.
 func TestASessionEndsWithWhateverItRestsOn(t *testing.T) {
