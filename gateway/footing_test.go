@@ -96,7 +96,9 @@ func TestASessionEndsWithWhateverItRestsOn(t *testing.T) {
 	outsider := peer{identity: "kiosk.example.org", device: outsidePrefix + "c0ffee:7", zone: "printers"}
 	revoke := func(device string) func(*testing.T, *Gateway) {
 		return func(t *testing.T, g *Gateway) {
-			call[Revoked](t, g.Client(), http.MethodPost, "/v1/devices/"+device+"/revoke", Revocation{Reason: "stolen"})
+			if done := call[Revoked](t, g.Client(), http.MethodPost, "/v1/devices/"+device+"/revoke", Revocation{Reason: "stolen"}); done.Cut != 1 {
+				t.Errorf("%d sessions cut, want 1", done.Cut)
+			}
 		}
 	}
 	trust := "    trust: {cas: [" + anchor + "], crls: [" + crl + "]}\n"

@@ -17,7 +17,7 @@ func (g *Gateway) shape(s *engine.Session, sa *dataplane.ChildSA) {
 // shapeCall does the same for the call of a session of an L2TP zone, whose Child
 // SA is older than the session.
 func (g *Gateway) shapeCall(s *engine.Session, c *dataplane.Call) {
-	if l, ok := s.Data.(*live); ok {
+	if l, ok := s.Data.(*live); ok && l.rate != nil { // the plane may read a call that it has
 		c.Rate = l.rate
 	}
 }

@@ -212,13 +212,18 @@ func (t *table) matching(pick func(*live) bool) []*live {
 	return out
 }
 
-// byDevice counts sessions by device.
+// byDevice counts sessions by device: theirs, and those that rest on them.
 func (t *table) byDevice() map[string]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := make(map[string]int, len(t.devices))
 	for d, ls := range t.devices {
-		out[d] = len(ls)
+		out[d] += len(ls)
+		for _, l := range ls {
+			for _, other := range l.restsOn() {
+				out[other]++
+			}
+		}
 	}
 	return out
 }

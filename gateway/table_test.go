@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"sallyport/config"
+	"sallyport/dataplane"
+	"sallyport/engine"
 	"sallyport/protocol/eap"
 	"sallyport/protocol/ike"
 )
@@ -112,4 +114,21 @@ func TestAReloadThatFailsChangesNothing(t *testing.T) {
 		t.Errorf("%d sessions of the zone that is still there, want 1", n)
 	}
 	d.close()
+}
+
+// TestACallWithoutRateIsLeftAsItIs, for the packet path may be reading it: the
+// race detector sees it written.
+func TestACallWithoutRateIsLeftAsItIs(t *testing.T) {
+	c, g := new(dataplane.Call), new(Gateway)
+	read := make(chan *dataplane.Rate)
+	go func() { read <- c.Rate }()
+	g.shapeCall(&engine.Session{Data: new(live)}, c)
+	if <-read != nil {
+		t.Error("a rate where there is none")
+	}
+	limited := new(dataplane.Rate)
+	g.shapeCall(&engine.Session{Data: &live{rate: limited}}, c)
+	if c.Rate != limited {
+		t.Error("the session's rate is not the call's")
+	}
 }
