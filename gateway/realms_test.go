@@ -266,6 +266,30 @@ func relayTo(t *testing.T, address string) (*Gateway, *relay) {
 	return g, c
 }
 
+// TestTheIPv6NetworkOfAPPPLinkIsTheServersToChoose: what it says of an address in
+// there is the client's to decide.
+func TestTheIPv6NetworkOfAPPPLinkIsTheServersToChoose(t *testing.T) {
+	g := newGateway(t, strings.Replace(l2tpZones, "{ipv4: 10.62.0.0/24}", `{ipv4: 10.62.0.0/24, ipv6: "fd00:62::/56"}`, 1))
+	z := g.realm.Load().zones["printers"]
+	network, address := netip.MustParsePrefix("fd00:62:0:7::/64"), netip.MustParseAddr("fd00:62:0:7::1234")
+	for what, c := range map[string]struct {
+		grant radius.Grant
+		want  string // empty: refused
+	}{
+		"a network":                 {radius.Grant{IPv6Prefix: []netip.Prefix{network}}, "fd00:62:0:7::"},
+		"a network and interface":   {radius.Grant{IPv6Prefix: []netip.Prefix{network}, InterfaceID: []byte{0, 0, 0, 0, 0, 0, 0x12, 0x34}}, "fd00:62:0:7::"},
+		"an address":                {radius.Grant{IPv6: []netip.Addr{address}}, "fd00:62:0:7::"},
+		"two networks":              {radius.Grant{IPv6Prefix: []netip.Prefix{network, netip.MustParsePrefix("fd00:62:0:8::/64")}}, ""},
+		"a network of another size": {radius.Grant{IPv6Prefix: []netip.Prefix{netip.MustParsePrefix("fd00:62:0:8::/63")}}, ""},
+		"a network elsewhere":       {radius.Grant{IPv6Prefix: []netip.Prefix{netip.MustParsePrefix("fd00:63::/64")}}, ""},
+	} {
+		f, err := z.framed(&c.grant, z.zoneTerms())
+		if (err == nil) != (c.want != "") || err == nil && f.IPv6.String() != c.want {
+			t.Errorf("%s: %v, %v, want %q", what, f, err, c.want)
+		}
+	}
+}
+
 // TestATimeToProveItselfAnewEndsASessionOverPPP: nothing could ask the client for
 // it in a session that lasts.
 func TestATimeToProveItselfAnewEndsASessionOverPPP(t *testing.T) {

@@ -299,7 +299,11 @@ func (z *zone) framed(g *radius.Grant, t *terms) (f InnerAddrs, err error) {
 		f.IPv4 = g.IPv4
 	}
 	var one bool
-	if f.IPv6, one = framedIPv6(g); !one {
+	if f.IPv6, one = framedIPv6(g); !one && z.speaks(config.L2TP) && len(g.IPv6) == 0 && len(g.IPv6Prefix) == 1 && g.IPv6Prefix[0].Bits() == unit6(&z.config) {
+		f.IPv6, one = g.IPv6Prefix[0].Addr(), true // the link's, in which the client chooses (RFC 3162, Section 2.3)
+	}
+	f.IPv6 = z.pool.v6.base(f.IPv6)
+	if !one {
 		return f, refusal("let the server send one Framed-IPv6-Address, a Framed-IPv6-Prefix of /128, or one of /64 with Framed-Interface-Id",
 			"the RADIUS server chooses IPv6 by addresses %v, prefixes %v and the interface %x, which are not one address", g.IPv6, g.IPv6Prefix, g.InterfaceID)
 	}
