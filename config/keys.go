@@ -152,7 +152,7 @@ var zoneKeys = []Key{
 		Meaning: "Traffic in one direction of a Child SA before its keys are replaced.", RFC: "RFC 4301, Section 4.4.2.1"},
 	{Path: "zones.ZONE.rekey.packets", Default: "4000000000", Example: "1000000000", Min: 1 << 20, Max: 1<<32 - 1,
 		Meaning: "Packets in one direction of a Child SA before its keys are replaced. It stays under 2^32, so that it also serves peers without extended sequence numbers.", RFC: "RFC 4303, Section 3.3.3"},
-	{Path: "zones.ZONE.rekey.margin", Default: "5m", Example: "5m", Min: 10, Max: hour,
+	{Path: "zones.ZONE.rekey.margin", Only: IKEv2, Instead: "remove it: who began an SA of IKEv1 replaces it, which is mostly the client", Default: "5m", Example: "5m", Min: 10, Max: hour,
 		Meaning: "How long before the end of its life a replacement begins. Each SA takes a random part of it off, so that not all rekey at once.", RFC: "RFC 7296, Section 2.8"},
 	{Path: "zones.ZONE.dpd", Default: "1m", Example: "30s", Min: 10, Max: hour,
 		Meaning: "Silence of a peer after which it is asked whether it still lives.", RFC: "RFC 7296, Section 2.4"},

@@ -68,6 +68,7 @@ func TestKeysOfTheOtherProtocolAreRefused(t *testing.T) {
 	for keys, want := range map[string]string{
 		"mobike: ^true":                         "zones.old.mobike: mobike belongs to IKEv2 zones / remove it: IKEv1 has nothing like it",
 		"fragment: ^1280":                       "zones.old.fragment: fragment belongs to IKEv2 zones / remove it: what RFC 7383 splits is messages of IKEv2",
+		"rekey: {margin: ^1m}":                  "zones.old.rekey.margin: rekey.margin belongs to IKEv2 zones / remove it: who began an SA of IKEv1 replaces it, which is mostly the client",
 		"auth_lifetime: ^1h":                    "zones.old.auth_lifetime: auth_lifetime belongs to IKEv2 zones / remove it: it is a notification of IKEv2",
 		"dns: {split: ^[corp.example]}":         "zones.old.dns.split: dns.split belongs to IKEv2 zones / remove it: PPP tells resolvers and no domains",
 		"auth: [^certificate]":                  `zones.old.auth[0]: "certificate" is no way to prove who a user of L2TP is / write machine: [certificate] for the IPsec part, and eap-tls for its user`,
