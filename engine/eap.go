@@ -161,7 +161,7 @@ func (c *conversation) step(t *ike.EAP) (ike.EAPStep, error) {
 		c.machine.Receive(now, t.Packet, &out)
 	}
 	c.work(&out)
-	step := c.outcome(&out)
+	step := c.outcome(t, &out)
 	step.Local = c.local
 	return step, nil
 }
@@ -205,7 +205,7 @@ func (c *conversation) work(out *eap.Out) {
 }
 
 // outcome reads what the machine said.
-func (c *conversation) outcome(out *eap.Out) (step ike.EAPStep) {
+func (c *conversation) outcome(t *ike.EAP, out *eap.Out) (step ike.EAPStep) {
 	if n := len(out.Send); n > 0 {
 		step.Packet = out.Send[n-1]
 	}
@@ -217,7 +217,7 @@ func (c *conversation) outcome(out *eap.Out) (step ike.EAPStep) {
 			c.failure, c.byPeer = refusalOf(ev), ev.ByPeer
 		}
 	}
-	if c.failure == nil && step.Packet == nil && step.Success == nil {
+	if c.failure == nil && step.Packet == nil && step.Success == nil && !t.Lossy {
 		c.failure = &ike.Refusal{Reason: "EAP: a packet came that does not belong to the conversation"}
 	}
 	step.Failure, step.ByPeer = c.failure, c.byPeer

@@ -114,3 +114,21 @@ func TestARelayHoldsNoWorkerWhileItWaits(t *testing.T) {
 		t.Error("a step after Close")
 	}
 }
+
+// deafMachine has nothing to say to a packet.
+type deafMachine struct{ slowMachine }
+
+func (*deafMachine) Receive(time.Time, []byte, *eap.Out) {}
+
+// TestAPacketThatDoesNotBelong ends a conversation over IKE, which neither loses
+// nor repeats, and is passed over where the carrier does both.
+func TestAPacketThatDoesNotBelong(t *testing.T) {
+	for _, lossy := range []bool{false, true} {
+		c := &conversation{over: func() {}, begin: func(*ike.EAP) (opening, error) { return opening{machine: &deafMachine{}}, nil }}
+		step, err := stepOf(c, &ike.EAP{Packet: []byte{2, 1, 0, 4}, Lossy: lossy})
+		if err != nil || (step.Failure == nil) != lossy || step.Packet != nil || step.Success != nil {
+			t.Errorf("lossy %v: %+v, %v", lossy, step, err)
+		}
+		c.Close()
+	}
+}

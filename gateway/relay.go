@@ -67,6 +67,8 @@ func (c *relay) Step(t *ike.EAP, done func(ike.EAPStep, error)) {
 	case t.Packet == nil:
 		const request, identity = 1, 1 // RFC 3748, Sections 4.1 and 5.1
 		done(ike.EAPStep{Packet: []byte{request, firstID, 0, 5, identity}}, nil)
+	case (len(t.Packet) < 2 || t.Packet[1] != id) && t.Lossy:
+		done(ike.EAPStep{}, nil)
 	case len(t.Packet) < 2 || t.Packet[1] != id: // RFC 3748, Section 4.1 leaves that to us
 		done(c.fail(nil, refusal("", "EAP: a packet came that does not belong to the conversation")), nil)
 	default:

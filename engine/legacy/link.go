@@ -166,7 +166,7 @@ func (s *Session) eapTask(c *call, t ppp.EAP) *ike.EAP {
 		c.conversation, c.admission = s.cfg.NewEAP(), nil
 	}
 	return &ike.EAP{
-		Conversation: c.conversation, Packet: t.Packet, Role: ike.Responder, PeerID: s.claim, Before: s.cfg.Before(s.proof),
+		Conversation: c.conversation, Packet: t.Packet, Lossy: true, Role: ike.Responder, PeerID: s.claim, Before: s.cfg.Before(s.proof),
 		PeerKind: s.kind, Suite: s.suite, Local: s.path[0], Remote: s.path[1],
 	}
 }

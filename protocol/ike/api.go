@@ -154,6 +154,7 @@ type EAP struct {
 	Conversation Conversation
 	Packet       []byte      // of the peer; nil makes a responder begin
 	Role         Role        // ours
+	Lossy        bool        // what carries the packets may lose and repeat them: one that does not belong is passed over, by a step of nothing
 	Before       any         // responder: the backend's own, of a proof that came before and that this one stands on; nil: none
 	PeerID       ikemsg.ID   // IDi or IDr: not authenticated, and not the EAP identity
 	WantID       *ikemsg.ID  // responder, first step: the IDr the peer asked for; nil = none
