@@ -187,17 +187,18 @@ func (d *door) First(now time.Time, first ike.Datagram) (cost int, ok bool) {
 	if r == nil {
 		return 0, false
 	}
-	v := ikev1.Front(ikev1.Datagram{Local: first.Local, Remote: first.Remote, Data: first.Data})
-	if !v.Accept {
-		d.g.drops.note(v.Reason.String())
-		return 0, false
-	}
 	if int(r.halfOpen.Load()) >= r.config.Limits.HalfOpen {
 		d.g.drops.note("too many set-ups under way")
 		return 0, false
 	}
 	if !r.arrivals.admit(now, first.Remote, binary.BigEndian.Uint64(first.Data), r.config.Limits.Setups) {
 		d.g.drops.note("too many set-ups of one source")
+		return 0, false
+	}
+	// Last, because it reads all of the message.
+	v := ikev1.Front(ikev1.Datagram{Local: first.Local, Remote: first.Remote, Data: first.Data})
+	if !v.Accept {
+		d.g.drops.note(v.Reason.String())
 		return 0, false
 	}
 	return 0, true
