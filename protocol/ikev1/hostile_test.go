@@ -514,3 +514,25 @@ func TestCertificateRequestsOfManyMessagesStayBounded(t *testing.T) {
 		t.Errorf("%d names of %d octets are kept", len(hs.certReqs), size)
 	}
 }
+
+// In Libreswan a pre-shared key that was not there left a state behind, and the
+// client's next copy of its message ran into it.
+func TestCVE_2024_2357_ACopyAfterAKeyThatIsNotThere(t *testing.T) {
+	w := newWorld(t, 1, false)
+	w.usePSK()
+	w.g.psk = ""
+	w.start()
+	w.run(5 * time.Second)
+	if len(w.g.records) != 1 || !strings.Contains(w.g.records[0].Reason, "no pre-shared key for this address") || len(w.g.est) > 0 {
+		t.Fatalf("%+v", w.g.records)
+	}
+	sent := w.g.sent
+	for _, d := range w.log {
+		if d.Remote.Addr() == w.g.addr.Addr() {
+			w.g.deliver(Datagram{Local: d.Remote, Remote: d.Local, Data: d.Data})
+		}
+	}
+	if len(w.g.records) > 2 || w.g.sent > sent+len(w.log) || len(w.g.est) > 0 {
+		t.Errorf("%d records, %d answers to %d copies", len(w.g.records), w.g.sent-sent, len(w.log))
+	}
+}

@@ -38,6 +38,7 @@ zones:
 var (
 	outside = netip.MustParseAddr("198.51.100.10")
 	inside  = netip.MustParseAddr("10.62.0.1") // the gateway, to its clients
+	inside6 = netip.MustParseAddr("fd00:62::1")
 	printer = netip.MustParseAddr("10.20.30.9")
 	server  = netip.MustParseAddr("10.20.40.9") // not in reach
 )
@@ -203,6 +204,10 @@ func (w *world) decodes(t *testing.T, capture *lab.Capture) {
 		if f.Has("esp") && !f.Has("l2tp") {
 			t.Errorf("not decrypted: %v", f)
 		}
+		// The hash is the first payload inside the encryption.
+		if f.Has("isakmp") && slices.Equal(f.Fields["isakmp.exchangetype"], []string{"32"}) && !slices.Contains(f.Fields["isakmp.typepayload"], "8") {
+			t.Errorf("quick mode is not decrypted: %v", f)
+		}
 	}
 	for _, p := range []string{"isakmp", "esp", "l2tp", "lcp", "eap", "tls", "ipcp", "ipv6cp", "icmp"} {
 		if has[p] == 0 {
@@ -241,22 +246,25 @@ func (w *world) rekeys(t *testing.T) {
 
 func (w *world) scans(t *testing.T) {
 	ctx := within(t, time.Minute)
-	ports := append(linux.Ports(1, 1024), 4500)
+	few := []uint16{22, 53, 67, 123, 161, 443, 500, 1701, 4500}
+	many := append(linux.Ports(1, 512), few...)
 	for _, to := range []struct {
-		what string
-		addr netip.Addr
-		open []uint16
+		what, network string
+		addr          netip.Addr
+		ports, open   []uint16
 	}{
-		{"a server outside of reach", server, nil},
-		{"the gateway's own address inside", netip.MustParseAddr("10.20.40.1"), nil},
-		{"the gateway, as its clients know it", inside, []uint16{53}},
+		{"a server outside of reach", "tcp", server, many, nil},
+		{"a server outside of reach", "udp", server, few, nil},
+		{"the gateway's own address inside", "tcp", netip.MustParseAddr("10.20.40.1"), many, nil},
+		{"the gateway, as its clients know it", "tcp", inside, many, []uint16{53}},
+		{"the gateway, as its clients know it", "tcp", inside6, few, []uint16{53}},
 	} {
-		scan, err := w.pc.Scan(ctx, "tcp", to.addr, ports, nil, 500*time.Millisecond)
+		scan, err := w.pc.Scan(ctx, to.network, to.addr, to.ports, []byte("anybody?"), 500*time.Millisecond)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(scan.Open, to.open) {
-			t.Errorf("%s (%v): open are %v, want %v", to.what, to.addr, scan.Open, to.open)
+		if open := slices.Compact(scan.Open); !slices.Equal(open, to.open) {
+			t.Errorf("%s (%v, %s): open are %v, want %v", to.what, to.addr, to.network, open, to.open)
 		}
 		if len(to.open) == 0 {
 			if _, err := w.pc.Ping(within(t, time.Second), to.addr, 56); err == nil {
