@@ -398,16 +398,6 @@ func (p *addressPool) begin(device string) {
 	}
 }
 
-// held are the addresses that a device has now.
-func (p *addressPool) held(device string) lease {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l := p.leases[device]; l != nil {
-		return *l
-	}
-	return lease{}
-}
-
 // end is its end; the device keeps its addresses.
 func (p *addressPool) end(device string, now time.Time) {
 	p.mu.Lock()

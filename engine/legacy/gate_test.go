@@ -35,7 +35,6 @@ type gate struct {
 	bySPI  map[ikemsg.SPI]*peer
 	first  map[firstKey]*peer
 	joined map[string]*peer
-	doing  bool // a step is under way
 	owed   []func()
 
 	chosen *engine.IDs // nil: its own

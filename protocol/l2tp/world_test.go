@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,9 +132,6 @@ func (p *end) crash() { p.e, p.events = NewEndpoint(p.cfg), nil }
 
 func (p *end) do(c Command) { p.e.Do(p.w.now(), c, &p.out); p.drain() }
 
-// receive hands an end a message at once.
-func (p *end) receive(b []byte) { p.e.Receive(p.w.now(), b, &p.out); p.drain() }
-
 // ppp sends a PPP frame from an end's only call.
 func (p *end) ppp(frame string) {
 	p.w.t.Helper()
@@ -206,18 +202,6 @@ func (p *end) count(kind l2tpmsg.MessageType) int {
 		}
 	}
 	return n
-}
-
-// sentLast is the last message of a type that an end sent.
-func (p *end) sentLast(kind l2tpmsg.MessageType) l2tpmsg.Message {
-	p.w.t.Helper()
-	for _, m := range slices.Backward(p.sent) {
-		if t, _, _ := m.Type(); t == kind {
-			return m
-		}
-	}
-	p.w.t.Fatalf("the %s sent no %v, but %v", p.name, kind, p.types())
-	return l2tpmsg.Message{}
 }
 
 func avp(t testing.TB, m l2tpmsg.Message, kind l2tpmsg.AVPType) l2tpmsg.AVP {
