@@ -144,7 +144,7 @@ func mustSources(t *testing.T) []source {
 }
 
 // eachFile visits every file that git would keep: no hidden directory but
-// .ci, and no build output.
+// .ci, no build output, and nothing that npm installed.
 func eachFile(visit func(path string, text []byte) error) error {
 	return filepath.WalkDir(root(), func(full string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -155,7 +155,7 @@ func eachFile(visit func(path string, text []byte) error) error {
 			return err
 		}
 		if d.IsDir() {
-			if hidden := strings.HasPrefix(d.Name(), ".") && path != "." && path != ".ci"; hidden || path == "bin" || path == "build" {
+			if hidden := strings.HasPrefix(d.Name(), ".") && path != "." && path != ".ci"; hidden || path == "bin" || path == "build" || d.Name() == "node_modules" {
 				return filepath.SkipDir
 			}
 			return nil

@@ -141,14 +141,14 @@ var bans = []ban{
 		why: "predictable numbers are for the spread of timers and for tests"},
 	{what: []string{"crypto/md5", "crypto/des", "crypto/rc4", "crypto/dsa", "golang.org/x/crypto/md4"}, in: []string{"..."}, but: []string{"protocol/ikev1/...", "protocol/l2tp/...", "protocol/ppp/...", "protocol/eap/...", "protocol/radius/..."},
 		why: "broken primitives live in the legacy protocols that demand them, and nowhere else"},
-	{what: []string{"crypto/sha1"}, in: []string{"..."}, but: []string{"protocol/suite", "protocol/ike", "protocol/ikev1/...", "pki", "profile", "protocol/eap/...", "protocol/ppp/..."},
-		why: "SHA-1 is for NAT detection (RFC 7296, Section 2.23), key identifiers (RFC 5280, Section 4.2.1.2), the thumbprints of Windows and waived signatures"},
+	{what: []string{"crypto/sha1"}, in: []string{"..."}, but: []string{"protocol/suite", "protocol/ike", "protocol/ikev1/...", "pki", "profile", "protocol/eap/...", "protocol/ppp/...", "assure/audit"},
+		why: "SHA-1 is for NAT detection (RFC 7296, Section 2.23), key identifiers (RFC 5280, Section 4.2.1.2), the thumbprints of Windows waived signatures, and the hashes of Debian's list of weak keys"},
 	{what: []string{"io/ioutil", "github.com/pkg/errors"}, in: []string{"..."},
 		why: "the standard library has a newer way"},
 	{what: []string{"github.com/spf13/cobra", "github.com/spf13/pflag"}, in: []string{"..."}, but: []string{"internal/cli/..."},
 		why: "flags and verbs belong to the command line"},
-	{what: []string{"github.com/goccy/go-yaml"}, in: []string{"..."}, but: []string{"config/...", "profile", "client"},
-		why: "YAML is read behind config.CheckYAML, which bounds its cost; profile and client write and read the device profile"},
+	{what: []string{"github.com/goccy/go-yaml"}, in: []string{"..."}, but: []string{"config/...", "profile", "client", "assure/policy"},
+		why: "YAML is read behind config.CheckYAML, which bounds its cost; profile and client write and read the device profile, and policies of audits are YAML, too"},
 }
 
 func TestBannedImports(t *testing.T) {
