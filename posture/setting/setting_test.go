@@ -1,0 +1,73 @@
+package setting_test
+
+import (
+	"strings"
+	"testing"
+
+	"sallyport/posture"
+	"sallyport/posture/setting"
+)
+
+func TestVersionsAreComparedByNumber(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"7.9", "7.15", -1}, {"7.15rc2", "7.15", 0}, {"6.49.10", "6.49.9", 1}, {"15.2(4)M6", "15.2", 0}, {"5.06", "5.6", 0}, {"", "1", -1}, {"99999999999999999999", "7", 1}} {
+		if got := setting.Compare(c.a, c.b); (got < 0) != (c.want < 0) || (got > 0) != (c.want > 0) {
+			t.Errorf("%q against %q: %d", c.a, c.b, got)
+		}
+	}
+}
+
+func TestADefaultSaysHowSureItIs(t *testing.T) {
+	known := posture.Written("7.14", posture.Pos{}, "7.14")
+	for _, c := range []struct {
+		version posture.Value[string]
+		sure    bool
+		origin  posture.Origin
+		why     string
+	}{
+		{known, true, posture.Default, "default of RouterOS 7.14"},
+		{known, false, posture.Inferred, "taken as the default of RouterOS 7.14"},
+		{posture.Value[string]{}, true, posture.Inferred, "version unknown: default of RouterOS 6.49"},
+	} {
+		d := setting.Defaults{Product: "RouterOS", Version: c.version, Oldest: "6.49"}
+		if v := setting.Of(d, 1, posture.Pos{}, c.sure); v.Origin != c.origin || v.Why != c.why {
+			t.Errorf("%v, %q; want %v, %q", v.Origin, v.Why, c.origin, c.why)
+		}
+	}
+}
+
+func TestAWordThatIsNotUnderstoodIsNoValue(t *testing.T) {
+	if v, ok := setting.To(setting.Written("perhaps", posture.Pos{}), setting.Switch); ok || v.Known() {
+		t.Errorf("%v, %v", v, ok)
+	}
+	if v, ok := setting.To(setting.Setting{}, setting.Switch); !ok || v.Known() {
+		t.Errorf("no setting: %v, %v", v, ok)
+	}
+}
+
+func TestWordsThatMayBeKeysAreNotShown(t *testing.T) {
+	for word, shown := range map[string]bool{"nat-traversal": true, "ip ipsec peer": true, "MIIEvQIBADANBgkq": false, "pass$word": false, "": false, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": false} {
+		if got := setting.Shown(word); (got == `"`+word+`"`) != shown {
+			t.Errorf("%q is shown as %s", word, got)
+		}
+	}
+}
+
+func TestAKeyInBase64IsNoKeyOfASetting(t *testing.T) {
+	const hidden = "(a word that is no directive)"
+	for _, c := range []struct{ key, value, want string }{
+		{"Frobnicate", "yes", `"Frobnicate"`},
+		{"S2FuYXJ5", "=", hidden},                // the end of a line in base64
+		{"S2FuYXJ5", "rest", hidden},             // capitals with digits
+		{"lonely", "", hidden},                   // nothing follows
+		{"hunter/2", "yes", hidden},              // signs that no directive has
+		{"presharedkye", "x", `"presharedkye"`},  // a slip of the pen
+		{strings.Repeat("a", 41), "yes", hidden}, // too long
+	} {
+		if got := setting.Key(c.key, c.value); got != c.want {
+			t.Errorf("%s = %s: %s, want %s", c.key, c.value, got, c.want)
+		}
+	}
+}
