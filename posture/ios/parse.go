@@ -1,0 +1,183 @@
+package ios
+
+import (
+	"strings"
+
+	"sallyport/posture"
+	"sallyport/posture/source"
+)
+
+// line is one line of a configuration with those that are indented below it.
+type line struct {
+	words []string
+	text  string // without indent
+	no    bool   // a leading "no"; words are those after it
+	at    posture.Pos
+	below []*line
+	index map[string][]*line // of the root: lines below by the words they begin with
+}
+
+// Bounds of a configuration. Large ones have 20,000 lines.
+const (
+	mostLines = 50_000
+	mostKey   = 6 // words of a line that the index has
+)
+
+// mostLevels bounds blocks in blocks; IOS has three.
+const mostLevels = 8
+
+// has tells whether the line begins with some words.
+func (l *line) has(words ...string) bool {
+	if len(l.words) < len(words) {
+		return false
+	}
+	for i, w := range words {
+		if l.words[i] != w {
+			return false
+		}
+	}
+	return true
+}
+
+// word is a word by its number, or nothing.
+func (l *line) word(i int) string {
+	if i < len(l.words) {
+		return l.words[i]
+	}
+	return ""
+}
+
+// after is the word that follows another one.
+func (l *line) after(word string) string {
+	for i, w := range l.words {
+		if w == word {
+			return l.word(i + 1)
+		}
+	}
+	return ""
+}
+
+// find is the last line below that begins with some words; the last one holds.
+func (l *line) find(words ...string) *line {
+	if l.index != nil {
+		if all := l.all(words...); len(all) > 0 {
+			return all[len(all)-1]
+		}
+		return nil
+	}
+	var found *line
+	for _, b := range l.below {
+		if b.has(words...) {
+			found = b
+		}
+	}
+	return found
+}
+
+// all are the lines below that begin with some words.
+func (l *line) all(words ...string) []*line {
+	if l.index != nil && len(words) <= mostKey {
+		return l.index[strings.Join(words, " ")]
+	}
+	var found []*line
+	for _, b := range l.below {
+		if b.has(words...) {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// parse reads a file into a tree under one line without words. Banners and the
+// hexadecimal of certificates are left out.
+func parse(in *source.Input, t *source.Text, comment func(string, posture.Pos)) *line {
+	root := &line{at: t.At(1, 1)}
+	lines := 0
+	levels := []level{{indent: -1, line: root}}
+	var skip func(string) bool // tells whether a line is the last to be left out
+	for n, text := range in.Lines(t) {
+		if skip != nil {
+			if skip(text) {
+				skip = nil
+			}
+			continue
+		}
+		body := strings.TrimLeft(text, " \t")
+		indent := len(text) - len(body)
+		if body = strings.TrimSpace(body); body == "" {
+			continue
+		}
+		at := t.At(n, indent+1)
+		if body[0] == '!' {
+			comment(body, at)
+			continue
+		}
+		if lines++; lines > mostLines {
+			in.Note(posture.Limit, at, "more than %d lines: the rest is left out", mostLines)
+			break
+		}
+		l := newLine(body, at)
+		for len(levels) > 1 && (levels[len(levels)-1].indent >= indent || len(levels) > mostLevels) {
+			levels = levels[:len(levels)-1]
+		}
+		above := levels[len(levels)-1].line
+		above.below = append(above.below, l)
+		levels = append(levels, level{indent: indent, line: l})
+		skip = skipped(l)
+	}
+	root.enter()
+	return root
+}
+
+// longestKey bounds the words of the index, so that long lines cost no memory.
+const longestKey = 200
+
+// enter makes the index.
+func (l *line) enter() {
+	l.index = map[string][]*line{}
+	for _, b := range l.below {
+		for n := 1; n <= min(len(b.words), mostKey); n++ {
+			key := strings.Join(b.words[:n], " ")
+			if len(key) > longestKey {
+				break
+			}
+			l.index[key] = append(l.index[key], b)
+		}
+	}
+}
+
+type level struct {
+	indent int
+	line   *line
+}
+
+func newLine(body string, at posture.Pos) *line {
+	l := &line{text: body, at: at, words: strings.Fields(body)}
+	if l.words[0] == "no" && len(l.words) > 1 {
+		l.no, l.words = true, l.words[1:]
+	}
+	return l
+}
+
+// skipped is what ends the text that follows a line: a banner's delimiter, or
+// "quit" after a certificate.
+func skipped(l *line) func(string) bool {
+	if l.has("certificate") && len(l.words) > 1 {
+		return func(s string) bool { return strings.TrimSpace(s) == "quit" }
+	}
+	if !l.has("banner") || l.no || len(l.words) < 3 {
+		return nil
+	}
+	rest := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(l.text, "banner"), " "+l.words[1]))
+	if rest == "" {
+		return nil
+	}
+	mark := rest[:1]
+	if strings.HasPrefix(rest, "^C") {
+		mark = "^C"
+	}
+	if strings.Contains(rest[len(mark):], mark) {
+		return nil
+	}
+	return func(s string) bool { return strings.Contains(s, mark) }
+}

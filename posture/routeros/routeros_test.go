@@ -1,0 +1,347 @@
+package routeros_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"sallyport/posture"
+	"sallyport/posture/routeros"
+	"sallyport/posture/source"
+	"sallyport/protocol/suite"
+)
+
+func host(export string) *posture.Host {
+	h := &posture.Host{}
+	t := source.New("", fstest.MapFS{"gw.rsc": {Data: []byte(export)}}, true)
+	routeros.Read(source.NewInput(t, h).For(posture.RouterOS, []string{"gw.rsc"}))
+	return h
+}
+
+func quiet(t *testing.T, h *posture.Host) {
+	t.Helper()
+	for _, n := range h.Notes {
+		t.Errorf("note %s at %v: %s", n.Kind, n.At, n.Text)
+	}
+}
+
+func names(ts []suite.Transform) string {
+	var words []string
+	for _, t := range ts {
+		a, _ := suite.Lookup(t)
+		words = append(words, a.Keyword)
+	}
+	return strings.Join(words, " ")
+}
+
+const roadwarrior = `# 2024-05-01 12:00:00 by RouterOS 7.14.3
+# software id = ABCD-EFGH
+/ip ipsec profile
+add dh-group=ecp256 enc-algorithm=aes-256 hash-algorithm=sha256 name=ike2
+/ip ipsec proposal
+add auth-algorithms="" enc-algorithms=aes-256-gcm,aes-128-gcm name=ike2 \
+    pfs-group=none
+/ip pool
+add name=vpn ranges=10.0.0.2-10.0.0.99
+/ip ipsec mode-config
+add address-pool=vpn name=cfg static-dns=10.0.0.1 system-dns=no
+/ip ipsec policy group
+add name=ike2
+/ip ipsec peer
+add exchange-mode=ike2 name=clients passive=yes profile=ike2
+/ip ipsec identity
+add auth-method=eap-radius certificate=server generate-policy=port-strict \
+    mode-config=cfg peer=clients policy-template-group=ike2
+/ip ipsec policy
+add dst-address=10.0.0.0/24 group=ike2 proposal=ike2 src-address=0.0.0.0/0 \
+    template=yes
+/system identity
+set name="edge router"
+`
+
+func TestAConnectionIsPeerIdentityProfileAndPolicy(t *testing.T) {
+	h := host(roadwarrior)
+	quiet(t, h)
+	if h.Name != "edge router" || len(h.Connections) != 1 || len(h.Connections[0].Children) != 1 {
+		t.Fatalf("%q: %+v", h.Name, h.Connections)
+	}
+	c := h.Connections[0]
+	if c.Name != "clients" || c.V1.V || !c.V2.V || !c.AnyPeer.V || c.Role.V != posture.Answers {
+		t.Errorf("%q: v1 %v, v2 %v, any %v, role %v", c.Name, c.V1.V, c.V2.V, c.AnyPeer.V, c.Role.V)
+	}
+	ike := c.IKE.V[0]
+	if got := names(ike.Transforms); got != "aes256 sha256 ecp256 prfsha256" || c.IKEImplicit.V {
+		t.Errorf("IKE %s, implicit %v", got, c.IKEImplicit.V)
+	}
+	if c.Local[0].Method.V != posture.MethodPubkey || c.Remote[0].Method.V != posture.MethodEAP || c.Local[0].CertFile != "server" {
+		t.Errorf("local %+v, remote %+v", c.Local[0], c.Remote[0])
+	}
+	if !slices.Equal(c.DNS.V, []string{"10.0.0.1"}) || !slices.Equal(c.Pool.V, []string{"vpn"}) {
+		t.Errorf("DNS %v, pool %v", c.DNS.V, c.Pool.V)
+	}
+	child := c.Children[0]
+	if child.PFS.V != posture.Never || child.PFS.Origin != posture.Explicit || child.Transport.Known() {
+		t.Errorf("PFS %+v, transport %+v", child.PFS, child.Transport)
+	}
+	if got := names(child.ESP.V[0].Transforms); len(child.ESP.V) != 1 || got != "aes256gcm16 aes128gcm16" {
+		t.Errorf("ESP %s in %d", got, len(child.ESP.V))
+	}
+	if at := child.PFS.At; at.Line != 7 || at.Col != 5 {
+		t.Errorf("the setting in the continued line is at %v", at)
+	}
+}
+
+func TestWhatAnExportLeavesOutIsTheDefaultOfItsVersion(t *testing.T) {
+	h := host("# jan/02/2024 00:00:11 by RouterOS 6.49.10\n/ip ipsec peer\nadd address=192.0.2.1/32 name=branch\n/ip ipsec identity\nadd peer=branch secret=s3cret\n/ip ipsec policy\nadd peer=branch tunnel=yes src-address=10.0.0.0/24 dst-address=10.1.0.0/24\n")
+	quiet(t, h)
+	c := h.Connections[0]
+	if got := names(c.IKE.V[0].Transforms); got != "aes128 3des sha1 modp2048 modp1024 prfsha1" || !c.IKEImplicit.V || c.IKE.Origin != posture.Default || c.IKE.Why != "default of RouterOS 6.49.10" {
+		t.Errorf("%s, %v, %v %q", got, c.IKEImplicit.V, c.IKE.Origin, c.IKE.Why)
+	}
+	if !c.V1.V || c.Aggressive.V || !c.Obeys.V || c.IKELife.V != 24*time.Hour || c.DPD.V != 2*time.Minute || !c.NATT.V {
+		t.Errorf("%+v", c)
+	}
+	child := c.Children[0]
+	if got := names(child.ESP.V[0].Transforms); got != "aes256 aes192 aes128 sha1 modp1024" || child.Transport.V || child.Life.V != 30*time.Minute || child.PFS.V != posture.Always {
+		t.Errorf("%s, %+v", got, child)
+	}
+	if s := h.Secrets[0]; string(s.Value) != "s3cret" || s.Kind != posture.PSK || s.Storage != posture.Clear || !s.Backup || s.IDs[0] != "192.0.2.1/32" || s.Anybody.V {
+		t.Errorf("%+v", s)
+	}
+	if p := h.Packages[0]; p.Manager != "firmware" || p.Version != "6.49.10" {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestAnUnknownVersionMakesDefaultsInferences(t *testing.T) {
+	h := host("/ip ipsec peer\nadd name=x address=192.0.2.1\n")
+	if c := h.Connections[0]; c.IKE.Origin != posture.Inferred || !strings.Contains(c.IKE.Why, "version unknown") {
+		t.Errorf("%v %q", c.IKE.Origin, c.IKE.Why)
+	}
+}
+
+func TestAnOldPeerIsItsOwnProfileAndIdentity(t *testing.T) {
+	h := host("# jan/02/2018 00:00:11 by RouterOS 6.40.5\n/ip ipsec peer\nadd address=192.0.2.1/32 dh-group=modp2048 enc-algorithm=aes-256 secret=old\n")
+	quiet(t, h)
+	c := h.Connections[0]
+	if names(c.IKE.V[0].Transforms) != "aes256 sha1 modp2048 prfsha1" || c.Remote[0].Method.V != posture.MethodPSK || len(h.Secrets) != 1 || string(h.Secrets[0].Value) != "old" {
+		t.Errorf("%+v, %+v", c, h.Secrets)
+	}
+}
+
+func TestSetChangesTheDefaultEntries(t *testing.T) {
+	for _, set := range []string{"set [ find default=yes ] dh-group=ecp384", "set 0 dh-group=ecp384", "set default dh-group=ecp384", "set *0 dh-group=ecp384", "set [find where name=default] dh-group=ecp384"} {
+		h := host("# by RouterOS 7.1\n/ip ipsec profile\n" + set + "\n/ip/ipsec/peer/add name=x\n")
+		quiet(t, h)
+		c := h.Connections[0]
+		if got := names(c.IKE.V[0].Of(suite.KE)); got != "ecp384" || c.IKE.Origin != posture.Explicit || !strings.Contains(c.IKE.Text, "hash-algorithm=sha1 (default)") {
+			t.Errorf("%s: %s, %v, %q", set, got, c.IKE.Origin, c.IKE.Text)
+		}
+	}
+}
+
+const l2tp = `# by RouterOS 7.16
+/ppp profile
+set *FFFFFFFE dns-server=8.8.8.8 local-address=10.9.0.1 use-encryption=required
+/interface l2tp-server server
+set authentication=mschap2 enabled=yes ipsec-secret="a b\"c\$" use-ipsec=required
+/interface pptp-server server
+set enabled=yes
+/ppp secret
+add name=ann password=hunter2 profile=default-encryption service=l2tp
+/ppp aaa
+set use-radius=yes
+/radius
+add address=192.0.2.9 secret=radius service=ppp
+/ip address
+add address=192.0.2.1/24 interface=ether1
+`
+
+func TestTheL2TPServerMakesAConnectionOfItsOwn(t *testing.T) {
+	h := host(l2tp)
+	quiet(t, h)
+	c := h.Connections[0]
+	if c.Name != "l2tp-server" || !c.V1.V || c.V2.V || !c.AnyPeer.V || !c.Children[0].L2TP || !c.Children[0].Transport.V || c.Remote[0].Method.V != posture.MethodPSK {
+		t.Errorf("%+v", c)
+	}
+	if s := h.Secrets[0]; string(s.Value) != `a b"c$` || !s.Anybody.V || len(s.IDs) != 0 {
+		t.Errorf("%q, %v", string(s.Value), s.Anybody)
+	}
+	if l := h.L2TP[0]; !l.Enabled.V || l.IPsec.V != posture.Always || l.PPP != "l2tp-server" {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestPPPHasTheProfileOfItsServer(t *testing.T) {
+	h := host(l2tp)
+	i := slices.IndexFunc(h.PPP, func(p posture.PPP) bool { return p.Name == "l2tp-server" })
+	p := h.PPP[i]
+	if !slices.Equal(p.Methods.V, []posture.PPPMethod{posture.MSCHAPv2}) || p.MPPE.V != posture.MPPE128 || !p.IPsecForced.V || p.MTU.V != 1450 || !p.MSSClamp.V || p.DNS.V[0] != "8.8.8.8" || p.IPv6.V || !p.Accounting.V || p.Echo.V != 30*time.Second {
+		t.Errorf("%+v", p)
+	}
+	if i := slices.IndexFunc(h.Services, func(s posture.Service) bool { return s.Protocol == "pptp" }); !h.Services[i].Enabled.V {
+		t.Errorf("%+v", h.Services)
+	}
+	if r := h.RADIUS[0]; r.Name != "192.0.2.9" || r.MessageAuth.V != posture.Always || r.TLS.V {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestMSCHAPv1AndPAPAreTakenByDefault(t *testing.T) {
+	h := host("# by RouterOS 6.48\n/interface l2tp-server server\nset enabled=yes\n")
+	if m := h.PPP[0].Methods; len(m.V) != 4 || m.Origin != posture.Default || h.L2TP[0].IPsec.V != posture.Never || len(h.Connections) != 0 {
+		t.Errorf("%+v, %+v", m, h.L2TP[0])
+	}
+}
+
+func TestBeforeRouterOS715NoMessageAuthenticatorWasAskedFor(t *testing.T) {
+	h := host("# by RouterOS 7.14\n/radius\nadd address=192.0.2.9 secret=x\n")
+	if m := h.RADIUS[0].MessageAuth; m.V != posture.Never || m.Origin != posture.Default {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestHiddenSecretsAreNotedOnce(t *testing.T) {
+	h := host("# by RouterOS 7.14\n/ppp secret\nadd name=a\nadd name=b\n")
+	if len(h.Notes) != 1 || h.Notes[0].Kind != posture.Opaque || len(h.Secrets) != 2 || h.Secrets[0].Storage != posture.Elsewhere {
+		t.Errorf("%+v, %+v", h.Notes, h.Secrets)
+	}
+}
+
+func TestAFirewallIsJudgedByWhatItDoesWithAPacket(t *testing.T) {
+	for _, c := range []struct {
+		name, rules         string
+		l2tpOpen, needs     bool
+		ikeOpen, reachable  bool
+		forward, masquerade bool
+	}{
+		{name: "everything is taken without rules", rules: "", l2tpOpen: true, ikeOpen: true, reachable: true},
+		{name: "the vendor's default drops what is not from the LAN", needs: true,
+			rules: "add action=accept chain=input connection-state=established,related\nadd action=drop chain=input in-interface-list=!LAN\n"},
+		{name: "L2TP from IPsec alone", needs: true, ikeOpen: true, reachable: true,
+			rules: "add chain=input protocol=udp dst-port=500,4500 action=accept\nadd chain=input protocol=udp dst-port=1701 ipsec-policy=in,ipsec action=accept\nadd chain=input action=drop\nadd chain=forward action=drop\n", forward: true},
+		{name: "L2TP in the clear", l2tpOpen: true, ikeOpen: true, reachable: true,
+			rules: "add chain=input protocol=udp dst-port=500,1701,4500 action=accept\nadd chain=input action=drop in-interface=ether1\n"},
+		{name: "IKE from peers alone", needs: true, reachable: true,
+			rules: "add chain=input protocol=udp dst-port=500,4500 src-address-list=peers\nadd chain=input action=drop\n"},
+		{name: "a chain that is jumped to", needs: true, ikeOpen: true, reachable: true,
+			rules: "add chain=input action=jump jump-target=wan\nadd chain=wan protocol=udp dst-port=400-600 action=accept\nadd chain=wan action=drop\n"},
+	} {
+		h := host("# by RouterOS 7.16\n/ip firewall filter\n" + c.rules + "/ip address\nadd address=192.0.2.1/24\n")
+		quiet(t, h)
+		f := h.Firewalls[0]
+		if f.L2TPOpen.V != c.l2tpOpen || f.L2TPNeedsIPsec.V != c.needs || f.IKEOpen.V != c.ikeOpen || f.IKEReachable.V != c.reachable || f.ForwardDrop.V != c.forward {
+			t.Errorf("%s: %+v", c.name, f)
+		}
+	}
+}
+
+func TestChainsThatJumpToEachOtherEnd(t *testing.T) {
+	rules := strings.Repeat("add chain=input action=jump jump-target=input\n", 50)
+	if h := host("# by RouterOS 7.16\n/ip firewall filter\n" + rules); !h.Firewalls[0].L2TPOpen.V {
+		t.Errorf("%+v", h.Firewalls[0])
+	}
+}
+
+func TestClientsAndClearPacketsAreStoppedByRulesOfTheForwardChain(t *testing.T) {
+	h := host("# by RouterOS 7.16\n/interface ethernet\nset [ find default-name=ether2 ] arp=proxy-arp\n/ip firewall filter\nadd chain=forward src-address=10.9.0.0/24 dst-address=10.9.0.0/24 action=drop\nadd chain=forward ipsec-policy=out,none out-interface-list=WAN action=drop\n/interface l2tp-server server\nset enabled=yes\n")
+	quiet(t, h)
+	if f := h.Firewalls[0]; !f.DropsClear.V || f.ClientToClient.V || !f.ClientToClient.Known() {
+		t.Errorf("%+v", f)
+	}
+	if !h.PPP[0].ProxyARP.V {
+		t.Errorf("%+v", h.PPP[0].ProxyARP)
+	}
+	if f := host("# by RouterOS 7.16\n/ip firewall filter\nadd chain=forward action=accept\n").Firewalls[0]; f.DropsClear.V || !f.ClientToClient.V {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestRevocationIsASettingOfAllCertificates(t *testing.T) {
+	for set, want := range map[string]posture.Demand{"": posture.Never, "/certificate settings\nset crl-download=yes crl-use=yes\n": posture.Always} {
+		if c := host(roadwarrior + set).Connections[0]; c.Revocation.V != want || !c.Revocation.Known() {
+			t.Errorf("%q: %+v", set, c.Revocation)
+		}
+	}
+}
+
+func TestMasqueradeMustLookAtThePolicy(t *testing.T) {
+	tunnel := "/ip ipsec peer\nadd address=192.0.2.1 name=x\n/ip ipsec policy\nadd peer=x tunnel=yes\n/ip firewall nat\n"
+	for rule, want := range map[string]bool{
+		"add action=masquerade chain=srcnat out-interface=ether1":                                    true,
+		"add action=masquerade chain=srcnat ipsec-policy=out,none out-interface=ether1":              false,
+		"add action=accept chain=srcnat dst-address=10.1.0.0/16\nadd action=masquerade chain=srcnat": false,
+	} {
+		if f := host(tunnel + rule + "\n").Firewalls[0]; !f.MasqueradesIn.Known() || f.MasqueradesIn.V != want {
+			t.Errorf("%s: %+v", rule, f.MasqueradesIn)
+		}
+	}
+}
+
+func TestRecordsLeaveTheRouterByAnAction(t *testing.T) {
+	h := host("# by RouterOS 7.16\n/system logging action\nset 3 remote=192.0.2.7\n/system logging\nadd action=remote topics=info\n/system ntp client\nset enabled=yes\n")
+	quiet(t, h)
+	if l := h.Logs[0]; !l.OffHost.V || l.Protected.V || !l.TimeSync.V {
+		t.Errorf("%+v", l)
+	}
+	if l := host("# by RouterOS 7.16\n/system identity\nset name=x\n").Logs[0]; l.OffHost.V || l.OffHost.Origin != posture.Default {
+		t.Errorf("%+v", l)
+	}
+}
+
+func TestTheVendorsCloudSetsTheClockUnlessItMayNot(t *testing.T) {
+	if l := host("# by RouterOS 7.16\n/system identity\nset name=x\n").Logs[0]; !l.TimeSync.V || l.TimeSync.Origin != posture.Default {
+		t.Errorf("%+v", l.TimeSync)
+	}
+	if l := host("# by RouterOS 7.16\n/ip cloud\nset update-time=no\n/system identity\nset name=x\n").Logs[0]; l.TimeSync.V || l.TimeSync.Origin != posture.Explicit {
+		t.Errorf("%+v", l.TimeSync)
+	}
+}
+
+func TestScriptsPutRulesBeforeOthers(t *testing.T) {
+	h := host("/ip firewall nat\nadd chain=srcnat action=masquerade\nadd chain=srcnat action=accept ipsec-policy=out,ipsec place-before=0\n/ip ipsec peer\nadd name=b address=192.0.2.1/32\n/ip ipsec policy\nadd peer=b tunnel=yes src-address=10.0.0.0/24 dst-address=10.1.0.0/24\n")
+	if f := h.Firewalls[0]; !posture.Is(f.MasqueradesIn, false) {
+		t.Errorf("%+v", f.MasqueradesIn)
+	}
+}
+
+func TestWireGuardKeysAreSeenAndNotKept(t *testing.T) {
+	h := host("# by RouterOS 7.16\n/interface wireguard\nadd listen-port=51820 name=wg0 private-key=\"c2VjcmV0\"\n/interface wireguard peers\nadd allowed-address=10.8.0.2/32 interface=wg0 public-key=\"pub=\"\n")
+	quiet(t, h)
+	if w := h.Tunnels[0]; !w.PrivateKeyInFile.V || len(w.Peers) != 1 || w.Peers[0].PSK.V || w.Peers[0].PublicKey != "pub=" || !h.Files[0].Secrets {
+		t.Errorf("%+v", w)
+	}
+}
+
+func TestAnUnknownWordIsNotedAndTheRestIsRead(t *testing.T) {
+	h := host("# by RouterOS 7.16\n/ip ipsec peer\nadd name=x flux=1\n:log info hello\n/gadget\nadd a=b\n/ip ipsec peer\nset nobody name=y\n")
+	if len(h.Connections) != 1 || len(h.Notes) != 4 {
+		t.Errorf("%d connections, %+v", len(h.Connections), h.Notes)
+	}
+}
+
+func TestExportsAreToldFromOtherFiles(t *testing.T) {
+	for _, c := range []struct {
+		path, text string
+		want       bool
+	}{
+		{"backup.txt", "# jan/02/2024 00:00:11 by RouterOS 6.49.10\n", true},
+		{"x.rsc", "/ip ipsec profile\nadd name=x\n", true},
+		{"x.rsc", "hello\n", false},
+		{"x.conf", "/ip ipsec profile\n", false},
+		{"sw.cfg", "version 15.2\n", false},
+	} {
+		if got := routeros.Claims(c.path, func() []byte { return []byte(c.text) }); got != c.want {
+			t.Errorf("%s %q: %v", c.path, c.text, got)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, s := range []string{roadwarrior, l2tp, "/ip firewall filter add chain=input action=jump jump-target=input", "/ip ipsec peer add name=\"\\", "# by RouterOS 7", "/ppp secret\nadd name=a password=\\\n", "/ip ipsec profile set [ find default=yes ] lifetime=1d00:00:00 dpd-interval=disable-dpd"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { host(s) })
+}
