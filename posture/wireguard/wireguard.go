@@ -1,0 +1,168 @@
+// Package wireguard reads the files of wg and wg-quick: one interface with its
+// peers.
+//
+// Sources are wg(8), wg-quick(8) and, for what they do not say, the program
+// wg-quick itself.
+package wireguard
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	"sallyport/posture"
+	"sallyport/posture/setting"
+	"sallyport/posture/source"
+)
+
+// product is the name in Host.Products.
+const product = "WireGuard"
+
+// mostPeers bounds one interface.
+const mostPeers = 20_000
+
+var (
+	hasInterface = regexp.MustCompile(`(?im)^[ \t]*\[Interface\]`)
+	hasKey       = regexp.MustCompile(`(?im)^[ \t]*(\[Peer\]|PrivateKey[ \t]*=|ListenPort[ \t]*=)`)
+)
+
+// Claims tells whether a file is one of wg or wg-quick, by its sections.
+func Claims(p string, head func() []byte) bool {
+	if path.Ext(p) != ".conf" {
+		return false
+	}
+	text := head()
+	return hasInterface.Match(text) && hasKey.Match(text)
+}
+
+// entry is one setting.
+type entry struct {
+	key, value string // key in lower case
+	at         posture.Pos
+}
+
+// section is [Interface] or one [Peer].
+type section struct {
+	kind    string // in lower case
+	at      posture.Pos
+	entries []entry
+}
+
+// get is the last of a key: later lines replace earlier ones.
+func (s *section) get(key string) (entry, bool) {
+	for i := len(s.entries) - 1; i >= 0; i-- {
+		if s.entries[i].key == key {
+			return s.entries[i], true
+		}
+	}
+	return entry{}, false
+}
+
+// all are the values of a key that adds up, split at commas.
+func (s *section) all(key string) (values []string, at posture.Pos) {
+	for _, e := range s.entries {
+		if e.key == key {
+			values = append(values, list(e.value)...)
+			if at.Line == 0 {
+				at = e.at
+			}
+		}
+	}
+	return values, at
+}
+
+func list(s string) []string {
+	var out []string
+	for v := range strings.SplitSeq(s, ",") {
+		if v = strings.TrimSpace(v); v != "" {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// known are the keys of each section.
+var known = map[string]map[string]bool{
+	"interface": words("privatekey listenport fwmark address dns mtu table preup postup predown postdown saveconfig"),
+	"peer":      words("publickey presharedkey allowedips endpoint persistentkeepalive"),
+}
+
+func words(s string) map[string]bool {
+	m := map[string]bool{}
+	for w := range strings.FieldsSeq(s) {
+		m[w] = true
+	}
+	return m
+}
+
+// reader fills a host.
+type reader struct {
+	in *source.Input
+}
+
+// Read reads the files of one host.
+func Read(in *source.Input) {
+	in = in.For(posture.WireGuard, in.Files)
+	r := &reader{in: in}
+	in.Product(product, in.Version(product))
+	for _, p := range in.Files {
+		if text := in.Read(p, false); text != nil {
+			r.tunnel(text, r.parse(text))
+		}
+	}
+}
+
+// parse reads sections. A # begins a comment anywhere, also in a command.
+func (r *reader) parse(text *source.Text) []*section {
+	var all []*section
+	var now *section
+	for n, line := range r.in.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		col := 1 + len(line) - len(strings.TrimLeft(line, " \t"))
+		line = strings.TrimSpace(line)
+		at := text.At(n, col)
+		switch {
+		case line == "":
+		case strings.HasPrefix(line, "["):
+			now = r.open(line, at)
+			if now != nil && len(all) > mostPeers {
+				r.in.Note(posture.Limit, at, "more than %d peers: the rest was not read", mostPeers)
+				return all
+			}
+			if now != nil {
+				all = append(all, now)
+			}
+		default:
+			r.setting(now, line, at)
+		}
+	}
+	return all
+}
+
+// open begins a section; it is nil for one that is not known.
+func (r *reader) open(line string, at posture.Pos) *section {
+	name := strings.ToLower(strings.TrimSpace(strings.Trim(line, "[]")))
+	if known[name] == nil {
+		r.in.Note(posture.Unparsed, at, "the section %s is not known", setting.Shown(name))
+		return &section{kind: "unknown", at: at}
+	}
+	return &section{kind: name, at: at}
+}
+
+// setting reads a line. Its value is in no note: it may be a key.
+func (r *reader) setting(s *section, line string, at posture.Pos) {
+	key, value, ok := strings.Cut(line, "=")
+	written := strings.TrimSpace(key)
+	key = strings.ToLower(written)
+	switch {
+	case s != nil && s.kind == "unknown":
+	case !ok:
+		r.in.Note(posture.Unparsed, at, "the line has no =")
+	case s == nil:
+		r.in.Note(posture.Unparsed, at, "the setting %s stands before any section", setting.Key(written, value))
+	case !known[s.kind][key]:
+		r.in.Note(posture.Unparsed, at, "the setting %s of [%s] is not known", setting.Key(written, value), s.kind)
+	default:
+		s.entries = append(s.entries, entry{key, strings.TrimSpace(value), at})
+	}
+}
