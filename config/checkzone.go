@@ -81,6 +81,7 @@ const (
 	RuleMSCHAPv2  = "PPP-005"
 	RuleNoEMS     = "PPP-017"
 	RulePSKWeak   = "PSK-001"
+	RulePSKListed = "PSK-002" // L2TP zones only
 	RulePSKAny    = "PSK-003" // L2TP zones only
 	RulePSKShared = "PSK-004"
 )

@@ -323,6 +323,12 @@ var waivable = []rule{
 	{RuleMSCHAPv2, "passwords by EAP-MSCHAPv2 without TLS around it", true, IKEv2},
 	{RuleNoEMS, "EAP over TLS 1.2 without extended master secret (RFC 7627)", false, ""},
 	{RulePSKWeak, "pre-shared keys that could be guessed", false, ""},
+	{RulePSKListed, "a pre-shared key that is among the first that are tried", true, L2TP},
 	{RulePSKAny, "one pre-shared key for any client", true, L2TP},
 	{RulePSKShared, "one pre-shared key on several devices", false, ""},
+}
+
+// CanWaive tells whether zones of a protocol may waive a rule.
+func CanWaive(id, protocol string) bool {
+	return slices.ContainsFunc(waivable, func(r rule) bool { return r.id == id && r.in(protocol) })
 }
