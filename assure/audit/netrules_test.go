@@ -1,0 +1,295 @@
+package audit
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sallyport/posture"
+	"sallyport/protocol/suite"
+)
+
+func subject(d posture.Dialect, kind, name string) posture.Subject {
+	return posture.Subject{Dialect: d, Kind: kind, Name: name, At: here}
+}
+
+// changed is a host with the good connection after one change.
+func changed(change func(*posture.Connection)) *posture.Host {
+	c := vpn()
+	change(&c)
+	return hostOf(c)
+}
+
+func charonHost(change func(*posture.Daemon)) *posture.Host {
+	d := posture.Daemon{Subject: subject(posture.Swanctl, "daemon", "charon"), Product: "strongSwan"}
+	change(&d)
+	return &posture.Host{Daemons: []posture.Daemon{d}}
+}
+
+func firewall(change func(*posture.Firewall)) *posture.Host {
+	f := posture.Firewall{Subject: subject(posture.NFTables, "firewall", "inet filter")}
+	change(&f)
+	return &posture.Host{Firewalls: []posture.Firewall{f}}
+}
+
+func pppServer(change func(*posture.PPP)) *posture.Host {
+	p := posture.PPP{Subject: subject(posture.PPPD, "ppp", "options.xl2tpd"), Server: written(true)}
+	change(&p)
+	return &posture.Host{PPP: []posture.PPP{p}}
+}
+
+func wireguard(change func(*posture.Tunnel)) *posture.Host {
+	t := posture.Tunnel{Subject: subject(posture.WireGuard, "tunnel", "wg0"), Peers: []posture.TunnelPeer{{Subject: subject(posture.WireGuard, "peer", "p"), Endpoint: written("vpn.example.org:51820")}}}
+	change(&t)
+	return &posture.Host{Tunnels: []posture.Tunnel{t}}
+}
+
+// A case breaks a rule, keeps it, or leaves it unknown.
+type netCase struct {
+	rule     string
+	severity Severity
+	words    string
+	fails    *posture.Host
+	passes   *posture.Host
+	unknown  *posture.Host
+}
+
+func TestNATRules(t *testing.T) {
+	runCases(t, []netCase{
+		{"NAT-001", Medium, "fragmentation is off",
+			changed(func(c *posture.Connection) { c.Fragments = written(false) }),
+			changed(func(c *posture.Connection) { c.Fragments = written(true) }), hostOf(vpn())},
+		{"NAT-002", Low, "1500",
+			charonHost(func(d *posture.Daemon) { d.FragmentSize = written(1500) }),
+			charonHost(func(d *posture.Daemon) { d.FragmentSize = written(1280) }), charonHost(func(*posture.Daemon) {})},
+		{"NAT-003", Medium, "1450",
+			pppServer(func(p *posture.PPP) { p.MTU, p.MRU = written(1280), written(1450) }),
+			pppServer(func(p *posture.PPP) { p.MTU = written(1400) }), pppServer(func(*posture.PPP) {})},
+		{"NAT-004", Medium, "MSS",
+			firewall(func(f *posture.Firewall) { f.MSSClamp = written(false) }),
+			firewall(func(f *posture.Firewall) { f.MSSClamp = written(true) }), firewall(func(*posture.Firewall) {})},
+		{"NAT-005", Medium, "dropped",
+			firewall(func(f *posture.Firewall) { f.DropsPTB = written(true) }),
+			firewall(func(f *posture.Firewall) { f.DropsPTB = written(false) }), firewall(func(*posture.Firewall) {})},
+		{"NAT-006", Medium, "UDP 4500",
+			firewall(func(f *posture.Firewall) { f.NATTReachable = written(false) }),
+			firewall(func(f *posture.Firewall) { f.NATTReachable = written(true) }), firewall(func(*posture.Firewall) {})},
+		{"NAT-007", Medium, "same NAT",
+			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns"), SharedNAT: written(false)}}},
+			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns"), SharedNAT: written(true)}}},
+			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns")}}}},
+		{"NAT-008", Medium, "96 bits",
+			changed(func(c *posture.Connection) { c.Children[0].SHA256Trunc = written(true) }),
+			changed(func(c *posture.Connection) { c.Children[0].SHA256Trunc = written(false) }), hostOf(vpn())},
+		{"NAT-009", Low, "dead peer",
+			changed(func(c *posture.Connection) { c.DPD = written(time.Duration(0)) }),
+			changed(func(c *posture.Connection) { c.DPD = written(30 * time.Second) }), hostOf(vpn())},
+	})
+}
+
+func runCases(t *testing.T, cases []netCase) {
+	t.Helper()
+	for _, c := range cases {
+		t.Run(c.rule+" "+c.words, func(t *testing.T) {
+			mustFind(t, c.rule, c.fails, c.severity, c.words)
+			mustPass(t, c.rule, c.passes)
+			if c.unknown != nil {
+				mustNotKnow(t, c.rule, c.unknown)
+			}
+		})
+	}
+}
+
+func TestOnePlaceThatClampsIsEnough(t *testing.T) {
+	h := firewall(func(f *posture.Firewall) { f.MSSClamp = written(false) })
+	h.PPP = []posture.PPP{{Subject: subject(posture.PPPD, "ppp", "options"), MSSClamp: written(true)}}
+	mustPass(t, "NAT-004", h)
+}
+
+func TestTheDontFragmentBitMakesDroppedICMPWorse(t *testing.T) {
+	h := firewall(func(f *posture.Firewall) { f.DropsPTB = written(true) })
+	h.Daemons = charonHost(func(d *posture.Daemon) { d.CopyDF = written(true) }).Daemons
+	mustFind(t, "NAT-005", h, Medium, "DF bit")
+}
+
+func TestKeepalivesAreOff(t *testing.T) {
+	mustFind(t, "NAT-009", charonHost(func(d *posture.Daemon) { d.Keepalive = written(time.Duration(0)) }), Low, "keepalives")
+}
+
+func TestAFragmentSizeOfOneConnection(t *testing.T) {
+	c := in(posture.FortiOS, vpn())
+	c.FragmentSize = written(1400)
+	mustFind(t, "NAT-002", hostOf(c), Low, "1400")
+}
+
+func TestReplayAndDowngradeRules(t *testing.T) {
+	replay := func(n int) *posture.Host {
+		return changed(func(c *posture.Connection) { c.Children[0].Replay = written(n) })
+	}
+	runCases(t, []netCase{
+		{"RPL-001", High, "off", replay(0), replay(32), hostOf(vpn())},
+		{"RPL-002", Low, "32", replay(32), replay(64), hostOf(vpn())},
+		{"RPL-003", Low, "32 bits",
+			changed(func(c *posture.Connection) { c.Children[0].ESN = written(false) }),
+			changed(func(c *posture.Connection) { c.Children[0].ESN = written(true) }), hostOf(vpn())},
+		{"RPL-004", High, "both",
+			changed(func(c *posture.Connection) { c.V1, c.V2 = written(true), written(true) }),
+			hostOf(vpn()), changed(func(c *posture.Connection) { c.V1 = posture.Value[bool]{} })},
+		{"RPL-005", High, "in the clear",
+			changed(func(c *posture.Connection) { c.Children[0].FailOpen = written(true) }),
+			changed(func(c *posture.Connection) { c.Children[0].FailOpen = written(false) }), hostOf(vpn())},
+		{"RPL-006", Medium, "no cookie",
+			charonHost(func(d *posture.Daemon) { d.Cookies = written(false) }),
+			charonHost(func(d *posture.Daemon) { d.Cookies = written(true) }), charonHost(func(*posture.Daemon) {})},
+		{"RPL-006", Low, "half-open",
+			charonHost(func(d *posture.Daemon) {
+				d.Cookies, d.BlockLimit, d.HalfOpenLimit = written(true), written(0), written(0)
+			}),
+			charonHost(func(d *posture.Daemon) {
+				d.Cookies, d.BlockLimit, d.HalfOpenLimit = written(true), written(5), written(0)
+			}), nil},
+		{"RPL-010", Low, "left out",
+			changed(func(c *posture.Connection) { c.PPK = written(posture.Optional) }),
+			changed(func(c *posture.Connection) { c.PPK = written(posture.Always) }),
+			changed(func(c *posture.Connection) { c.IKE = posture.Value[[]posture.Proposal]{} })},
+		{"RPL-011", Medium, "as they come",
+			hostOf(in(posture.RouterOS, changed(func(c *posture.Connection) { c.Obeys = written(true) }).Connections[0])),
+			hostOf(in(posture.RouterOS, changed(func(c *posture.Connection) { c.Obeys = written(false) }).Connections[0])), hostOf(in(posture.RouterOS, vpn()))},
+	})
+}
+
+func TestALimitOfPacketsServesInsteadOfExtendedNumbers(t *testing.T) {
+	mustPass(t, "RPL-003", changed(func(c *posture.Connection) {
+		c.Children[0].ESN, c.Children[0].Packets = written(false), written(uint64(4_000_000_000))
+	}))
+	mustPass(t, "RPL-003", changed(func(c *posture.Connection) {
+		c.Children[0].ESN, c.Children[0].Bytes = written(false), written(uint64(64<<30))
+	}))
+}
+
+func TestVersionOneAloneIsNoDowngrade(t *testing.T) {
+	mustPass(t, "RPL-004", changed(func(c *posture.Connection) { c.V1, c.V2 = written(true), written(false) }))
+}
+
+func TestMLKEMThatThePeerMayLeaveOut(t *testing.T) {
+	mlkem := func(texts ...string) posture.Connection {
+		c := vpn()
+		c.IKE = proposals(suite.ProtocolIKE, texts...)
+		c.IKE.V[0].AddKE = transforms("mlkem768")
+		return c
+	}
+	mustFind(t, "RPL-010", hostOf(mlkem("aes256gcm16-prfsha384-ecp384", "aes256gcm16-prfsha384-x25519")), Low, "without ML-KEM")
+	c := mlkem("aes256gcm16-prfsha384-ecp384")
+	mustPass(t, "RPL-010", hostOf(c))
+	c.IKE.V[0].AddKE = append(c.IKE.V[0].AddKE, noGroup)
+	mustFind(t, "RPL-010", hostOf(c), Low, "may be none")
+}
+
+func l2tpHost(d posture.Dialect, ipsec posture.Value[posture.Demand]) *posture.Host {
+	return &posture.Host{L2TP: []posture.L2TP{{Subject: subject(d, "l2tp", "server"), Enabled: written(true), Server: written(true), IPsec: ipsec}}}
+}
+
+func TestLeakRules(t *testing.T) {
+	client := func(dns, pool, ts []string) *posture.Host {
+		return changed(func(c *posture.Connection) {
+			c.DNS, c.Pool, c.Children[0].LocalTS = written(dns), written(pool), written(ts)
+		})
+	}
+	pool, all := []string{"10.9.0.0/24"}, []string{"0.0.0.0/0", "::/0"}
+	routes := func(list ...string) *posture.Host {
+		return wireguard(func(w *posture.Tunnel) { w.Peers[0].AllowedIPs = written(list) })
+	}
+	kernel := func(key, value string) *posture.Host {
+		return &posture.Host{Kernel: []posture.Kernel{{Subject: subject(posture.Linux, "sysctl", key), Key: key, Value: written(value)}}}
+	}
+	runCases(t, []netCase{
+		{"LEAK-001", Critical, "without IPsec", l2tpHost(posture.RouterOS, written(posture.Never)), l2tpHost(posture.RouterOS, written(posture.Always)), l2tpHost(posture.RouterOS, posture.Value[posture.Demand]{})},
+		{"LEAK-001", Critical, "with and without", l2tpHost(posture.RouterOS, written(posture.Optional)), l2tpHost(posture.RouterOS, written(posture.Always)), nil},
+		{"LEAK-001", Critical, "1701", firewall(func(f *posture.Firewall) { f.L2TPOpen = written(true) }), firewall(func(f *posture.Firewall) { f.L2TPNeedsIPsec = written(true) }), firewall(func(*posture.Firewall) {})},
+		{"LEAK-003", Medium, "no resolver", client(nil, pool, all), client([]string{"10.0.0.53"}, pool, all), changed(func(c *posture.Connection) { c.Pool = written(pool) })},
+		{"LEAK-003", Medium, "no resolver", pppServer(func(p *posture.PPP) { p.DNS = written([]string(nil)) }), pppServer(func(p *posture.PPP) { p.DNS = written([]string{"10.0.0.53"}) }), pppServer(func(*posture.PPP) {})},
+		{"LEAK-004", Low, "Google", client([]string{"8.8.8.8"}, pool, all), client([]string{"10.0.0.53"}, pool, all), changed(func(c *posture.Connection) { c.Pool = written(pool) })},
+		{"LEAK-004", Low, "not in what", client([]string{"192.168.1.1"}, pool, []string{"10.0.0.0/8"}), client([]string{"10.0.0.53"}, pool, []string{"10.0.0.0/8"}), nil},
+		{"LEAK-005", Info, "outside the tunnel", client(nil, pool, []string{"10.0.0.0/8"}), client(nil, pool, all), changed(func(c *posture.Connection) { c.Pool = written(pool) })},
+		{"LEAK-005", Info, "outside the tunnel", routes("10.0.0.0/8"), routes(all...), wireguard(func(*posture.Tunnel) {})},
+		{"LEAK-006", High, "nothing of IPv6", client(nil, pool, []string{"0.0.0.0/0"}), client(nil, pool, all), changed(func(c *posture.Connection) { c.Pool = written(pool) })},
+		{"LEAK-006", High, "no IPv6", pppServer(func(p *posture.PPP) { p.IPv6 = written(false) }), pppServer(func(p *posture.PPP) { p.IPv6 = written(true) }), pppServer(func(*posture.PPP) {})},
+		{"LEAK-006", High, "nothing of IPv6", routes("0.0.0.0/1", "128.0.0.0/1"), routes("10.0.0.0/8"), nil},
+		{"LEAK-008", Medium, "rp_filter", kernel("net.ipv4.conf.all.rp_filter", "0"), kernel("net.ipv4.conf.all.rp_filter", "2"), &posture.Host{Files: []posture.File{{Path: "etc/sysctl.conf", Dialect: posture.Linux}}}},
+		{"LEAK-008", Medium, "send_redirects", kernel("net/ipv4/conf/eth0/send_redirects", "1"), kernel("net.ipv4.conf.all.send_redirects", "0"), nil},
+		{"LEAK-009", High, "masqueraded", firewall(func(f *posture.Firewall) { f.MasqueradesIn = written(true) }), firewall(func(f *posture.Firewall) { f.MasqueradesIn = written(false) }), firewall(func(*posture.Firewall) {})},
+		{"LEAK-010", Medium, "in the clear", firewall(func(f *posture.Firewall) { f.DropsClear = written(false) }), firewall(func(f *posture.Firewall) { f.DropsClear = written(true) }), firewall(func(*posture.Firewall) {})},
+		{"LEAK-010", Medium, "in the clear", wireguard(func(w *posture.Tunnel) {
+			w.KillSwitch, w.Peers[0].AllowedIPs = written(false), written(all)
+		}), routes("10.0.0.0/8"), routes(all...)},
+		{"LEAK-011", Low, "client to client", firewall(func(f *posture.Firewall) { f.ClientToClient = written(true) }), firewall(func(f *posture.Firewall) { f.ClientToClient = written(false) }), firewall(func(*posture.Firewall) {})},
+		{"LEAK-013", Low, "version", charonHost(func(d *posture.Daemon) { d.SendsVID = written(true) }), charonHost(func(d *posture.Daemon) { d.SendsVID = written(false) }), hostOf(vpn())},
+	})
+}
+
+func TestAPacketFilterAnswersForTheDaemonThatCannot(t *testing.T) {
+	h := l2tpHost(posture.Xl2tpd, written(posture.Never))
+	mustFind(t, "LEAK-001", h, Critical, "no packet filter")
+	h.Firewalls = firewall(func(f *posture.Firewall) { f.L2TPNeedsIPsec = written(true) }).Firewalls
+	mustPass(t, "LEAK-001", h)
+	h = l2tpHost(posture.Xl2tpd, written(posture.Never))
+	h.L2TP[0].Listen = written([]string{"127.0.0.1"})
+	mustPass(t, "LEAK-001", h)
+	h = l2tpHost(posture.Xl2tpd, written(posture.Never))
+	h.L2TP[0].Enabled = written(false)
+	mustPass(t, "LEAK-001", h)
+}
+
+func TestANetworkIsNoClient(t *testing.T) {
+	h := changed(func(c *posture.Connection) {
+		c.Pool, c.Children[0].LocalTS = written([]string(nil)), written([]string{"10.0.0.0/8"})
+	})
+	for _, id := range strings.Fields("LEAK-003 LEAK-004 LEAK-005 LEAK-006") {
+		mustPass(t, id, h)
+	}
+}
+
+func TestClientsOfL2TPGetTheirAddressFromPPP(t *testing.T) {
+	h := changed(func(c *posture.Connection) {
+		c.Pool, c.DNS = written([]string{"10.62.0.0/24"}), written([]string(nil))
+		c.Children[0].L2TP, c.Children[0].LocalTS = true, written([]string{"dynamic[udp/1701]"})
+	})
+	for _, id := range strings.Fields("LEAK-003 LEAK-004 LEAK-005 LEAK-006") {
+		mustPass(t, id, h)
+	}
+}
+
+func TestAClientsOwnSideIsTheOther(t *testing.T) {
+	h := changed(func(c *posture.Connection) {
+		c.Role, c.AsksAddress = written(posture.Initiates), written(true)
+		c.Children[0].RemoteTS = written([]string{"0.0.0.0/0"})
+	})
+	mustFind(t, "LEAK-006", h, High, "IPv6")
+	mustPass(t, "LEAK-005", h)
+}
+
+func TestIKEIsOpenOnlyWhereItMustBe(t *testing.T) {
+	open := func(any posture.Value[bool]) *posture.Host {
+		h := firewall(func(f *posture.Firewall) { f.IKEOpen = written(true) })
+		c := vpn()
+		c.AnyPeer = any
+		h.Connections = []posture.Connection{c}
+		return h
+	}
+	mustFind(t, "LEAK-014", open(written(false)), Medium, "fixed addresses")
+	mustPass(t, "LEAK-014", open(written(true)))
+	mustNotKnow(t, "LEAK-014", open(posture.Value[bool]{}))
+	calls := open(written(false))
+	calls.L2TP = l2tpHost(posture.RouterOS, written(posture.Always)).L2TP
+	mustPass(t, "LEAK-014", calls)
+	mustPass(t, "LEAK-014", firewall(func(f *posture.Firewall) { f.IKEOpen = written(false) }))
+	mustNotKnow(t, "LEAK-014", firewall(func(f *posture.Firewall) { f.IKEOpen = written(true) }))
+}
+
+func TestPPPClientsThatSplit(t *testing.T) {
+	windows := func(split bool) *posture.Host {
+		return &posture.Host{PPP: []posture.PPP{{Subject: subject(posture.Windows, "ppp", "VPN"), Server: written(false), Split: written(split)}}}
+	}
+	mustFind(t, "LEAK-005", windows(true), Info, "outside the tunnel")
+	mustPass(t, "LEAK-005", windows(false))
+}
