@@ -18,6 +18,7 @@ demo: build
 test: build
 	test/install-debian test
 	npm ci --prefix profile/testdata/powershell --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm ci --prefix assure/report/testdata/schemas --ignore-scripts --no-audit --no-fund --loglevel=error
 	go run ./test/run vet tests fuzz
 
 fuzz:
@@ -27,6 +28,7 @@ bench: build
 	test/install-debian bench
 	go run ./test/bench/throughput
 	go run ./test/bench/setups
+	go run ./test/bench/audit
 
 lint:
 	go run ./test/run vet staticcheck vulnerabilities
