@@ -1,0 +1,324 @@
+package harden
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sallyport/assure/audit"
+	"sallyport/posture"
+)
+
+// scope is the section that a setting belongs to.
+type scope int
+
+const (
+	inConn   scope = iota // of the connection
+	inChild               // of the child; of a connection, of each of its children
+	inDaemon              // charon; config setup
+	inSelf                // of the subject itself
+	inFile                // no section: pppd
+	onLine                // the line that the finding shows, and no other
+)
+
+// change is one setting that ends a finding.
+type change struct {
+	scope scope
+	key   string // with the sections inside the scope before it: "tls.version_min"
+	value string // "-": take the word out
+}
+
+// Sequence numbers that run out (RPL-003) are mended by replacing keys in time
+// where a packet limit can be set, and not by ESN: the peer may not have it, nor
+// strongSwan's own ESP in user space (kernel-libipsec), which then has no tunnel.
+//
+// changes by dialect and rule. A rule that is not here, and whose fix is no list
+// of proposals, is for a person: certificates and passwords must be made, peers
+// asked, networks known.
+var changes = map[posture.Dialect]map[string][]change{
+	posture.Swanctl: {
+		"CRY-012": {{inConn, "version", "2"}}, "RPL-004": {{inConn, "version", "2"}},
+		"CRY-013": {{inConn, "aggressive", "no"}}, "CRY-018": {{inChild, "ipcomp", "no"}},
+		"CRY-019": {{inDaemon, "signature_authentication", "yes"}},
+		"NAT-001": {{inConn, "fragmentation", "yes"}}, "NAT-002": {{inDaemon, "fragment_size", "1280"}},
+		"NAT-008": {{inChild, "sha256_96", "no"}}, "NAT-009": {{inConn, "dpd_delay", "30s"}},
+		"RPL-001": {{inChild, "replay_window", "128"}}, "RPL-002": {{inChild, "replay_window", "128"}},
+		"RPL-003":  {{inChild, "rekey_packets", "3500000000"}},
+		"RPL-005":  {{inChild, "start_action", "trap"}},
+		"RPL-006":  {{inDaemon, "dos_protection", "yes"}, {inDaemon, "cookie_threshold", "30"}, {inDaemon, "block_threshold", "5"}},
+		"LEAK-013": {{inDaemon, "send_vendor_id", "no"}},
+		"KEY-001":  {{inConn, "rekey_time", "4h"}, {inConn, "over_time", "24m"}},
+		"KEY-002":  {{inChild, "rekey_time", "1h"}, {inChild, "life_time", "66m"}},
+		"KEY-003":  {{inChild, "rekey_bytes", "1000000000"}},
+		"PPP-011":  {{inDaemon, "tls.version_min", "1.2"}},
+	},
+	posture.Starter: {
+		"CRY-012": {{inConn, "keyexchange", "ikev2"}}, "RPL-004": {{inConn, "keyexchange", "ikev2"}},
+		"CRY-013": {{inConn, "aggressive", "no"}}, "CRY-018": {{inConn, "compress", "no"}},
+		"NAT-001": {{inConn, "fragmentation", "yes"}}, "NAT-008": {{inConn, "sha256_96", "no"}},
+		"NAT-009": {{inConn, "dpdaction", "clear"}, {inConn, "dpddelay", "30s"}},
+		"RPL-001": {{inConn, "replay_window", "128"}}, "RPL-002": {{inConn, "replay_window", "128"}},
+		"RPL-003": {{inConn, "lifepackets", "4000000000"}},
+		"RPL-005": {{inConn, "auto", "route"}},
+		"KEY-001": {{inConn, "ikelifetime", "4h"}}, "KEY-002": {{inConn, "lifetime", "1h"}}, "KEY-003": {{inConn, "lifebytes", "1000000000"}},
+	},
+	posture.Libreswan: {
+		"CRY-012": {{inConn, "{ikev2}", ""}},
+		"CRY-013": {{inConn, "aggressive", "no"}}, "CRY-018": {{inConn, "compress", "no"}},
+		"NAT-001": {{inConn, "fragmentation", "yes"}}, "NAT-006": {{inConn, "encapsulation", "auto"}}, "NAT-008": {{inConn, "sha2-truncbug", "no"}},
+		"NAT-009": {{inConn, "dpddelay", "30s"}, {inConn, "retransmit-timeout", "60s"}},
+		"RPL-001": {{inConn, "replay-window", "128"}}, "RPL-002": {{inConn, "replay-window", "128"}}, "RPL-003": {{inConn, "esn", "either"}},
+		"RPL-005": {{inConn, "failureshunt", "drop"}, {inConn, "negotiationshunt", "drop"}},
+		"RPL-006": {{inDaemon, "ddos-mode", "auto"}}, "RPL-011": {{inConn, "ms-dh-downgrade", "no"}},
+		"LEAK-013": {{inConn, "send-vendorid", "no"}},
+		"KEY-001":  {{inConn, "ikelifetime", "4h"}}, "KEY-002": {{inConn, "salifetime", "1h"}}, "KEY-003": {{inConn, "ipsec-max-bytes", "1GiB"}},
+		"LOG-001": {{inDaemon, "audit-log", "yes"}}, "LOG-002": {{inDaemon, "plutodebug", "none"}},
+	},
+	posture.PPPD: {
+		"PPP-001": {{inFile, "noauth", "-"}, {inFile, "auth", ""}, {inFile, "require-mschap-v2", ""}},
+		"PPP-002": {{inFile, "require-pap", "-"}, {inFile, "+pap", "-"}, {inFile, "require-mschap-v2", ""}},
+		"PPP-003": {{inFile, "require-chap", "-"}, {inFile, "+chap", "-"}, {inFile, "require-mschap-v2", ""}},
+		"PPP-004": {{inFile, "require-mschap", "-"}, {inFile, "+mschap", "-"}, {inFile, "require-mschap-v2", ""}},
+		"PPP-006": {{inFile, "auth", ""}, {inFile, "require-mschap-v2", ""}},
+		"PPP-010": {{inFile, "require-mppe-128", ""}},
+		"NAT-003": {{inFile, "mtu", "1280"}, {inFile, "mru", "1280"}},
+		"LOG-002": {{inFile, "show-password", "-"}, {inFile, "hide-password", ""}},
+	},
+	posture.Xl2tpd: {
+		"PPP-001": {{inSelf, "require authentication", "yes"}},
+	},
+	posture.FreeRADIUS: {
+		"PPP-011": {{onLine, "tls_min_version", `"1.2"`}},
+		"PPP-012": {{inSelf, "require_message_authenticator", "yes"}, {inSelf, "limit_proxy_state", "yes"}},
+		"LOG-002": {{onLine, "auth_badpass", "no"}, {onLine, "auth_goodpass", "no"}},
+		"LOG-006": {{onLine, "auth", "yes"}},
+	},
+}
+
+// sysctls are the values for LEAK-008, by the last part of the key.
+var sysctls = map[string]string{"rp_filter": "1", "accept_redirects": "0", "send_redirects": "0", "accept_source_route": "0"}
+
+// edits are what ends a finding; none, and why, where a person has to.
+func (m *maker) edits(r audit.Result) ([]Edit, string) {
+	d := r.Subject.Dialect
+	if d == posture.Linux && r.Rule.ID == "LEAK-008" {
+		return m.sysctl(r)
+	}
+	conn, child := m.places[r.Subject].conn, m.places[r.Subject].child
+	if why := peerFirst(r.Rule.ID, conn); why != "" {
+		return nil, why
+	}
+	list := changes[d][r.Rule.ID]
+	if len(list) == 0 && strings.HasPrefix(r.Rule.Fix[d], "{proposals}") && conn != nil {
+		list = m.proposals(r.Subject, child)
+	}
+	list = append(slices.Clone(list), besides(r, conn, child)...)
+	var edits []Edit
+	for _, c := range list {
+		if c.scope == onLine && len(list) > 1 && !strings.Contains(r.Evidence.Value, c.key) {
+			continue // the line sets another of them
+		}
+		more, why := m.edit(r, c, conn, child)
+		if len(more) == 0 {
+			return nil, why
+		}
+		edits = append(edits, more...)
+	}
+	return edits, ""
+}
+
+// peerFirst says why a connection cannot leave IKEv1, or have what IKEv1 has
+// not: its peers have nothing else.
+func peerFirst(rule string, c *posture.Connection) string {
+	if c == nil {
+		return ""
+	}
+	if rule == "RPL-003" && posture.Is(c.V1, true) && !posture.Is(c.V2, true) {
+		return "IKEv1 has no extended sequence numbers here: the peers must be able to speak IKEv2 first"
+	}
+	if rule != "CRY-012" && rule != "RPL-004" {
+		return ""
+	}
+	switch {
+	case slices.ContainsFunc(c.Children, func(ch posture.Child) bool { return ch.L2TP }):
+		return "clients of L2TP have IKEv1 alone: move them to IKEv2 first"
+	case posture.Is(c.V1, true) && !posture.Is(c.V2, true):
+		return "it speaks IKEv1 alone: the peers must be able to speak IKEv2 first"
+	}
+	return ""
+}
+
+// volumes bound what one key encrypts where ESN are offered. With extended sequence numbers nothing
+// else does (KEY-003).
+var volumes = map[posture.Dialect]change{
+	posture.Libreswan: {inConn, "ipsec-max-bytes", "1GiB"},
+}
+
+// besides is what a change needs beside it, to make no new finding.
+func besides(r audit.Result, c *posture.Connection, child *posture.Child) []change {
+	switch v, ok := volumes[r.Subject.Dialect]; {
+	case r.Rule.ID == "RPL-003" && ok && child != nil && child.Bytes.V == 0:
+		return []change{v}
+	case r.Rule.ID == "NAT-009" && r.Subject.Dialect == posture.Libreswan && c != nil && posture.Is(c.V1, true):
+		return []change{{inConn, "dpdtimeout", "120s"}} // without it IKEv1 does not look
+	}
+	return nil
+}
+
+// proposals are the lists that the endpoint as a whole should have.
+func (m *maker) proposals(s posture.Subject, child *posture.Child) []change {
+	ike, esp := m.advice.Proposals(s, false)
+	switch s.Dialect {
+	case posture.Swanctl:
+		if child != nil {
+			return given(change{inChild, "esp_proposals", esp})
+		}
+		return given(change{inConn, "proposals", ike})
+	case posture.Starter:
+		if child != nil {
+			return given(change{inConn, "esp", esp + "!"})
+		}
+		return given(change{inConn, "ike", ike + "!"})
+	case posture.Libreswan:
+		if child != nil {
+			return append(given(change{inConn, "esp", esp}), change{inConn, "pfs", "yes"})
+		}
+		return given(change{inConn, "ike", ike})
+	}
+	return nil
+}
+
+// given leaves out a list without a choice.
+func given(c change) []change {
+	if strings.Trim(c.value, "!") == "" {
+		return nil
+	}
+	return []change{c}
+}
+
+// edit places one change.
+func (m *maker) edit(r audit.Result, c change, conn *posture.Connection, child *posture.Child) ([]Edit, string) {
+	e := Edit{Dialect: r.Subject.Dialect, Key: c.key, Value: c.value}
+	if c.key == "{ikev2}" {
+		e.Key, e.Value = m.libreswanV2()
+	}
+	if e.Dialect == posture.Swanctl {
+		parts := strings.Split(e.Key, ".")
+		e.Path, e.Key = parts[:len(parts)-1], parts[len(parts)-1]
+	}
+	if c.value == "-" {
+		e.Remove, e.Value = true, ""
+	}
+	at := func(p posture.Pos) ([]Edit, string) {
+		if p.File == "" || p.Line == 0 {
+			return nil, "the section has no place in the files"
+		}
+		e.File, e.Section = p.File, p.Line
+		return []Edit{e}, ""
+	}
+	switch c.scope {
+	case inConn:
+		if conn != nil {
+			return at(conn.At)
+		}
+	case inChild:
+		if child != nil {
+			return at(child.At)
+		}
+		return m.children(conn, e)
+	case inDaemon:
+		return m.daemon(e)
+	case inSelf:
+		return at(r.Subject.At)
+	case onLine:
+		if r.Evidence.Origin == posture.Explicit && r.Evidence.At.Line > 0 {
+			e.File, e.Line = r.Evidence.At.File, r.Evidence.At.Line
+			return []Edit{e}, ""
+		}
+	case inFile:
+		return m.options(r, e)
+	}
+	return nil, ""
+}
+
+func (m *maker) children(conn *posture.Connection, e Edit) (edits []Edit, why string) {
+	if conn == nil {
+		return nil, ""
+	}
+	for _, ch := range conn.Children {
+		if ch.At.Line > 0 {
+			one := e
+			one.File, one.Section = ch.At.File, ch.At.Line
+			edits = append(edits, one)
+		}
+	}
+	return edits, "the connection has no child"
+}
+
+// daemon finds the section of the daemon, in the file that has it or should.
+func (m *maker) daemon(e Edit) ([]Edit, string) {
+	want := map[posture.Dialect][]string{posture.Swanctl: {"strongswan.conf"}, posture.Libreswan: {"ipsec.conf"}, posture.Starter: {"ipsec.conf"}}[e.Dialect]
+	e.Head = map[posture.Dialect]string{posture.Swanctl: "charon", posture.Libreswan: "config setup", posture.Starter: "config setup"}[e.Dialect]
+	for _, f := range m.host.Files {
+		if slices.Contains(want, path.Base(f.Path)) {
+			e.File = f.Path
+			return []Edit{e}, ""
+		}
+	}
+	return nil, strings.Join(want, ", ") + " is not among the files"
+}
+
+// options is the file of options that a link of PPP has: that of a value that is
+// written there.
+func (m *maker) options(r audit.Result, e Edit) ([]Edit, string) {
+	isOptions := func(name string) bool {
+		return slices.ContainsFunc(m.host.Files, func(f posture.File) bool {
+			return f.Path == name && f.Dialect == posture.PPPD && !f.Secrets || f.Path == name && strings.HasPrefix(path.Base(name), "options")
+		})
+	}
+	for _, p := range m.host.PPP {
+		if p.Subject != r.Subject {
+			continue
+		}
+		for _, at := range []posture.Pos{r.Evidence.At, p.AuthNeeded.At, p.Methods.At, p.MTU.At, p.DNS.At, p.Refused.At, p.Echo.At, p.MPPE.At, p.Debug.At, p.ProxyARP.At} {
+			if isOptions(at.File) {
+				e.File = at.File
+				return []Edit{e}, ""
+			}
+		}
+	}
+	return nil, "its file of options is not known"
+}
+
+// libreswanV2 is how Libreswan is told to take IKEv2 alone: ikev2=insist before
+// 5.0.
+func (m *maker) libreswanV2() (key, value string) {
+	for _, p := range m.host.Products {
+		major, _, _ := strings.Cut(p.Version.V, ".")
+		if n, err := strconv.Atoi(major); p.Dialect == posture.Libreswan && err == nil && n >= 5 {
+			return "keyexchange", "ikev2"
+		}
+	}
+	return "ikev2", "insist"
+}
+
+// sysctl sets a key of the kernel where it is set now.
+func (m *maker) sysctl(r audit.Result) ([]Edit, string) {
+	for _, k := range m.host.Kernel {
+		value, ok := sysctls[k.Key[strings.LastIndexAny(k.Key, "./")+1:]]
+		if k.Subject != r.Subject || !ok {
+			continue
+		}
+		if at := k.Value.At; k.Value.Origin == posture.Explicit && at.Line > 0 {
+			return []Edit{{File: at.File, Dialect: posture.Linux, Line: at.Line, Key: k.Key, Value: value}}, ""
+		}
+	}
+	// A setting that no file has goes where its neighbours are.
+	for _, k := range slices.Backward(m.host.Kernel) {
+		if at := k.Value.At; k.Value.Origin == posture.Explicit && at.Line > 0 && strings.Contains(at.File, "sysctl") {
+			return []Edit{{File: at.File, Dialect: posture.Linux, Key: r.Subject.Name, Value: sysctls[r.Subject.Name[strings.LastIndexAny(r.Subject.Name, "./")+1:]]}}, ""
+		}
+	}
+	return nil, "no file sets it"
+}
