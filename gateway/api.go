@@ -35,6 +35,14 @@ type Status struct {
 	RADIUS     []RealmStatus     `json:"radius,omitempty"`
 	Refusals   []Refusal         `json:"refusals,omitempty"` // the last ones, newest last
 	Warnings   []string          `json:"warnings,omitempty"`
+	// Findings are what the audit of the configuration in force found, and did
+	// not refuse.
+	Findings config.Diagnostics `json:"findings,omitempty"`
+	// Loaded is when the configuration in force was read; Certificates and CRLs
+	// are what it rests on. Of a running gateway.
+	Loaded       time.Time           `json:"loaded,omitzero"`
+	Certificates []CertificateStatus `json:"certificates,omitempty"`
+	CRLs         []CRLStatus         `json:"crls,omitempty"`
 }
 
 // ZoneStatus is one zone in a Status.

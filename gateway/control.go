@@ -184,7 +184,7 @@ func writeProblem(w http.ResponseWriter, err error) {
 		status, p.Hint = http.StatusBadRequest, e.Hint
 	} else if e, ok := errors.AsType[*ConfigError](err); ok {
 		status, p.Diagnostics = http.StatusUnprocessableEntity, e.Diagnostics
-		p.Hint = "see them with: sallyport config check"
+		p.Hint = "see them with: sallyport config check; and with: sallyport audit FILE"
 	} else if _, ok := errors.AsType[NotRunningError](err); ok {
 		status, p.Hint = http.StatusConflict, "start it with: sallyport serve"
 	}

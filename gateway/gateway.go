@@ -31,6 +31,11 @@ type Options struct {
 	Version string // shown by status
 	Logger  *slog.Logger
 	Level   *slog.LevelVar // set from the configuration; may be nil
+
+	// Audit judges a configuration whose form is right, before it is taken, at the
+	// start and at each reload. An error refuses it, a warning is logged. May be
+	// nil.
+	Audit func(*config.Config) config.Diagnostics
 }
 
 // Gateway is a running server.
@@ -39,6 +44,9 @@ type Gateway struct {
 	level   *slog.LevelVar
 	version string
 	since   time.Time
+	audit   func(*config.Config) config.Diagnostics
+
+	taken atomic.Pointer[taken] // the configuration in force
 
 	realm    atomic.Pointer[realm]
 	own      *pki.Verifier // of certificates of our own CA
@@ -65,11 +73,12 @@ type Gateway struct {
 
 // Start opens the state and serves. On an error nothing keeps running.
 func Start(ctx context.Context, o Options) (*Gateway, error) {
+	began := time.Now()
 	state, err := openState(ctx, o.Config, o.Logger)
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{State: state, level: o.Level, version: o.Version, since: time.Now()}
+	g := &Gateway{State: state, level: o.Level, version: o.Version, since: began, audit: o.Audit}
 	if err := g.start(ctx); err != nil {
 		g.Close(context.Background())
 		return nil, err
@@ -80,6 +89,11 @@ func Start(ctx context.Context, o Options) (*Gateway, error) {
 func (g *Gateway) start(ctx context.Context) error {
 	cfg := g.Config()
 	g.setLevel(cfg)
+	found, err := g.judge(cfg)
+	if err != nil {
+		return err
+	}
+	g.taken.Store(&taken{found, g.since})
 	if err := g.trustOwn(); err != nil {
 		return err
 	}
@@ -336,12 +350,17 @@ func (g *Gateway) Client() *Client {
 func (g *Gateway) Reload(ctx context.Context) (Reloaded, error) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
+	began := time.Now()
 	cfg, diags, err := LoadConfig(g.path)
 	if err != nil {
 		return Reloaded{}, err
 	}
+	found, err := g.judge(cfg)
+	if err != nil {
+		return Reloaded{}, err
+	}
 	old := g.Config()
-	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: diags}
+	done := Reloaded{Changes: config.Diff(old, cfg), Diagnostics: slices.Concat(diags, found)}
 	cfg = keepRestarts(cfg, old)
 	before := g.realm.Load()
 	next, err := buildRealm(ctx, cfg, g.ca, before)
@@ -352,6 +371,7 @@ func (g *Gateway) Reload(ctx context.Context) (Reloaded, error) {
 		return done, err
 	}
 	g.warn(diags)
+	g.taken.Store(&taken{found, began})
 	done.Closed = g.closeStranded(before, next)
 	g.log.Info("configuration reloaded", "changes", len(done.Changes), "closed", done.Closed)
 	return done, nil
@@ -481,6 +501,10 @@ func (g *Gateway) Status(ctx context.Context) (Status, error) {
 		}
 	}
 	g.addFirewall(&st)
+	if taken := g.taken.Load(); taken != nil {
+		st.Findings, st.Loaded = taken.findings, taken.read
+	}
+	g.addLifetimes(&st, time.Now())
 	st.TurnedAway = g.drops.counts()
 	return st, nil
 }
