@@ -19,7 +19,7 @@ func newMigrate(env *Env) *cobra.Command {
 		Short:   "Move users from L2TP to IKEv2",
 	}
 	asGroup(c)
-	c.AddCommand(newMigratePlan(env))
+	c.AddCommand(newMigratePlan(env), newMigrateImport(env))
 	return c
 }
 

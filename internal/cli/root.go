@@ -29,6 +29,8 @@ var verbs = []func(*Env) *cobra.Command{
 	newDevice,
 	newSessions,
 	newMigrate,
+	newAudit,
+	newChecklist,
 	newConnect,
 	newBench,
 	newConfig,

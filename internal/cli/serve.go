@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sallyport/assure/checklist"
 	"sallyport/config"
 	"sallyport/gateway"
 )
@@ -20,7 +21,16 @@ func newServe(env *Env) *cobra.Command {
 		GroupID: groupGateway,
 		Short:   "Run the gateway",
 		Long: `Runs the gateway in the foreground and logs to stderr. SIGHUP reads the
-configuration again, SIGTERM and SIGINT end it: peers are told.`,
+configuration again, SIGTERM and SIGINT end it: peers are told.
+
+Before it begins, and before each reload, the gateway audits its own
+configuration by the default policy, as sallyport audit does, with the secrets
+that the configuration names by file: they are judged, and never shown. A
+critical finding, such as a pre-shared key that is a word, refuses the
+configuration: the gateway does not start, or keeps the one it has. A waiver of
+the rule in the zone lets it be until its last day. Findings that are high, and
+critical ones that are waived, are lines of the log each time, and in
+sallyport status.`,
 		Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error { return serve(env, c) },
 	}
@@ -39,6 +49,10 @@ func serve(env *Env, c *cobra.Command) error {
 	level := new(slog.LevelVar)
 	g, err := gateway.Start(ctx, gateway.Options{
 		Config: path, Version: thisBuild().Version, Level: level, Logger: logger(env, cfg.Logging, level),
+		Audit: func(c *config.Config) config.Diagnostics {
+			now := env.Now()
+			return checklist.Verdict(c, checklist.Audit(c, path, now), now)
+		},
 	})
 	if err != nil {
 		return explained(err)

@@ -96,6 +96,9 @@ func (e *Env) writeStatus(w io.Writer, st gateway.Status) {
 	for _, r := range st.Refusals {
 		e.writeRefusal(w, r)
 	}
+	for _, f := range st.Findings {
+		fmt.Fprintf(w, "\n%s: %s\n", e.paint(w, yellow, "audit"), f)
+	}
 	for _, warning := range st.Warnings {
 		fmt.Fprintf(w, "\n%s: %s\n", e.paint(w, yellow, "warning"), warning)
 	}
