@@ -118,13 +118,27 @@ func (a *Audit) finish(h *posture.Host, results []Result) {
 			continue
 		}
 		r.Fix = advice.fix(r)
-		if k := slices.IndexFunc(a.options.Waivers, func(w Waiver) bool { return w.Covers(r.Rule.ID, r.Host, r.Subject.Name) }); k >= 0 {
-			r.Waived = &a.options.Waivers[k]
-		}
-		if r.Waived == nil {
+		if r.Waived = a.waiver(r); r.Waived == nil {
 			r.Waived = ownWaiver(h, r)
 		}
 	}
+}
+
+// waiver is one that covers a finding; one that has ended only where there is no
+// other, so that it is told of.
+func (a *Audit) waiver(r *Result) *Waiver {
+	var ended *Waiver
+	for i := range a.options.Waivers {
+		w := &a.options.Waivers[i]
+		switch {
+		case !w.Covers(r.Rule.ID, r.Host, r.Subject.Name):
+		case !w.Expired(a.options.Now):
+			return w
+		case ended == nil:
+			ended = w
+		}
+	}
+	return ended
 }
 
 // WaivedAt tells whether a finding is answered for today.

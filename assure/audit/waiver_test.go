@@ -34,3 +34,15 @@ func TestAHostsOwnWaiverCoversItsZone(t *testing.T) {
 		}
 	}
 }
+
+func TestAWaiverInForceGoesBeforeOneThatHasEnded(t *testing.T) {
+	now := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	ended := Waiver{Rule: "CRY-010", Subject: "*", Owner: "alice", Expires: now.AddDate(0, -1, 0)}
+	inForce := Waiver{Rule: "CRY-010", Subject: "gw", Owner: "bob", Expires: now.AddDate(0, 1, 0)}
+	r := &Result{Rule: &Rule{ID: "CRY-010"}, Subject: posture.Subject{Name: "gw"}}
+	for owner, waivers := range map[string][]Waiver{"bob": {ended, inForce}, "alice": {ended}} {
+		if w := New(Options{Now: now, Waivers: waivers}).waiver(r); w == nil || w.Owner != owner {
+			t.Errorf("%s does not answer for it, but %+v", owner, w)
+		}
+	}
+}
