@@ -1,10 +1,10 @@
 package gateway
 
 import (
-	"math"
 	"slices"
 	"strings"
 
+	"sallyport/internal/alphabet"
 	"sallyport/internal/secret"
 )
 
@@ -24,8 +24,6 @@ const (
 	languageBits = 2.5 // a letter of a word: 12.9 bits of a word list over 5 letters
 	window       = 12  // letters that are judged together
 	common       = 7   // of the 11 pairs in a window; random letters have two
-	fewDistinct  = 10  // with fewer different characters, only these count
-	hexAlphabet  = 16.0
 )
 
 // rows are what fingers and children know by heart.
@@ -48,7 +46,7 @@ var knownWords = []string{
 // belongs to; they and their reverse are worth nothing.
 func strength(key secret.Bytes, names ...string) float64 {
 	text := strings.ToLower(string(key))
-	bits := slices.Repeat([]float64{perCharacter(string(key))}, len(text))
+	bits := slices.Repeat([]float64{alphabet.Bits(string(key))}, len(text))
 	lower := func(i int, to float64) { bits[i] = min(bits[i], to) }
 	for i := range repetitions(text) {
 		lower(i, patternBits)
@@ -70,41 +68,6 @@ func strength(key secret.Bytes, names ...string) float64 {
 		sum += b
 	}
 	return sum
-}
-
-// perCharacter is what each character of a random key of this alphabet is worth.
-func perCharacter(key string) float64 {
-	distinct := map[rune]bool{}
-	var digit, upper, lowercase, other bool
-	for _, c := range key {
-		distinct[c] = true
-		switch {
-		case c >= '0' && c <= '9':
-			digit = true
-		case c >= 'A' && c <= 'Z':
-			upper = true
-		case c >= 'a' && c <= 'z':
-			lowercase = true
-		default:
-			other = true
-		}
-	}
-	size := 0.0
-	for _, class := range []struct {
-		seen bool
-		size float64
-	}{{digit, 10}, {upper, 26}, {lowercase, 26}, {other, 33}} {
-		if class.seen {
-			size += class.size
-		}
-	}
-	if isHex(strings.ToLower(key)) {
-		size = min(size, hexAlphabet)
-	}
-	if len(distinct) < fewDistinct {
-		size = float64(len(distinct))
-	}
-	return math.Log2(max(size, 1))
 }
 
 func isHex(lower string) bool { return strings.Trim(lower, "0123456789abcdef") == "" }

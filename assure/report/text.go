@@ -220,13 +220,23 @@ func subject(kind, name string) string {
 	return fmt.Sprintf("%s %q", kind, clean(name))
 }
 
-// notes says what could not be read. What is merely not known is one line for
-// each file, unless everything is wanted.
+// mostUnparsed is how many lines that are not known are shown unless everything is
+// wanted: a few are likely a slip that an administrator wants to see, and many
+// are a product that the readers do not know well.
+const mostUnparsed = 10
+
+// notes says what could not be read.
 func (t *textWriter) notes(r *Report) {
 	var unparsed []Note
+	unknown := 0
+	for _, n := range r.Notes {
+		if n.Kind == "unparsed" {
+			unknown++
+		}
+	}
 	first := true
 	for _, n := range r.Notes {
-		if n.Kind == "unparsed" && !t.o.All {
+		if n.Kind == "unparsed" && !t.o.All && unknown > mostUnparsed {
 			unparsed = append(unparsed, n)
 			continue
 		}

@@ -15,6 +15,8 @@ import (
 	"math"
 	"strings"
 	"unicode/utf8"
+
+	"sallyport/internal/alphabet"
 )
 
 // Estimate is what can be said of a secret without saying it.
@@ -65,7 +67,7 @@ func Quick(secret []byte, words []string) Estimate {
 	if list := bounded(words); known(lower, list) || known(plain(lower), list) {
 		return Estimate{Bits: listedBits, Listed: true, Why: "it is, or is made of, a sample, a default, a name or a row of keys"}
 	}
-	return Estimate{Bits: alphabet(string(secret)), Why: "its length and its alphabet; there are too many secrets to look closer"}
+	return Estimate{Bits: ofAlphabet(string(secret)), Why: "its length and its alphabet; there are too many secrets to look closer"}
 }
 
 // isText tells a secret that was typed, or spelt, from raw octets.
@@ -105,7 +107,7 @@ func text(s string, words []string) Estimate {
 		bits := math.Min(listedBits, guesses(s, words))
 		return Estimate{Bits: bits, Listed: true, Why: "it is, or is made of, a sample, a default, a name or a row of keys"}
 	}
-	e := Estimate{Bits: alphabet(s), Why: "characters of one alphabet without a pattern"}
+	e := Estimate{Bits: ofAlphabet(s), Why: "characters of one alphabet without a pattern"}
 	if bits := guesses(s, words); bits < e.Bits {
 		e = Estimate{Bits: bits, Why: "words, names, dates and patterns that are guessed first"}
 	}
@@ -113,7 +115,7 @@ func text(s string, words []string) Estimate {
 		if o := octets(raw); o.Bits < e.Bits {
 			e = o
 		} else if looksRandom(raw) && !inWords(s) {
-			e = Estimate{Bits: math.Min(o.Bits, alphabet(s)), Why: "the spelling of random octets"}
+			e = Estimate{Bits: math.Min(o.Bits, ofAlphabet(s)), Why: "the spelling of random octets"}
 		}
 	}
 	return e
@@ -140,41 +142,9 @@ func inWords(s string) bool {
 	return s == strings.ToLower(s) && strings.Trim(s, "0123456789abcdef") != "" || s == strings.ToUpper(s) && strings.Trim(s, "0123456789ABCDEF") != ""
 }
 
-// alphabet is what a random text of these characters is worth. With few
-// different characters only those count.
-func alphabet(s string) float64 {
-	const few = 10
-	distinct := map[rune]bool{}
-	var digit, upper, lower, other bool
-	for _, c := range s {
-		distinct[c] = true
-		switch {
-		case c >= '0' && c <= '9':
-			digit = true
-		case c >= 'A' && c <= 'Z':
-			upper = true
-		case c >= 'a' && c <= 'z':
-			lower = true
-		default:
-			other = true
-		}
-	}
-	size := 0
-	for _, class := range []struct {
-		seen bool
-		size int
-	}{{digit, 10}, {upper, 26}, {lower, 26}, {other, 33}} {
-		if class.seen {
-			size += class.size
-		}
-	}
-	if strings.Trim(strings.ToLower(s), "0123456789abcdef") == "" {
-		size = min(size, 16)
-	}
-	if len(distinct) < few {
-		size = min(size, len(distinct))
-	}
-	return float64(utf8.RuneCountInString(s)) * math.Log2(float64(max(size, 1)))
+// ofAlphabet is what a random text of these characters is worth.
+func ofAlphabet(s string) float64 {
+	return float64(utf8.RuneCountInString(s)) * alphabet.Bits(s)
 }
 
 // octets estimates raw octets: eight bits each if they look as random ones do,

@@ -53,6 +53,9 @@ func lines(in *source.Input, t *source.Text, yield func(*line)) {
 	end := func() {
 		if l != nil {
 			l.text = b.String()
+			if !strings.HasPrefix(l.text, "#") && opens(l.text) {
+				in.Note(posture.Malformed, l.pos(t, 0), "a quote is not closed: the rest of the line was taken for one value")
+			}
 			yield(l)
 		}
 		l = nil
@@ -83,6 +86,20 @@ func lines(in *source.Input, t *source.Text, yield func(*line)) {
 		}
 	}
 	end()
+}
+
+// opens tells whether a line leaves a quote open.
+func opens(s string) bool {
+	open := false
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			open = !open
+		}
+	}
+	return open
 }
 
 // continued strips the backslash at the end of a line that goes on. Two are an

@@ -345,3 +345,17 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) { host(s) })
 }
+
+func TestAQuoteThatIsNotClosedIsNoted(t *testing.T) {
+	for text, want := range map[string]bool{
+		"/ip ipsec peer\nadd name=\"office\n":                           true,
+		"/ip ipsec peer\nadd name=\"of\\\"fice\" comment=\"a\\\n b\"\n": false,
+		"# an export of \"somebody\n/ip ipsec peer\nadd name=a\n":       false,
+	} {
+		h := host("# by RouterOS 7.10\n" + text)
+		got := slices.ContainsFunc(h.Notes, func(n posture.Note) bool { return n.Kind == posture.Malformed })
+		if got != want {
+			t.Errorf("%q: noted %v, want %v: %v", text, got, want, h.Notes)
+		}
+	}
+}

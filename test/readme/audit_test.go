@@ -16,7 +16,7 @@ import (
 // affair; that it says something, and writes the page, is the README's.
 func TestTheAuditOfTheREADME(t *testing.T) {
 	if _, err := os.Stat("/etc/swanctl"); err != nil {
-		t.Skip("strongSwan's swanctl is not installed here: " + err.Error())
+		t.Skip("needs Debian's package strongswan-swanctl, which make test installs: " + err.Error())
 	}
 	program, desk := labtest.Sallyport(t), t.TempDir()
 	lines := 0
