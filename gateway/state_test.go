@@ -33,13 +33,13 @@ func testConfig(t *testing.T, zones string) (path string) {
 	text := fmt.Sprintf(`gateway:
   name: vpn.example.org
   listen: [127.0.0.1]
-  ports: {ike: 0500, natt: 04500}
+  ports: {ike: IKE-PORT, natt: NATT-PORT}
   state: %[1]s/state
   control: {socket: %[1]s/control.sock}
   dataplane: {kind: "null"}
 %[2]s`, dir, zones)
 	ike, natt := freePorts(t)
-	text = strings.NewReplacer("04500", fmt.Sprint(natt), "0500", fmt.Sprint(ike)).Replace(text)
+	text = strings.NewReplacer("NATT-PORT", fmt.Sprint(natt), "IKE-PORT", fmt.Sprint(ike)).Replace(text)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
