@@ -84,17 +84,17 @@ func (d *decoder) checkGateway(g *Gateway) {
 		d.errorAt("gateway.control.socket", "choose a shorter path", "%d octets; a Unix socket's path has at most %d", len(g.Control.Socket), longestSocket)
 	}
 	if !validInterface(g.Dataplane.Device) {
-		d.errorAt("gateway.dataplane.device", "", "%q cannot name an interface", g.Dataplane.Device)
+		d.errorAt("gateway.dataplane.device", interfaceHint, "%q cannot name an interface", g.Dataplane.Device)
 	}
 	d.checkLimits(g.Limits)
 }
 
 func (d *decoder) checkLimits(l Limits) {
 	if l.CookieAfter > l.HalfOpen {
-		d.errorAt("gateway.limits.cookie_after", "", "%d is above half_open, %d: no cookie would ever be asked", l.CookieAfter, l.HalfOpen)
+		d.errorAt("gateway.limits.cookie_after", fmt.Sprintf("write at most %d", l.HalfOpen), "%d is above half_open, %d: no cookie would ever be asked", l.CookieAfter, l.HalfOpen)
 	}
 	if l.PerSource > l.HalfOpen {
-		d.errorAt("gateway.limits.per_source", "", "%d is above half_open, %d: it would limit nothing", l.PerSource, l.HalfOpen)
+		d.errorAt("gateway.limits.per_source", fmt.Sprintf("write at most %d", l.HalfOpen), "%d is above half_open, %d: it would limit nothing", l.PerSource, l.HalfOpen)
 	}
 }
 

@@ -24,7 +24,7 @@ func (d *decoder) checkL2TP(base string, z *Zone, now time.Time) {
 	d.checkReach(base, z)
 	d.checkListen(base+".listen", z.Listen)
 	if !validInterface(z.Device) {
-		d.errorAt(base+".device", "", "%q cannot name an interface", z.Device)
+		d.errorAt(base+".device", interfaceHint, "%q cannot name an interface", z.Device)
 	}
 	const fits = 1400 // what ESP with CBC, UDP, L2TP and PPP leave of 1500, and the round figure of Windows
 	if z.MTU > fits {

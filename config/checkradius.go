@@ -44,7 +44,7 @@ func (d *decoder) checkRealm(base string, r *Realm) {
 	d.checkServers(base+".servers", r.Servers)
 	d.checkServers(base+".accounting", r.Accounting)
 	if len(r.Identifier) > longestIdentifier {
-		d.errorAt(base+".identifier", "", "%d octets; the limit is %d", len(r.Identifier), longestIdentifier)
+		d.errorAt(base+".identifier", "write a shorter one", "%d octets; the limit is %d", len(r.Identifier), longestIdentifier)
 	}
 	switch key := base + ".interim"; {
 	case r.Interim > 0 && r.Interim < shortestInterim:

@@ -160,7 +160,7 @@ func (d *decoder) checkNetwork(key string, p netip.Prefix, v4 bool, smallest int
 	case p.Bits() > smallest:
 		d.errorAt(key, fmt.Sprintf("write at least a /%d", smallest), "%s is too small for a pool", p)
 	case p.Bits() < 8:
-		d.errorAt(key, "", "%s is too large for a pool", p)
+		d.errorAt(key, "write at most a /8", "%s is too large for a pool", p)
 	case p.Addr().IsMulticast(), p.Addr().IsLoopback(), p.Addr().IsLinkLocalUnicast():
 		d.errorAt(key, "take a private network, such as 10.60.0.0/16 or fd00:60::/64", "%s cannot be given to clients", p)
 	}
@@ -213,7 +213,7 @@ func (d *decoder) checkNetworks(key string, networks Prefixes) {
 		at := fmt.Sprintf("%s[%d]", key, i)
 		switch {
 		case !p.IsValid():
-			d.errorAt(at, "", "%q is not a network", none)
+			d.errorAt(at, "name a network, such as 10.20.30.0/24, or remove the item", "%q is not a network", none)
 		case slices.Contains(networks[:i], p):
 			d.errorAt(at, "remove it", "%s is here twice", p)
 		}
@@ -225,10 +225,10 @@ func (d *decoder) checkRekey(key string, r Rekey) {
 		return // one fault, one message
 	}
 	if r.Child > r.IKE {
-		d.errorAt(key+".child", "", "%s is longer than the life of the IKE SA, %s", formatDuration(r.Child), formatDuration(r.IKE))
+		d.errorAt(key+".child", "write at most "+formatDuration(r.IKE), "%s is longer than the life of the IKE SA, %s", formatDuration(r.Child), formatDuration(r.IKE))
 	}
 	if r.Margin*2 > r.Child {
-		d.errorAt(key+".margin", "", "%s is more than half of child, %s", formatDuration(r.Margin), formatDuration(r.Child))
+		d.errorAt(key+".margin", "write at most "+formatDuration(r.Child/2/time.Second*time.Second), "%s is more than half of child, %s", formatDuration(r.Margin), formatDuration(r.Child))
 	}
 }
 
@@ -258,6 +258,12 @@ const (
 	soon = 30
 )
 
+// waiverHints say what the two texts of a waiver are for.
+var waiverHints = map[string]string{
+	"owner":  "name who answers for it, such as owner: netops",
+	"reason": "say why it cannot be mended yet, such as reason: the printers know nothing else",
+}
+
 func (d *decoder) checkWaiver(key string, w Waiver, protocol string, now time.Time) {
 	at := slices.IndexFunc(waivable, func(r rule) bool { return r.id == w.Rule })
 	switch {
@@ -270,7 +276,7 @@ func (d *decoder) checkWaiver(key string, w Waiver, protocol string, now time.Ti
 	}
 	for name, text := range map[string]string{"owner": w.Owner, "reason": w.Reason} {
 		if strings.TrimSpace(text) == "" {
-			d.errorAt(key+"."+name, "", "a waiver needs an %s", map[string]string{"owner": "owner", "reason": "honest reason"}[name])
+			d.errorAt(key+"."+name, waiverHints[name], "a waiver needs an %s", map[string]string{"owner": "owner", "reason": "honest reason"}[name])
 		}
 	}
 	if d.broken[key+".until"] {

@@ -22,6 +22,8 @@ type decoder struct {
 }
 
 const (
+	// maxScalar is far above any name, path or reason, and what a message shows.
+	maxScalar = 1024
 	// maxList bounds every list of the file; the longest real one is routes.
 	maxList = 256
 	// maxHomes is how many places a hint can name and still be one.
@@ -56,10 +58,13 @@ func (p path) key() *Key {
 
 func (d *decoder) report(s Severity, at pos, key, hint, format string, args ...any) {
 	if len(d.found) == maxFaults {
-		d.found = append(d.found, Diagnostic{File: d.file, Line: at.line, Col: at.col, Severity: Error, Message: "there is more; it is not shown"})
+		d.found = append(d.found, Diagnostic{File: d.file, Line: at.line, Col: at.col, Severity: Error, Message: "there is more; it is not shown", Hint: "mend what is shown and check again"})
 	}
 	if len(d.found) > maxFaults {
 		return
+	}
+	if hint == "" && s == Error {
+		hint = explainHint(key)
 	}
 	d.found = append(d.found, Diagnostic{File: d.file, Line: at.line, Col: at.col, Severity: s, Key: key, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
@@ -115,6 +120,10 @@ func (d *decoder) decodeScalar(n *node, v reflect.Value, p path, s scalar) {
 		d.fail(n, p, hint, "want %s, not %s", s.name, n.kind)
 		return
 	}
+	if len(n.text) > maxScalar {
+		d.fail(n, p, "write a shorter one", "want %s: text of %d octets; the limit is %d", s.name, len(n.text), maxScalar)
+		return
+	}
 	value, err := s.parse(n.text)
 	if err != nil {
 		hint := ""
@@ -129,7 +138,7 @@ func (d *decoder) decodeScalar(n *node, v reflect.Value, p path, s scalar) {
 		return
 	}
 	if !key.inBounds(value) {
-		d.fail(n, p, "", "%s is out of bounds: from %s to %s", s.format(value), key.bound(v.Type(), key.Min), key.bound(v.Type(), key.Max))
+		d.fail(n, p, key.nearestBound(v.Type(), value), "%s is out of bounds: from %s to %s", s.format(value), key.bound(v.Type(), key.Min), key.bound(v.Type(), key.Max))
 		return
 	}
 	v.Set(reflect.ValueOf(value))
@@ -304,6 +313,20 @@ func emptyHint(p path) string {
 		return "remove the key to get its default, " + key.Default
 	}
 	return ""
+}
+
+// explainHint is where to read on when nothing better can be said: no error
+// leaves its reader without a next step.
+func explainHint(key string) string {
+	if key == "" {
+		return "sallyport config explain lists all keys"
+	}
+	var parts []string
+	for part := range strings.SplitSeq(key, ".") { // without the numbers of items, which some shells take for patterns
+		name, _, _ := strings.Cut(part, "[")
+		parts = append(parts, name)
+	}
+	return "sallyport config explain " + strings.Join(parts, ".") + " tells what it takes"
 }
 
 // kindHint tells how to turn what is written into what is wanted.

@@ -70,7 +70,7 @@ func (d *decoder) checkFile(key, file string) fs.FileInfo {
 		return nil
 	}
 	if !info.Mode().IsRegular() {
-		d.errorAt(key, "", "%q is not a file", file)
+		d.errorAt(key, "name a plain file, not a directory or a device", "%q is not a file", file)
 		return nil
 	}
 	return info

@@ -86,7 +86,7 @@ func (d *decoder) decodeNamed(n *node, list reflect.Value, p path, kind named) {
 		return
 	}
 	if len(n.pairs) > kind.most {
-		d.fail(n, p, "", "%d %ss; the limit is %d", len(n.pairs), kind.word, kind.most)
+		d.fail(n, p, "keep fewer "+kind.word+"s in one gateway", "%d %ss; the limit is %d", len(n.pairs), kind.word, kind.most)
 		return
 	}
 	for _, pair := range n.pairs {

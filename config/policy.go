@@ -29,7 +29,7 @@ func (d *decoder) checkPolicy(key string, z *Zone, now time.Time) {
 		return
 	}
 	p.IKE, p.ESP = slices.Clone(known.IKE), slices.Clone(known.ESP)
-	d.eachProposal(key+".esp", suite.ProtocolESP, p.ESP, readerOf(z, now), func(_, _ string, esp suite.Proposal) {
+	d.eachProposal(z, key+".esp", suite.ProtocolESP, p.ESP, readerOf(z, now), func(_, _ string, esp suite.Proposal) {
 		if lacksPFS(esp) && !warned && !z.Waived(RuleNoPFS, "", now) {
 			warned = true
 			d.warnAt(key, pfsHint(z.Protocol), "%q lets clients do without forward secrecy of Child SAs", p.Name)
@@ -63,6 +63,15 @@ func pfsHint(protocol string) string {
 // proposalReader reads one proposal of a zone.
 type proposalReader func(suite.Protocol, string) (suite.Proposal, error)
 
+// proposalHint shows a proposal that the zone's protocol takes.
+func proposalHint(key string, z *Zone) string {
+	name := lastName(key)
+	if z.Protocol == L2TP {
+		return "for example " + name + ": [aes256-sha256-ecp384]"
+	}
+	return "for example " + name + ": " + byPath["zones.ZONE.policy."+name].Example
+}
+
 // readerOf knows the words of a zone's protocol. SHA-1 is out of reach of an
 // IKEv2 zone, whatever is waived.
 func readerOf(z *Zone, now time.Time) proposalReader {
@@ -89,17 +98,17 @@ func (d *decoder) checkProposals(key string, z *Zone, now time.Time) {
 	if d.broken[key] {
 		return
 	}
-	d.eachProposal(key+".ike", suite.ProtocolIKE, z.Policy.IKE, readerOf(z, now), func(string, string, suite.Proposal) {})
-	d.eachProposal(key+".esp", suite.ProtocolESP, z.Policy.ESP, readerOf(z, now), func(at, text string, p suite.Proposal) {
+	d.eachProposal(z, key+".ike", suite.ProtocolIKE, z.Policy.IKE, readerOf(z, now), func(string, string, suite.Proposal) {})
+	d.eachProposal(z, key+".esp", suite.ProtocolESP, z.Policy.ESP, readerOf(z, now), func(at, text string, p suite.Proposal) {
 		if lacksPFS(p) && !z.Waived(RuleNoPFS, "", now) {
 			d.errorAt(at, "add a key exchange, such as ecp384, or waive "+RuleNoPFS, "%q gives Child SAs no forward secrecy", text)
 		}
 	})
 }
 
-func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []string, read proposalReader, see func(at, text string, p suite.Proposal)) {
+func (d *decoder) eachProposal(z *Zone, key string, protocol suite.Protocol, texts []string, read proposalReader, see func(at, text string, p suite.Proposal)) {
 	if len(texts) == 0 {
-		d.errorAt(key, "for example "+lastName(key)+": "+byPath["zones.ZONE.policy."+lastName(key)].Example, "an own policy needs proposals for %v", protocol)
+		d.errorAt(key, proposalHint(key, z), "an own policy needs proposals for %v", protocol)
 	}
 	for i, text := range texts {
 		at := fmt.Sprintf("%s[%d]", key, i)
@@ -109,7 +118,11 @@ func (d *decoder) eachProposal(key string, protocol suite.Protocol, texts []stri
 		}
 		p, err := read(protocol, text)
 		if err != nil {
-			d.errorAt(at, "", "%s", inner(err))
+			if unknown, ok := errors.AsType[*suite.KeywordError](err); ok && unknown.Near != "" {
+				d.errorAt(at, "did you mean "+unknown.Near+"?", "unknown keyword %q", unknown.Word)
+				continue
+			}
+			d.errorAt(at, proposalHint(key, z), "%s", inner(err))
 			continue
 		}
 		see(at, text, p)

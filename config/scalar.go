@@ -50,7 +50,7 @@ var scalars = map[reflect.Type]scalar{
 		func(s string) (any, error) { return parseAddrPort(s) },
 		func(v any) string { return formatAddrPort(v.(netip.AddrPort)) }},
 	reflect.TypeFor[time.Time](): {"a day, such as 2027-03-31", []kind{kindText},
-		func(s string) (any, error) { return time.Parse(time.DateOnly, s) },
+		func(s string) (any, error) { return parseDate(s) },
 		func(v any) string { return v.(time.Time).Format(time.DateOnly) }},
 	reflect.TypeFor[Day](): {"a day, such as 2027-03-31, or none", []kind{kindText},
 		func(s string) (any, error) { return parseDay(s) },
@@ -77,13 +77,9 @@ func wrong(hint, format string, args ...any) error {
 
 // parseText refuses what a terminal or a log would not show as it is.
 func parseText(s string) (any, error) {
-	const longest = 1024 // far above any name, path or reason
-	if len(s) > longest {
-		return nil, fmt.Errorf("text of %d octets; the limit is %d", len(s), longest)
-	}
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
-			return nil, fmt.Errorf("text with the unprintable character %U", r)
+			return nil, wrong("type it again: a character that cannot be seen came along", "text with the unprintable character %U", r)
 		}
 	}
 	return s, nil
@@ -101,9 +97,9 @@ func parseDuration(s string) (time.Duration, error) {
 	case err != nil:
 		return 0, wrong("write a number and a unit: 30s, 5m, 1h or 7d", "%q is not one", s)
 	case d < 0:
-		return 0, fmt.Errorf("%q is negative", s)
+		return 0, wrong("write it without the sign", "%q is negative", s)
 	case d%time.Second != 0:
-		return 0, fmt.Errorf("%q is not in whole seconds", s)
+		return 0, wrong(fmt.Sprintf("write %s", max(d.Truncate(time.Second), time.Second)), "%q is not in whole seconds", s)
 	}
 	return d, nil
 }
@@ -188,7 +184,7 @@ func (r Bitrate) String() string { return bitrateUnits.text(uint64(r), unlimited
 func parseAddr(s string) (netip.Addr, error) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
-		return netip.Addr{}, fmt.Errorf("%q is not the address of a host", s)
+		return netip.Addr{}, wrong("name one address, without a network, a port or an interface", "%q is not the address of a host", s)
 	}
 	return a.Unmap(), nil
 }
@@ -217,11 +213,19 @@ func formatAddrPort(a netip.AddrPort) string {
 // none is the word for "no network of this family".
 const none = "none"
 
+func parseDate(s string) (time.Time, error) {
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return time.Time{}, wrong("write year, month and day", "%q is not one", s)
+	}
+	return t, nil
+}
+
 func parseDay(s string) (Day, error) {
 	if s == none {
 		return Day{}, nil
 	}
-	t, err := time.Parse(time.DateOnly, s)
+	t, err := parseDate(s)
 	return Day{t}, err
 }
 
@@ -239,13 +243,11 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	}
 	p, err := netip.ParsePrefix(s)
 	switch {
-	case err != nil && strings.Contains(s, "/"):
-		return netip.Prefix{}, fmt.Errorf("%q is not a network", s)
 	case err != nil:
 		if a, err := netip.ParseAddr(s); err == nil {
 			return netip.Prefix{}, wrong(fmt.Sprintf("write %q for this one address", netip.PrefixFrom(a, a.BitLen())), "%q has no prefix length", s)
 		}
-		return netip.Prefix{}, fmt.Errorf("%q is not a network", s)
+		return netip.Prefix{}, wrong("write an address, a slash and the length of the prefix", "%q is not a network", s)
 	case p.Addr().Is4In6():
 		return netip.Prefix{}, wrong("write it as IPv4", "%q is an IPv4 network in IPv6 dress", s)
 	case p != p.Masked():
@@ -272,10 +274,12 @@ func parseListen(s string) (Listen, error) {
 		return Listen{}, wrong("ports stand in gateway.ports", "%q has a port", s)
 	}
 	if !validInterface(s) {
-		return Listen{}, fmt.Errorf("%q is neither an address nor the name of an interface", s)
+		return Listen{}, wrong(interfaceHint, "%q is neither an address nor the name of an interface", s)
 	}
 	return Listen{Interface: s}, nil
 }
+
+const interfaceHint = "an interface is 1 to 15 letters, digits, dots and hyphens, such as eth0"
 
 // validInterface follows Linux: 1 to 15 octets, no slash, colon or space.
 func validInterface(s string) bool {
@@ -300,7 +304,7 @@ func parseServer(s string) (Server, error) {
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.IsUnspecified() || a.IsMulticast() || a.Zone() != "" {
-		return Server{}, fmt.Errorf("%q is not the address of a resolver", s)
+		return Server{}, wrong("name one address, or write gateway for the gateway's own resolver", "%q is not the address of a resolver", s)
 	}
 	return Server{Addr: a.Unmap()}, nil
 }

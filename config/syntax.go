@@ -114,16 +114,16 @@ func readYAML(b []byte, most int) (*node, []problem) {
 
 // CheckYAML refuses a document that would cost a YAML library too much time, or
 // that is more than plain keys, lists and values: anchors, aliases, tags, merge
-// keys, duplicate keys, a second document. Its error names line and column and
-// shows nothing of the document but keys. Whoever reads YAML with the library
+// keys, duplicate keys, a second document. What it finds are errors, with line and
+// column; they show nothing of the document but keys. Whoever reads YAML with the library
 // itself calls it first.
-func CheckYAML(file string, b []byte) error {
+func CheckYAML(file string, b []byte) Diagnostics {
 	_, problems := parseYAML(b)
 	var found Diagnostics
 	for _, p := range problems {
 		found = append(found, Diagnostic{File: file, Line: p.line, Col: p.col, Severity: Error, Message: p.message, Hint: p.hint})
 	}
-	return found.Err()
+	return found
 }
 
 // preflight refuses what would cost the library too much time.

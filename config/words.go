@@ -64,11 +64,10 @@ func shorten(s string) string {
 // library speaks of its own functions.
 func cause(err error, text string) string {
 	var number *strconv.NumError
-	var date *time.ParseError
 	switch {
 	case errors.As(err, &number) && errors.Is(err, strconv.ErrRange):
 		return fmt.Sprintf("%s is too large", shorten(text))
-	case errors.As(err, &number), errors.As(err, &date):
+	case errors.As(err, &number):
 		return fmt.Sprintf("%q is not one", shorten(text))
 	}
 	return err.Error()
@@ -81,6 +80,14 @@ func (k *Key) inBounds(v any) bool {
 	}
 	n := number(v)
 	return n >= k.Min && n <= k.Max
+}
+
+// nearestBound is the hint for a value out of bounds.
+func (k *Key) nearestBound(t reflect.Type, v any) string {
+	if number(v) < k.Min {
+		return "write " + k.bound(t, k.Min) + " or more"
+	}
+	return "write " + k.bound(t, k.Max) + " or less"
 }
 
 // number is the value in the unit of Min and Max.

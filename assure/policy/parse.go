@@ -12,7 +12,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"sallyport/config"
 	"sallyport/protocol/suite"
@@ -61,16 +60,10 @@ var policyName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{0,62}$`)
 // Parse reads a policy file strictly: every fault with its line, all at once.
 // rules are the ids that exist.
 func Parse(file string, b []byte, rules []string) (*Policy, config.Diagnostics) {
-	if err := config.CheckYAML(file, b); err != nil {
-		return nil, faults(file, err)
-	}
-	tree, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return nil, faults(file, err)
-	}
 	var d document
-	if err := yaml.UnmarshalWithOptions(b, &d, yaml.Strict()); err != nil {
-		return nil, config.Diagnostics{decodeFault(file, err)}
+	tree, found := decode(file, b, &d)
+	if tree == nil {
+		return nil, found
 	}
 	c := checker{file: file, tree: tree, rules: rules, own: d.Basis == ""}
 	p := c.policy(&d)
@@ -78,25 +71,6 @@ func Parse(file string, b []byte, rules []string) (*Policy, config.Diagnostics) 
 		return nil, c.found
 	}
 	return p, nil
-}
-
-// faults are errors that name their own place.
-func faults(file string, err error) config.Diagnostics {
-	return config.Diagnostics{{File: file, Severity: config.Error, Message: strings.TrimPrefix(err.Error(), file+":")}}
-}
-
-// decodeFault is an error of the YAML library, without the part of the file
-// that it would show.
-func decodeFault(file string, err error) config.Diagnostic {
-	d := config.Diagnostic{File: file, Severity: config.Error, Message: err.Error()}
-	var y yaml.Error
-	if errors.As(err, &y) {
-		d.Message = y.GetMessage()
-		if t := y.GetToken(); t != nil {
-			d.Line, d.Col = t.Position.Line, t.Position.Column
-		}
-	}
-	return d
 }
 
 // checker turns what is written into a policy, and collects what is wrong.
@@ -167,7 +141,7 @@ func (c *checker) entry(key string, b Backing) Entry {
 func (c *checker) rule(key, id string, r rule) Entry {
 	e := c.entry(key, r.Backing)
 	if !slices.Contains(c.rules, id) {
-		c.fault(key, suggest(id, c.rules), "there is no rule %q", id)
+		c.fault(key, suggestRule(id, c.rules), "there is no rule %q", id)
 	}
 	if !slices.Contains(severities, r.Severity) {
 		c.fault(key+".severity", "one of "+list(severities), "%q is no severity", r.Severity)
@@ -216,11 +190,20 @@ func keywords(t suite.TransformType) []string {
 	return words
 }
 
+// suggest names what was meant, or everything that may stand here.
 func suggest(written string, known []string) string {
 	if near := config.Nearest(written, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
-	return ""
+	return "one of " + list(known)
+}
+
+// suggestRule names what was meant; the list of all rules is a page of its own.
+func suggestRule(written string, rules []string) string {
+	if near := config.Nearest(written, rules); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return "sallyport audit rules lists them"
 }
 
 // parseSpan reads a duration of Go, or days: "90d".

@@ -5,9 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
-
 	"sallyport/config"
 )
 
@@ -33,6 +30,11 @@ func (w *Waiver) Covers(rule, host, subject string) bool {
 // longestWaiver keeps a waiver from becoming a habit.
 const longestWaiver = 366 * 24 * time.Hour
 
+// writtenWaivers is a file of waivers as it is written.
+type writtenWaivers struct {
+	Waivers []writtenWaiver `yaml:"waivers"`
+}
+
 // writtenWaiver is one waiver in a file.
 type writtenWaiver struct {
 	Rule    string `yaml:"rule"`
@@ -46,18 +48,10 @@ type writtenWaiver struct {
 // ParseWaivers reads a file of waivers strictly: every fault with its line, all
 // at once. A waiver of more than a year from now is a fault.
 func ParseWaivers(file string, b []byte, rules []string, now time.Time) ([]Waiver, config.Diagnostics) {
-	if err := config.CheckYAML(file, b); err != nil {
-		return nil, faults(file, err)
-	}
-	tree, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		return nil, faults(file, err)
-	}
-	var d struct {
-		Waivers []writtenWaiver `yaml:"waivers"`
-	}
-	if err := yaml.UnmarshalWithOptions(b, &d, yaml.Strict()); err != nil {
-		return nil, config.Diagnostics{decodeFault(file, err)}
+	var d writtenWaivers
+	tree, found := decode(file, b, &d)
+	if tree == nil {
+		return nil, found
 	}
 	c := checker{file: file, tree: tree, rules: rules}
 	var all []Waiver
@@ -72,11 +66,13 @@ func ParseWaivers(file string, b []byte, rules []string, now time.Time) ([]Waive
 
 func (c *checker) waiver(key string, w writtenWaiver, now time.Time) Waiver {
 	if !slices.Contains(c.rules, w.Rule) {
-		c.fault(key, suggest(w.Rule, c.rules), "there is no rule %q", w.Rule)
+		c.fault(key, suggestRule(w.Rule, c.rules), "there is no rule %q", w.Rule)
 	}
-	for name, value := range map[string]string{"subject": w.Subject, "reason": w.Reason, "owner": w.Owner} {
-		if value == "" {
-			c.fault(key, map[string]string{"subject": "the name in the report, or \"*\"", "reason": "why it must be so", "owner": "who answers for it"}[name], "a waiver needs %s", name)
+	for _, want := range []struct{ name, value, hint string }{
+		{"subject", w.Subject, `the name in the report, or "*"`}, {"reason", w.Reason, "why it must be so"}, {"owner", w.Owner, "who answers for it"},
+	} {
+		if want.value == "" {
+			c.fault(key, want.hint, "a waiver needs %s", want.name)
 		}
 	}
 	day, err := time.Parse(time.DateOnly, w.Expires)

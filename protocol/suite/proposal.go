@@ -213,10 +213,21 @@ func unknownWord(word string) error {
 			near, distance = a.Keyword, d
 		}
 	}
-	if near == "" {
-		return fmt.Errorf("unknown keyword %q", abbreviate(word))
+	return &KeywordError{Word: abbreviate(word), Near: near}
+}
+
+// KeywordError says that a proposal has a word that is no algorithm.
+type KeywordError struct {
+	Word string // shortened
+	Near string // the keyword that was probably meant, or ""
+}
+
+// Error names the word, and the one that was meant.
+func (e *KeywordError) Error() string {
+	if e.Near == "" {
+		return fmt.Sprintf("unknown keyword %q", e.Word)
 	}
-	return fmt.Errorf("unknown keyword %q: did you mean %s?", word, near)
+	return fmt.Sprintf("unknown keyword %q: did you mean %s?", e.Word, e.Near)
 }
 
 // maxWord bounds what an error quotes and what editDistance works on; the

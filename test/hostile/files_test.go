@@ -198,7 +198,7 @@ func (w *world) clear(path string, d damage, out string) {
 		w.Errorf("%s %s: not one error:\n%s", path, d.name, out)
 	case !strings.Contains(out, short) && !strings.HasSuffix(path, ".yaml"): // a flip there may name another, wrong file
 		w.Errorf("%s %s: the error does not name the file:\n%s", path, d.name, out)
-	case !strings.Contains(out, "sallyport: hint:") && !strings.Contains(out, "such as"):
+	case !strings.Contains(out, "sallyport: hint:"):
 		w.Errorf("%s %s: there is no hint what to do:\n%s", path, d.name, out)
 	}
 }
