@@ -11,6 +11,7 @@
 package pki
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -129,8 +130,8 @@ func Open(ctx context.Context, c Config, now time.Time) (*CA, error) {
 	if err := errors.Join(file.CheckOwn(c.Dir), file.CheckOwn(path)); err != nil {
 		return nil, fmt.Errorf("pki: %w", err)
 	}
-	if !id.Cert.IsCA {
-		return nil, &FileError{File: path, Reason: "its certificate is not a CA's"}
+	if err := checkCA(id); err != nil {
+		return nil, inFile(path, err)
 	}
 	ca := &CA{dir: c.Dir, index: c.Index, cert: id.Cert, key: id.Key}
 	if err := file.Write(filepath.Join(c.Dir, caCertFile), encodeCerts(id.Cert.Raw), file.Public); err != nil {
@@ -140,6 +141,27 @@ func Open(ctx context.Context, c Config, now time.Time) (*CA, error) {
 		return nil, err
 	}
 	return ca, nil
+}
+
+// checkCA wants what is needed to issue and to revoke, and a certificate that
+// is as it was signed: one that lost a bit would be found out by the clients
+// alone, each of which would refuse the gateway.
+func checkCA(id *Issued) error {
+	c := id.Cert
+	switch {
+	case !c.IsCA:
+		return &FileError{Reason: "its certificate is not a CA's"}
+	case c.KeyUsage&x509.KeyUsageCertSign == 0, c.KeyUsage&x509.KeyUsageCRLSign == 0:
+		return &FileError{Reason: "its certificate may not sign certificates and revocation lists"}
+	case len(c.SubjectKeyId) == 0:
+		return &FileError{Reason: "its certificate has no identifier of its key, which its revocation lists need"}
+	case len(c.AuthorityKeyId) > 0 && !bytes.Equal(c.AuthorityKeyId, c.SubjectKeyId): // RFC 5280, Section 4.2.1.1
+		return nil // signed by a CA above, which the clients know
+	}
+	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
+		return &FileError{Reason: "its certificate is not as it was signed", Err: err}
+	}
+	return nil
 }
 
 // Certificate is the CA's own.

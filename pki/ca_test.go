@@ -141,6 +141,41 @@ func TestOpenRefusesWithFileAndHint(t *testing.T) {
 	}
 }
 
+// TestACAThatLostABitIsRefusedOrTheSame flips a bit of each octet of the CA's
+// file: Open refuses it, with file and hint, or gets the same key and certificate.
+func TestACAThatLostABitIsRefusedOrTheSame(t *testing.T) {
+	t.Parallel()
+	c := newConfig(t)
+	ca, err := Create(t.Context(), c, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(c.Dir, caFile)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for i := range whole {
+		damaged := slices.Clone(whole)
+		damaged[i] ^= 1 << (i % 8)
+		if err := os.WriteFile(path, damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(t.Context(), c, now)
+		switch {
+		case err != nil:
+			wantHint(t, err, path)
+			refused++
+		case !again.cert.Equal(ca.cert) || !ca.key.Public().(*ecdsa.PublicKey).Equal(again.key.Public()):
+			t.Errorf("octet %d, bit %d: another CA is opened", i, i%8)
+		}
+	}
+	if refused < len(whole)/2 {
+		t.Errorf("%d of %d were refused", refused, len(whole))
+	}
+}
+
 // wantHint wants an error that names the file and says what to do.
 func wantHint(t *testing.T, err error, path string) {
 	t.Helper()
@@ -308,6 +343,36 @@ func TestServerIdentities(t *testing.T) {
 	}
 	if same(now, []string{"other.example.org"}) {
 		t.Error("not renewed although the names changed")
+	}
+}
+
+// TestAServerCertificateThatLostABitIsIssuedAnew: clients would refuse it, and
+// the gateway would not know why nobody comes in.
+func TestAServerCertificateThatLostABitIsIssuedAnew(t *testing.T) {
+	ca := newCA(t)
+	names := []string{"vpn.example.org"}
+	ids, err := ca.ServerIdentities(t.Context(), now, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(ca.dir, "server-"+string(serverKinds[0])+".pem")
+	key, err := x509.MarshalPKCS8PrivateKey(ids[0].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: forged(ids[0].Cert.Raw)})...)
+	if err := os.WriteFile(path, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ca.ServerIdentities(t.Context(), now, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again[0].Cert.CheckSignatureFrom(ca.cert); err != nil {
+		t.Errorf("clients are shown a certificate that is not as it was signed: %v", err)
+	}
+	if !again[1].Cert.Equal(ids[1].Cert) {
+		t.Error("the other identity, which is whole, was replaced")
 	}
 }
 

@@ -199,8 +199,9 @@ func (ca *CA) issue(t *x509.Certificate, pub crypto.PublicKey) (*x509.Certificat
 var serverKinds = []KeyKind{ECDSAP256, RSA3072}
 
 // ServerIdentities returns the gateway's identities, ECDSA P-256 then RSA-3072,
-// from their files. One that is missing, is due for renewal, has other names or
-// another CA is issued anew and replaces its file. Call it at start and daily.
+// from their files. One that is missing, is due for renewal, is not as it was
+// signed, has other names or another CA is issued anew and replaces its file. Call
+// it at start and daily.
 func (ca *CA) ServerIdentities(ctx context.Context, now time.Time, names []string) ([]*Issued, error) {
 	return ca.serverIdentities(ctx, now, "server-", names)
 }
@@ -239,7 +240,8 @@ func (ca *CA) serverIdentities(ctx context.Context, now time.Time, prefix string
 }
 
 func (ca *CA) fits(have, want *x509.Certificate, now time.Time) bool {
-	return !RenewalDue(have, now) &&
+	return have.CheckSignatureFrom(ca.cert) == nil &&
+		!RenewalDue(have, now) &&
 		bytes.Equal(have.AuthorityKeyId, ca.cert.SubjectKeyId) &&
 		slices.Equal(have.DNSNames, want.DNSNames)
 }
