@@ -6,13 +6,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
-// fuzz runs every fuzz target of the module for a while. A crasher is written
-// by go test to testdata/fuzz of its package.
+// fuzz runs every fuzz target of the module for a while, one package on each
+// core: making the test binaries takes as long as fuzzing for seconds does. A
+// crasher is written by go test to testdata/fuzz of its package.
 func fuzz(t *tally, d time.Duration) {
 	section(fmt.Sprintf("fuzzing, %v each", d))
 	targets, err := fuzzTargets()
@@ -26,13 +29,20 @@ func fuzz(t *tally, d time.Duration) {
 		return
 	}
 	defer os.RemoveAll(dir)
-	for _, p := range targets {
-		p.build(dir)
-		for _, target := range p.targets {
-			p.fuzz(t, target, d)
-		}
-		os.Remove(p.binary)
+	waiting := make(chan *fuzzPackage)
+	var lanes sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		lanes.Go(func() {
+			for p := range waiting {
+				p.fuzzAll(t, dir, d)
+			}
+		})
 	}
+	for _, p := range targets {
+		waiting <- p
+	}
+	close(waiting)
+	lanes.Wait()
 }
 
 // fuzzPackage is a package with its targets; its test binary is made once.
@@ -44,6 +54,14 @@ type fuzzPackage struct {
 }
 
 func (p *fuzzPackage) name() string { return strings.TrimPrefix(p.path, "sallyport/") }
+
+func (p *fuzzPackage) fuzzAll(t *tally, dir string, d time.Duration) {
+	p.build(dir)
+	defer os.Remove(p.binary)
+	for _, target := range p.targets {
+		p.fuzz(t, target, d)
+	}
+}
 
 func (p *fuzzPackage) build(dir string) {
 	p.binary = filepath.Join(dir, strings.ReplaceAll(p.name(), "/", "-")+".test")
@@ -88,7 +106,7 @@ func (p *fuzzPackage) fuzz(t *tally, target string, d time.Duration) {
 }
 
 func (p *fuzzPackage) run(target string, d time.Duration) ([]byte, error) {
-	c := exec.Command(p.binary, "-test.run=^$", "-test.fuzz=^"+target+"$", "-test.fuzztime="+d.String(),
+	c := exec.Command(p.binary, "-test.run=^$", "-test.fuzz=^"+target+"$", "-test.fuzztime="+d.String(), "-test.parallel=1",
 		"-test.fuzzminimizetime=10x", "-test.fuzzcachedir="+filepath.Join(filepath.Dir(p.binary), "cache"))
 	c.Dir = p.dir // where a crasher is kept
 	return c.CombinedOutput()

@@ -12,23 +12,33 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 )
 
-// tally is what the last line reports.
+// tally is what the last line reports. Several may count at a time.
 type tally struct {
+	mu                      sync.Mutex
 	passed, failed, skipped int
 	failures, skips         []string // "name: reason"
 }
 
-func (t *tally) pass() { t.passed++ }
+func (t *tally) pass() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.passed++
+}
 
 func (t *tally) fail(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.failed++
 	t.failures = append(t.failures, what)
 }
 
 func (t *tally) skip(what string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.skipped++
 	t.skips = append(t.skips, what)
 }
