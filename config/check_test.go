@@ -44,7 +44,7 @@ func TestEveryCheckBites(t *testing.T) {
 		"zone: pool: {ipv4: 10.0.0.0/33}":                               `"10.0.0.0/33" is not a network`,
 		"zone: dns: {servers: [0.0.0.0]}":                               "is not the address of a resolver",
 		"zone: dns: {servers: [10.60.0.9]}":                             "is in the pool and may be given to a client",
-		"zone: dns: {split: [corp.example]}":                            "split domains need a resolver inside the tunnel",
+		"zone: dns: {servers: [], split: [corp.example]}":               "split domains need a resolver inside the tunnel",
 		"zone: dns: {servers: [10.0.0.53], split: [Corp.example]}":      `"Corp.example" is not a domain`,
 		"zone: routes: []":                                              "without routes clients reach nothing",
 		"zone: routes: [none]":                                          `"none" is not a network`,

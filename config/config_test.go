@@ -262,3 +262,20 @@ func TestResolversAreAddresses(t *testing.T) {
 		t.Errorf("resolvers are %v, want %v", got, want)
 	}
 }
+
+func TestAZoneThatTakesAllTrafficTellsItsOwnResolver(t *testing.T) {
+	for zone, want := range map[string]bool{
+		"{}":                              true,
+		"{routes: [\"::/0\"]}":            true,
+		"{routes: [10.0.0.0/8]}":          false,
+		"{dns: {servers: []}}":            false,
+		"{dns: {search: [corp.example]}}": true,
+		"{dns: {split: [corp.example]}}":  true,
+		"{dns: {servers: [10.99.0.53]}}":  false,
+	} {
+		z := mustParse(t, smallest+"zones: {a: "+zone+"}").Zones[0]
+		if got := len(z.DNS.Servers) == 1 && z.DNS.Servers[0].Gateway; got != want {
+			t.Errorf("%s: %+v", zone, z.DNS.Servers)
+		}
+	}
+}

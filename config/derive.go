@@ -28,11 +28,23 @@ func (d *decoder) derive(c *Config) {
 			z.Pool.IPv6 = localPrefix(c.Gateway.Name, z.Name)
 			d.broken[key] = d.broken["gateway.name"] // one fault, one message
 		}
+		if z.Protocol == IKEv2 && !d.written[base+".dns.servers"] {
+			z.DNS.Servers = []Server{}
+			if z.takesAll() { // the resolver of the client's network is out of reach, or sees every name
+				z.DNS.Servers = []Server{{Gateway: true}}
+			}
+		}
 		if z.Protocol == L2TP && !d.written[base+".routes"] {
 			z.Routes = slices.Clone(z.Reach)
 			d.broken[base+".routes"] = d.broken[base+".reach"]
 		}
 	}
+}
+
+// takesAll tells whether all traffic of the clients goes through the tunnel, of
+// one family of addresses at least.
+func (z *Zone) takesAll() bool {
+	return slices.ContainsFunc(z.Routes, func(p netip.Prefix) bool { return p.Bits() == 0 })
 }
 
 // deriveForProtocol gives a zone the defaults of its protocol, and takes away

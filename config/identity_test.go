@@ -59,11 +59,11 @@ func TestAGroupStandsInItsZone(t *testing.T) {
 		"g: {zone: b, pool: {ipv4: ^10.2.0.254/31}}":     `groups.g.pool.ipv4: 10.2.0.254/31 has no room for 2 clients / for one user, give the user a static address: sallyport user set NAME --inner`,
 		`g: {zone: a, pool: {ipv6: ^"fd00:1::/127"}}`:    `groups.g.pool.ipv6: fd00:1::/127 has no room for 2 clients / for one user, give the user a static address: sallyport user set NAME --inner`,
 		"g: {zone: a, dns: {servers: [^10.1.0.9]}}":      `groups.g.dns.servers[0]: 10.1.0.9 is in the pool and may be given to a client / move the resolver out of the pool`,
-		"g: {zone: a, dns: {split: ^[^Eng]}}":            `groups.g.dns.split: split domains need a resolver inside the tunnel / add servers` + "\n" + `groups.g.dns.split[0]: "Eng" is not a domain / write it in lower case, without a dot at either end`,
+		"g: {zone: b, dns: {split: ^[^Eng]}}":            `groups.g.dns.split: split domains need a resolver inside the tunnel / add servers` + "\n" + `groups.g.dns.split[0]: "Eng" is not a domain / write it in lower case, without a dot at either end`,
 		"g: {zone: a, routes: [10.0.0.0/8,^10.0.0.0/8]}": `groups.g.routes[1]: 10.0.0.0/8 is here twice / remove it`,
 		"g: {zone: a, user: {download: ^1kbit}}":         `groups.g.user.download: 1kbit is too slow for packets of full size / write at least 64kbit`,
 		"g: {zone: a, user: {when_full: ^rejct}}":        `groups.g.user.when_full: "rejct" is not one of zone, replace, reject / did you mean "reject"?`,
-		"g: {zone: a, user: {sessions: ^2000}}":          `groups.g.user.sessions: 2000 is out of bounds: from 0 to 1000 / `,
+		"g: {zone: a, user: {sessions: ^2000}}":          `groups.g.user.sessions: 2000 is out of bounds: from 0 to 1000 / write 1000 or less`,
 		"^G: {zone: a}":                                  `groups: "G" cannot name a group / use 1 to 32 lower-case letters, digits and hyphens, with a letter first`,
 		"zone: ^a":                                       `groups.zone: zone is a key of one section of groups, and here a name must stand / write groups: {NAME: {zone: ...}}`,
 	} {
@@ -160,7 +160,7 @@ func TestARealmHasServersAndAZone(t *testing.T) {
 		"servers: ^r.example:1812":                       `radius.corp.servers: want a list, not text / remove the key to get its default, []`,
 		one + "interim: ^10s":                            `radius.corp.interim: 10s is shorter than 1m / write 0s for no updates`,
 		one + "interim: ^5m":                             `warning radius.corp.interim: there is no server to send updates to / add accounting`,
-		one + "identifier: ^" + strings.Repeat("a", 254): `radius.corp.identifier: 254 octets; the limit is 253 / `,
+		one + "identifier: ^" + strings.Repeat("a", 254): `radius.corp.identifier: 254 octets; the limit is 253 / write a shorter one`,
 		one + "^secret: x":                               `: unknown key "secret" in radius.corp / the configuration holds no secrets: a device gets its key with sallyport device add --psk, and a RADIUS server's stands in a file of its own`,
 	} {
 		wantTold(t, realm(keys), want)
@@ -200,7 +200,7 @@ func TestRequestsOfServersAreListenedForOnce(t *testing.T) {
 		"listen: ^0.0.0.0:3799" + from:                                            `radius.corp.dynamic.listen: want an address and a port, such as 192.0.2.1:3799: "0.0.0.0:3799" is not the address of a host / name one address of this host`,
 		"listen: ^192.0.2.1:4500" + from:                                          `radius.corp.dynamic.listen: port 4500 is taken by IKE / the usual port is 3799`,
 		`listen: "[2001:db8::1]:3799", from: [{address: ^192.0.2.9, secret: /s}]`: `radius.corp.dynamic.from[0].address: 192.0.2.9 cannot send to [2001:db8::1]:3799 / write both as IPv4, or both as IPv6`,
-		"listen: 192.0.2.1:3799, from: [{address: ^r.example, secret: /s}]":       `radius.corp.dynamic.from[0].address: want an address, such as 192.0.2.1: "r.example" is not the address of a host / `,
+		"listen: 192.0.2.1:3799, from: [{address: ^r.example, secret: /s}]":       `radius.corp.dynamic.from[0].address: want an address, such as 192.0.2.1: "r.example" is not the address of a host / name one address, without a network, a port or an interface`,
 		"listen: 192.0.2.1:3799, from: [{^address: 192.0.2.9}]":                   `radius.corp.dynamic.from[0].secret: this key is required / for example secret: /etc/sallyport/coa.secret`,
 		"listen: 192.0.2.1:3799, from: [{address: 192.0.2.9, secret: ^s}]":        `radius.corp.dynamic.from[0].secret: not an absolute path; it is not shown, because it may be a secret / put the secret into a file of its own, and write the absolute path of that file`,
 		"listen: 192.0.2.1:3799, from: [{address: 192.0.2.9, secret: /s}, {address: ^\"::ffff:192.0.2.9\", secret: /s}]": `radius.corp.dynamic.from[1].address: 192.0.2.9 is here twice / remove it`,
@@ -318,9 +318,9 @@ func TestBitratesAreReadAndWritten(t *testing.T) {
 		"20MB":                     `want a rate, such as 20Mbit or 1Gbit: "20MB" is not one` + hint,
 		"99999999999999Gbit":       `want a rate, such as 20Mbit or 1Gbit: "99999999999999Gbit" is not one` + hint,
 		"99999999999999999999kbit": `want a rate, such as 20Mbit or 1Gbit: "99999999999999999999kbit" is not one` + hint,
-		"2000Gbit":                 `2000Gbit is out of bounds: from 0 to 1000Gbit / `,
+		"2000Gbit":                 `2000Gbit is out of bounds: from 0 to 1000Gbit / write 1000Gbit or less`,
 		"63kbit":                   `63kbit is too slow for packets of full size / write at least 64kbit`,
-		"true":                     `want a rate, such as 20Mbit or 1Gbit, not true or false / `,
+		"true":                     `want a rate, such as 20Mbit or 1Gbit, not true or false / sallyport config explain zones.a.user.upload tells what it takes`,
 	} {
 		wantTold(t, smallest+"zones: {a: {user: {upload: ^"+text+"}}}\n", "zones.a.user.upload: "+want)
 	}
@@ -426,7 +426,7 @@ func TestLoadLooksForTheFilesOfRADIUSServers(t *testing.T) {
 		`warning 5 radius.x.servers[2].tls.ca: "/nosuch/ca": no such file or directory / the gateway will not start without it`,
 		`warning 5 radius.x.servers[2].tls.crl: "/nosuch/crl": no such file or directory / the gateway will not start without it`,
 		`error 5 radius.x.servers[2].tls.key: "/open" may be read by others (mode 0640) / chmod 600 /open`,
-		`error 6 radius.x.accounting[0].secret: "" is not a file / `,
+		`error 6 radius.x.accounting[0].secret: "" is not a file / name a plain file, not a directory or a device`,
 		`warning 7 radius.x.dynamic.from[0].secret: "/nosuch/coa": no such file or directory / the gateway will not start without it`,
 	}
 	if !slices.Equal(got, want) {

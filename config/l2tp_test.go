@@ -87,19 +87,19 @@ func TestKeysOfTheOtherProtocolAreRefused(t *testing.T) {
 		`pool: {ipv6: ^"fd00::/32"}`:            `zones.old.pool.ipv6: fd00::/32: each client of an L2TP zone gets a /64 of it / write a /48 to /60, such as "fd00:62::/56", or none`,
 		"pool: {ipv6: ^10.1.0.0/16}":            `zones.old.pool.ipv6: 10.1.0.0/16 is of the other family / put it under the other key`,
 		"pool: {ipv4: ^10.1.0.0/30}":            `zones.old.pool.ipv4: 10.1.0.0/30 is too small for a pool / write at least a /29`,
-		"device: ^a/b":                          `zones.old.device: "a/b" cannot name an interface / `,
-		"device: ^sallyport-legacy":             `zones.old.device: "sallyport-legacy" cannot name an interface / `,
+		"device: ^a/b":                          `zones.old.device: "a/b" cannot name an interface / an interface is 1 to 15 letters, digits, dots and hyphens, such as eth0`,
+		"device: ^sallyport-legacy":             `zones.old.device: "sallyport-legacy" cannot name an interface / an interface is 1 to 15 letters, digits, dots and hyphens, such as eth0`,
 		"device: ^sallyport0":                   `zones.old.device: "sallyport0" is gateway.dataplane.device / choose another name`,
 		"mtu: ^1450":                            `warning zones.old.mtu: packets of 1450 octets need fragments on a path of 1500 (NAT-003) / write 1400`,
-		"mtu: ^1200":                            `zones.old.mtu: 1200 is out of bounds: from 1280 to 1500 / `,
-		"limits: {setups: ^0}":                  `zones.old.limits.setups: 0 is out of bounds: from 1 to 1000 / `,
+		"mtu: ^1200":                            `zones.old.mtu: 1200 is out of bounds: from 1280 to 1500 / write 1280 or more`,
+		"limits: {setups: ^0}":                  `zones.old.limits.setups: 0 is out of bounds: from 1 to 1000 / write 1 or more`,
 		"listen: [eth0,^eth0]":                  `zones.old.listen[1]: "eth0" is here twice / remove it`,
 		"routes: [^10.20.0.0/16]":               `warning zones.old.routes[0]: clients are told of 10.20.0.0/16 and do not reach it / add it to reach`,
 		"dns: {servers: [gateway, ^10.0.0.53]}": `warning zones.old.dns.servers[1]: 10.0.0.53 is not in reach of the clients / add it to reach, or write gateway`,
 		"cutoff: ^2026-11-22":                   `warning zones.old.cutoff: the zone ended on 2026-11-22: its clients are refused / remove the zone`,
 		"cutoff: ^2026-11-23":                   `warning zones.old.cutoff: the zone ends on 2026-11-23 / move the clients that are left to IKEv2`,
 		"cutoff: 2027-06-30":                    "",
-		"cutoff: ^soon":                         `zones.old.cutoff: want a day, such as 2027-03-31, or none: "soon" is not one / `,
+		"cutoff: ^soon":                         `zones.old.cutoff: want a day, such as 2027-03-31, or none: "soon" is not one / write year, month and day`,
 		ownKeys:                                 "",
 		"radius: ^corp":                         `zones.old.radius: there are no RADIUS servers "corp" / write a realm of this name under radius`,
 	} {
@@ -120,7 +120,7 @@ func TestKeysOfTheOtherProtocolAreRefused(t *testing.T) {
 		"reach: ^[10.0.0.0/8]":      "zones.a.reach: reach belongs to L2TP zones / write routes",
 		"policy: ^l2tp":             `zones.a.policy: "l2tp" is no policy of IKEv2 zones / the policies are strong, cnsa2, bsi, compatible; or write {ike: [...], esp: [...]}`,
 		"protocol: ^ikev1":          `zones.a.protocol: "ikev1" is not one of ikev2, l2tp / did you mean "ikev2"?`,
-		"protocol: ikev2, mtu: ^12": "zones.a.mtu: 12 is out of bounds: from 1280 to 1500 / ",
+		"protocol: ikev2, mtu: ^12": "zones.a.mtu: 12 is out of bounds: from 1280 to 1500 / write 1280 or more",
 	} {
 		wantTold(t, smallest+"zones:\n  a: {"+keys+"}\n", want)
 	}
@@ -131,8 +131,8 @@ func TestOnlyAWaiverOpensSHA1InAnL2TPZoneAndNothingInAnother(t *testing.T) {
 		return smallest + "zones:\n  old: {protocol: l2tp, reach: [10.20.30.0/24], policy: {ike: [" + ike + "], esp: [" + esp + "]}, waivers: [" + waivers + "]}\n"
 	}
 	const good = "aes256-sha256-ecp384"
-	wantTold(t, own("^aes256-sha1-ecp384", good, ""), "zones.old.policy.ike[0]: sha1 is taken only where CRY-005 is waived: SHA-1 is being retired (RFC 8247) / ")
-	wantTold(t, own(good, "^aes256-sha1-ecp384", ""), "zones.old.policy.esp[0]: sha1 is taken only where CRY-005 is waived: SHA-1 is being retired (RFC 8247) / ")
+	wantTold(t, own("^aes256-sha1-ecp384", good, ""), "zones.old.policy.ike[0]: sha1 is taken only where CRY-005 is waived: SHA-1 is being retired (RFC 8247) / for example ike: [aes256-sha256-ecp384]")
+	wantTold(t, own(good, "^aes256-sha1-ecp384", ""), "zones.old.policy.esp[0]: sha1 is taken only where CRY-005 is waived: SHA-1 is being retired (RFC 8247) / for example esp: [aes256-sha256-ecp384]")
 	wantTold(t, own("aes256-sha1-ecp384", "aes256-sha1-ecp384", sha1))
 	wantTold(t, own(good, "^aes256-sha256", ""), `zones.old.policy.esp[0]: "aes256-sha256" gives Child SAs no forward secrecy / add a key exchange, such as ecp384, or waive CRY-010`)
 	for weak, why := range map[string]string{
@@ -143,13 +143,13 @@ func TestOnlyAWaiverOpensSHA1InAnL2TPZoneAndNothingInAnother(t *testing.T) {
 		"aes256-sha1-modp1024": "modp1024 is not negotiated: within reach of a state (RFC 8247, Section 2.4)",
 		"aes256-sha1-modp1536": "modp1536 is not negotiated: too small (RFC 8247, Section 2.4)",
 	} {
-		wantTold(t, own("^"+weak, good, sha1), "zones.old.policy.ike[0]: "+why+" / ")
-		wantTold(t, own(good, "^"+weak, sha1), "zones.old.policy.esp[0]: "+why+" / ")
+		wantTold(t, own("^"+weak, good, sha1), "zones.old.policy.ike[0]: "+why+" / for example ike: [aes256-sha256-ecp384]")
+		wantTold(t, own(good, "^"+weak, sha1), "zones.old.policy.esp[0]: "+why+" / for example esp: [aes256-sha256-ecp384]")
 	}
 	wantTold(t, smallest+"zones:\n  a: {waivers: [{rule: ^CRY-005, until: 2026-12-31, owner: a, reason: b}], policy: {ike: [^aes256-sha1-ecp384], esp: [^aes256-sha1-ecp384]}}\n",
 		"zones.a.waivers[0].rule: CRY-005 cannot be waived in an IKEv2 zone / this version can waive CRY-010 (Child SAs without forward secrecy), CRY-019 (AUTH by a SHA-1 signature (RFC 7296, method 1)), PPP-005 (passwords by EAP-MSCHAPv2 without TLS around it), PPP-017 (EAP over TLS 1.2 without extended master secret (RFC 7627)), PSK-001 (pre-shared keys that could be guessed), PSK-004 (one pre-shared key on several devices)",
-		"zones.a.policy.ike[0]: sha1 is not negotiated: SHA-1 is being retired (RFC 8247) / ",
-		"zones.a.policy.esp[0]: sha1 is not negotiated: SHA-1 is being retired (RFC 8247) / ")
+		"zones.a.policy.ike[0]: sha1 is not negotiated: SHA-1 is being retired (RFC 8247) / for example ike: [aes256gcm16-prfsha384-ecp384]",
+		"zones.a.policy.esp[0]: sha1 is not negotiated: SHA-1 is being retired (RFC 8247) / for example esp: [aes256gcm16-ecp384]")
 }
 
 func TestTheL2TPPolicyGrowsByItsWaiver(t *testing.T) {
@@ -183,7 +183,7 @@ func TestReachIsWrittenOutAndWarnedAbout(t *testing.T) {
 		"[10.0.0.0/8]":               "", // around a pool, which stays out
 		"[^10.60.0.0/16]":            "warning zones.old.reach[0]: 10.60.0.0/16 lets the clients reach those of zone staff / remove it to keep the zones apart",
 		"[^10.60.7.7/32]":            "warning zones.old.reach[0]: 10.60.7.7/32 lets the clients reach those of zone staff / remove it to keep the zones apart",
-		"[10.1.0.0/16,^10.1/16]":     `zones.old.reach[1]: want a network, such as 10.60.0.0/16: "10.1/16" is not a network / `,
+		"[10.1.0.0/16,^10.1/16]":     `zones.old.reach[1]: want a network, such as 10.60.0.0/16: "10.1/16" is not a network / write an address, a slash and the length of the prefix`,
 		"[10.1.0.0/16,^10.1.0.0/16]": "zones.old.reach[1]: 10.1.0.0/16 is here twice / remove it",
 	} {
 		var told []string

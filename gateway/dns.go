@@ -114,12 +114,12 @@ func (f *forwarder) listen(at netip.AddrPort) error {
 	sockets := net.ListenConfig{Control: f.bind}
 	pc, err := sockets.ListenPacket(context.Background(), "udp", at.String())
 	if err != nil {
-		return fmt.Errorf("gateway: DNS forwarder: %w", err)
+		return unheard(at, err)
 	}
 	tl, err := sockets.Listen(context.Background(), "tcp", at.String())
 	if err != nil {
 		pc.Close()
-		return fmt.Errorf("gateway: DNS forwarder: %w", err)
+		return unheard(at, err)
 	}
 	for _, s := range []*dns.Server{{PacketConn: pc, Net: "udp"}, {Listener: tl, Net: "tcp"}} {
 		s.Handler, s.ReadTimeout, s.WriteTimeout, s.MaxTCPQueries = f, queryTimeout, queryTimeout, 64
@@ -131,6 +131,29 @@ func (f *forwarder) listen(at netip.AddrPort) error {
 		}()
 	}
 	return nil
+}
+
+// unheard is an error of a port to listen on.
+func unheard(at netip.AddrPort, err error) error {
+	err = fmt.Errorf("gateway: DNS forwarder: %w", err)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &takenPort{err, at}
+	}
+	return err
+}
+
+// takenPort says what to do where a resolver of the host has the port on all
+// addresses, and so on ours.
+type takenPort struct {
+	error
+	at netip.AddrPort
+}
+
+func (e *takenPort) Unwrap() error { return e.error }
+
+// Hint is the line that lets clients ask the host's own resolver.
+func (e *takenPort) Hint() string {
+	return fmt.Sprintf("the host's own resolver has the port, it seems: let clients ask it, with zones.ZONE.dns.servers: [%q], or let it listen on its own addresses alone", e.at.Addr())
 }
 
 // ServeDNS implements [dns.Handler].

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,6 +87,24 @@ func TestForwarderSaysServfailWhenNobodyAnswers(t *testing.T) {
 	server := startForwarder(t, dead.LocalAddr().String())
 	if a := ask(t, server, "intranet.corp.example."); a.Rcode != dns.RcodeServerFailure {
 		t.Errorf("got %s, want SERVFAIL", dns.RcodeToString[a.Rcode])
+	}
+}
+
+func TestAPortThatTheHostsResolverHasComesWithAHint(t *testing.T) {
+	taken, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	at := taken.LocalAddr().(*net.UDPAddr).AddrPort()
+	f := &forwarder{slots: make(chan struct{}, maxQueries), log: slog.New(slog.DiscardHandler)}
+	defer f.close()
+	var hint interface{ Hint() string }
+	if err := f.listen(at); !errors.As(err, &hint) || !strings.Contains(hint.Hint(), `dns.servers: ["127.0.0.1"]`) {
+		t.Errorf("%v", err)
+	}
+	if err := unheard(at, os.ErrPermission); errors.As(err, &hint) {
+		t.Errorf("%v has a hint", err)
 	}
 }
 

@@ -102,7 +102,11 @@ func (s *State) judgeUser(n NewUser) error {
 	if _, _, err := s.newUser(n); err != nil || password == "" {
 		return err
 	}
-	return judgePassword(n.Name, []byte(password), n.AllowWeak)
+	err := s.judgePassword(n.Name, []byte(password), n.AllowWeak)
+	if e, ok := errors.AsType[*InvalidError](err); ok {
+		e.Hint = "leave it out of the list, and afterwards let a good one be made: sallyport user password " + n.Name + " --generate"
+	}
+	return err
 }
 
 // updateUser gives a user who exists what an import says, and leaves the rest: a

@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf16"
 
 	"sallyport/config"
+	"sallyport/internal/people"
 	"sallyport/internal/secret"
 	"sallyport/protocol/eap"
-	"sallyport/protocol/eap/mschapv2"
 	"sallyport/protocol/eap/password"
 	"sallyport/store"
 )
@@ -38,34 +37,21 @@ var nobodys = passwordRecord{
 	NT:   password.Hash("$nt$" + strings.Repeat("0", 32)),
 }
 
-// minPassword is NIST SP 800-63B's least of 8 characters, and two more.
-const minPassword = 10
-
-// worst are passwords that every guesser tries first and that are long enough.
-var worst = []string{"1234567890", "0987654321", "qwertyuiop", "1q2w3e4r5t", "password12", "password123", "passw0rd123", "letmein123", "administrator", "sallyport1", "welcome123", "changeme123"}
-
 // judgePassword refuses a password that cannot be hashed, and one that would be
 // guessed unless weak ones are taken.
-func judgePassword(user string, p secret.Bytes, weak bool) error {
-	text := strings.ToLower(string(p))
-	reason := ""
-	switch {
-	case len(p) > password.MaxLength || len(utf16.Encode([]rune(string(p)))) > mschapv2.MaxPassword:
-		reason = fmt.Sprintf("it is longer than %d characters, or %d octets", mschapv2.MaxPassword, password.MaxLength)
-	case weak:
-		return nil
-	case len(p) < minPassword:
-		reason = fmt.Sprintf("it is shorter than %d characters", minPassword)
-	case slices.Contains(worst, text):
-		reason = "it is among the first that anybody tries"
-	case strings.Trim(text, text[:1]) == "":
-		reason = "it is one character again and again"
-	case len(user) > 2 && strings.Contains(text, user):
-		reason = "the user's name is in it"
-	default:
+func (s *State) judgePassword(user string, p secret.Bytes, weak bool) error {
+	reason := people.Unhashable(p)
+	if !weak {
+		reason = people.Weak(user, p)
+	}
+	if reason == "" {
 		return nil
 	}
-	return &InvalidError{Reason: "the password cannot be used: " + reason, Hint: "let a good one be made: sallyport user password " + user + " --generate"}
+	command := "add"
+	if _, exists := s.registry.User(user); exists {
+		command = "password"
+	}
+	return &InvalidError{Reason: "the password cannot be used: " + reason, Hint: "let a good one be made: sallyport user " + command + " " + user + " --generate"}
 }
 
 // hashPassword makes what is kept of a password. It takes some 30 ms.

@@ -116,7 +116,7 @@ func (s *State) newPassword(n NewUser) (p passwordRecord, made string, err error
 		p, err = hashPassword(secret.Bytes(made), !n.NoMSCHAPv2)
 		return p, made, err
 	case n.Password != "":
-		if err := judgePassword(n.Name, secret.Bytes(n.Password), n.AllowWeak); err != nil {
+		if err := s.judgePassword(n.Name, secret.Bytes(n.Password), n.AllowWeak); err != nil {
 			return p, "", err
 		}
 		p, err = hashPassword(secret.Bytes(n.Password), !n.NoMSCHAPv2)
