@@ -104,6 +104,12 @@ func (p *Policy) Number(name string) int { return p.bound(name).Number }
 // Duration is a bound in time.
 func (p *Policy) Duration(name string) time.Duration { return p.bound(name).Duration }
 
+// Bounds tells whether the policy has a bound of its own, and not the default's.
+func (p *Policy) Bounds(name string) bool {
+	_, ok := p.bounds[name]
+	return ok
+}
+
 func (p *Policy) bound(name string) Entry {
 	if e, ok := p.bounds[name]; ok {
 		return e

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/config"
 	"sallyport/posture"
 	"sallyport/protocol/suite"
 )
@@ -68,7 +69,7 @@ const head = "name: ours\nversion: \"2026-01-02\"\ntitle: Ours\n"
 
 func TestWhatIsWrongWithAPolicyIsSaidWithItsLine(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{head + "bound: {}\n", `:4:1: unknown field "bound"`},
+		{head + "bound: {}\n", `:4:1: unknown key "bound"`},
 		{head + "rules:\n  CRY-011: {severity: high}\n", `:5:12: rules.CRY-011: there is no rule "CRY-011"`},
 		{head + "rules:\n  CRY-010: {severity: hihg}\n", `rules.CRY-010.severity: "hihg" is no severity`},
 		{head + "bounds:\n  ike-live: {value: 8h}\n", `bounds.ike-live: there is no bound "ike-live"`},
@@ -80,7 +81,10 @@ func TestWhatIsWrongWithAPolicyIsSaidWithItsLine(t *testing.T) {
 		{"name: ours\nversion: 1\ntitle: x\n", "version is a date"},
 		{head + "basis: RFC 1\nrules:\n  CRY-010: {severity: high}\n", "says of each value how it was checked"},
 		{head + "basis: RFC 1\nrules:\n  CRY-010: {severity: high, checked: text}\n", "names its section"},
-		{head + "rules: &a {}\n", "anchor"},
+		{head + "rules: &a {}\n", "p.yaml:4:8: anchor"},
+		{head + "rules:\n  CRY-010: [high]\n", "p.yaml:5:12: want mapping, not sequence"},
+		{"name: {a: 5}\n", "p.yaml:1:7: want one value"},
+		{"name: a\n\tb: c\n", "p.yaml:2:1: a tab stands in the indent"},
 	} {
 		p, found := Parse("p.yaml", []byte(c.text), []string{"CRY-010"})
 		err := found.Err()
@@ -94,6 +98,36 @@ func TestAHintNamesWhatWasMeant(t *testing.T) {
 	_, found := Parse("p.yaml", []byte(head+"bounds:\n  ike-live: {value: 8h}\n"), nil)
 	if len(found) != 1 || !strings.Contains(found[0].Hint, "ike-life") {
 		t.Errorf("found %v", found)
+	}
+}
+
+func TestEveryFaultOfADamagedFileHasAHint(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	rules := []string{"CRY-005", "CRY-010"}
+	for name, read := range map[string]func([]byte) config.Diagnostics{
+		head + "basis: RFC 1\nrules:\n  CRY-010: {severity: high, checked: text, clause: 1}\nbounds:\n  ike-life: {value: 8h, checked: own}\nalgorithms:\n  encr: {allow: [aes256gcm16], checked: second-hand}\n": func(b []byte) config.Diagnostics {
+			_, found := Parse("p.yaml", b, rules)
+			return found
+		},
+		"waivers:\n  - {rule: CRY-010, subject: gw, host: a, reason: r, owner: o, expires: 2027-01-01}\n": func(b []byte) config.Diagnostics {
+			_, found := ParseWaivers("w.yaml", b, rules, now)
+			return found
+		},
+	} {
+		if found := read([]byte(name)); len(found) != 0 {
+			t.Fatalf("the whole file: %v", found)
+		}
+		for i := range len(name) {
+			for bit := range 8 {
+				damaged := name[:i] + string([]byte{name[i] ^ 1<<bit}) + name[i+1:]
+				for _, d := range read([]byte(damaged)) {
+					if d.Hint == "" || d.Message == "" {
+						t.Errorf("%q: no hint what to do: %s", damaged, d)
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -131,7 +165,7 @@ func TestWhatIsWrongWithAWaiverIsSaid(t *testing.T) {
 		{"waivers:\n  - {rule: CRY-010, subject: gw, owner: o, expires: 2027-01-01}\n", "needs reason"},
 		{"waivers:\n  - {rule: CRY-010, subject: gw, reason: r, owner: o}\n", "the day on which it expires"},
 		{"waivers:\n  - {rule: CRY-010, subject: gw, reason: r, owner: o, expires: 2028-01-01}\n", "no exception but a habit"},
-		{"waivers:\n  - {rule: CRY-010, subjet: gw, reason: r, owner: o, expires: 2027-01-01}\n", `2:21: unknown field "subjet"`},
+		{"waivers:\n  - {rule: CRY-010, subjet: gw, reason: r, owner: o, expires: 2027-01-01}\n", `2:21: unknown key "subjet"`},
 	} {
 		_, found := ParseWaivers("w.yaml", []byte(c.text), []string{"CRY-010"}, now)
 		if err := found.Err(); err == nil || !strings.Contains(err.Error(), c.want) {

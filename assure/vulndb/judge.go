@@ -140,6 +140,13 @@ func (r *Record) span(version string) string {
 	return r.Ranges[i].String()
 }
 
+// sameLine tells whether a newer version than a distribution's fixed one has that
+// fix: a backport, or a kernel of a later line, was made from other sources.
+func sameLine(p *posture.Package, fixed string) bool {
+	a, b := parts(Upstream(p)), parts(packages.Upstream(p.Manager, fixed))
+	return !strings.Contains(p.Version, "~bpo") && at(a, 0) == at(b, 0) && at(a, 1) == at(b, 1)
+}
+
 // distribution judges what is known of the package besides upstream's version.
 // done is false if it does not have the fix.
 func (r *Record) distribution(p *posture.Package) (v Verdict, done bool) {
@@ -148,6 +155,7 @@ func (r *Record) distribution(p *posture.Package) (v Verdict, done bool) {
 	}
 	if fixed := r.Distro[p.Distro]; fixed != "" {
 		yes, ok := reaches(p.Manager, p.Version, fixed)
+		ok = ok && (!yes || sameLine(p, fixed))
 		switch {
 		case yes && ok:
 			return Verdict{State: Backported, Reason: fmt.Sprintf("%s is not before %s, which brings the fix in %s", p.Version, fixed, p.Distro)}, true

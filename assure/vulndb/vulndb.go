@@ -92,7 +92,7 @@ func (d Date) IsZero() bool { return d.begin.IsZero() }
 // Components are what records are about: source packages of distributions, and
 // the families of appliances.
 var Components = []string{
-	"strongswan", "networkmanager-strongswan", "libreswan", "openswan", "ppp", "xl2tpd", "softether", "freeradius", "accel-ppp", "linux",
+	"strongswan", "networkmanager-strongswan", "libreswan", "openswan", "ppp", "xl2tpd", "softether", "freeradius", "accel-ppp", "openssl", "linux",
 	"fortios", "ios", "ios-xe", "routeros", "pfsense", "opnsense", "vyos", "windows", "watchguard", "zyxel", "checkpoint",
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,6 +45,28 @@ func TestTheEmbeddedDataIsSound(t *testing.T) {
 	}
 	if len(seen) < 120 {
 		t.Errorf("only %d records", len(seen))
+	}
+}
+
+func TestThePagesHaveTheNumbersOfTheData(t *testing.T) {
+	low := 0
+	for _, r := range Load().Records {
+		if r.Confidence == "low" {
+			low++
+		}
+	}
+	all := len(Load().Records)
+	for page, want := range map[string]string{
+		"vulnerability-data.md": fmt.Sprintf("Of the %d records, %d have a range that was not checked", all, low),
+		"limits.md":             fmt.Sprintf("%d of %d ranges were not checked", low, all),
+	} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), want) {
+			t.Errorf("docs/%s does not say %q", page, want)
+		}
 	}
 }
 
@@ -132,6 +155,32 @@ func TestADistributionFixesAFlawWithoutANewVersion(t *testing.T) {
 	}
 }
 
+func TestAFixOfADistributionIsOneOfItsLine(t *testing.T) {
+	for _, c := range []struct {
+		id, distro, source, version string
+		want                        State
+	}{
+		{"CVE-2026-43284", "debian 12", "linux", "6.1.170-1", Affected},
+		{"CVE-2026-43284", "debian 12", "linux", "6.1.170-2", Backported},
+		{"CVE-2026-43284", "debian 12", "linux", "6.1.171-1", Backported},
+		{"CVE-2026-43284", "debian 12", "linux", "6.12.73-1~bpo12+1", Unknown},
+		{"CVE-2026-43284", "debian 11", "linux", "6.1.153-1~deb11u1", Unknown},
+		{"CVE-2026-43284", "debian 13", "linux", "6.12.86-1", Backported},
+		{"CVE-2026-78135", "debian 13", "strongswan", "6.0.1-6+deb13u6", Affected},
+		{"CVE-2026-78135", "debian 13", "strongswan", "6.0.1-6+deb13u7", Backported},
+		{"CVE-2026-78135", "debian 12", "strongswan", "6.0.1-6~bpo12+1", Unknown},
+		{"CVE-2021-45079", "debian 11", "strongswan", "5.9.1-1+deb11u4", Backported},
+		{"CVE-2026-47895", "ubuntu 22.04", "strongswan", "5.9.5-2ubuntu2.6", Affected},
+		{"CVE-2026-47895", "ubuntu 24.04", "strongswan", "5.9.13-2ubuntu4.24.04.4", Backported},
+		{"CVE-2022-41860", "debian 11", "freeradius", "3.0.21+dfsg-2.2+deb11u1", Affected},
+	} {
+		p := posture.Package{Manager: "dpkg", Name: c.source, Source: c.source, Version: c.version, Distro: c.distro}
+		if v := Judge(record(t, c.id), p, &posture.Host{}); v.State != c.want {
+			t.Errorf("%s of %s, %s: %+v", c.version, c.distro, c.id, v)
+		}
+	}
+}
+
 func TestARangeThatNamesItsLastVersionHoldsAllOfItsLine(t *testing.T) {
 	r := record(t, "CVE-2024-3652") // to 4.14
 	for version, want := range map[string]State{"4.14": Unknown, "4.14.1": Unknown, "4.15": FixedAbove, "3.21": NotAffected} {
@@ -144,7 +193,7 @@ func TestARangeThatNamesItsLastVersionHoldsAllOfItsLine(t *testing.T) {
 
 func TestAShortVersionOfARouterIsNotTakenForItsFirstRelease(t *testing.T) {
 	r := record(t, "CVE-2023-20198")
-	for version, want := range map[string]State{"16.9": Affected, "17.3": Unknown, "17.9.4a": FixedAbove, "17.9.4": Affected, "17.18": FixedAbove} {
+	for version, want := range map[string]State{"16.9": Affected, "17.3": Unknown, "17.9.4a": FixedAbove, "17.9.4": Affected, "17.10": Affected, "17.12": Unknown, "17.18": FixedAbove} {
 		p := posture.Package{Manager: "firmware", Name: "IOS XE", Source: "IOS XE", Version: version}
 		if v := Judge(r, p, &posture.Host{}); v.State != want {
 			t.Errorf("%s: %+v", version, v)
