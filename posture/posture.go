@@ -208,7 +208,7 @@ type Proposal struct {
 	At         Pos
 	Text       string // as written
 	Default    bool   // the product's own, added to what is written
-	KEAt       Pos    // of the line that sets the group, where that is another
+	Inferred   bool   // with Default: of the version that is taken where it is not known
 	// Implied are the types of which nothing is written, in a product that takes
 	// its own for each type by itself.
 	Implied []suite.TransformType
@@ -297,7 +297,8 @@ type Child struct {
 	FailOpen    Value[bool] // packets leave in the clear when there is no SA
 	LocalTS     Value[[]string]
 	RemoteTS    Value[[]string]
-	L2TP        bool // protects UDP 1701
+	Routed      Value[bool] // routes say what goes into the SA, as with an interface of its own, and its selectors bound nothing
+	L2TP        bool        // protects UDP 1701
 }
 
 // Demand is how far something is insisted on.
@@ -464,6 +465,7 @@ type PPP struct {
 	TLSMin      Value[string]
 	TLSMax      Value[string]
 	TLSVerify   Value[bool] // the peer's certificate and name are checked
+	Service     string      // the protocol that it is of, where a name tells: "pptp"; empty: L2TP, or unknown
 	IPsecForced Value[bool] // the path in question cannot be used without IPsec, or is inside TLS as that of SSTP
 	MTU, MRU    Value[int]
 	MSSClamp    Value[bool]
@@ -542,6 +544,7 @@ type Tunnel struct {
 	Table            Value[string]
 	Routes           Value[[]string]
 	KillSwitch       Value[bool]
+	StopsIPv6        Value[bool] // no IPv6 leaves outside the interface, whatever it carries itself
 }
 
 // TunnelPeer is a peer of a WireGuard interface.

@@ -2,10 +2,12 @@ package audit
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"sallyport/assure/policy"
 	"sallyport/posture"
+	"sallyport/posture/proposal"
 	"sallyport/protocol/suite"
 )
 
@@ -19,6 +21,7 @@ type hardened struct {
 // that the fixes of all its findings agree with each other.
 type advice struct {
 	v1   bool // nothing but IKEv1
+	serv bool // native clients of IKEv1 come to it
 	role posture.Role
 	ike  []hardened
 	esp  []hardened // of the child in question
@@ -49,18 +52,36 @@ func transforms(words ...string) []suite.Transform {
 
 // adviser works out proposals for one connection.
 type adviser struct {
-	policy *policy.Policy
-	say    func(suite.Protocol, suite.Transform) bool // the dialect has a word for it
-	v1, v2 bool                                       // which peers come
-	floor  int                                        // least strength of a cipher (CRY-017)
-	esn    bool                                       // with extended sequence numbers
+	policy  *policy.Policy
+	dialect posture.Dialect
+	say     func(suite.Protocol, suite.Transform) bool // the dialect has a word for it
+	v1, v2  bool                                       // which peers come
+	clients string                                     // native clients of IKEv1 that do
+	floor   int                                        // least strength of a cipher (CRY-017)
+	level   bool                                       // though stronger ones stand beside it
+	pfs     bool                                       // with forward secrecy, though clients may have none (CRY-010)
 }
 
-// newAdviser knows the connection's dialect, the peers that come to it, and at
-// which level its ciphers have to be.
-func newAdviser(p *policy.Policy, c *posture.Connection) adviser {
-	a := adviser{policy: p, say: notations[c.Dialect].says, v1: posture.Is(c.V1, true), v2: !posture.Is(c.V1, true) || posture.Is(c.V2, true)}
-	a.floor = a.level(c)
+// newAdviser knows the connection's dialect and the peers that come to it.
+func newAdviser(p *policy.Policy, c *posture.Connection, clients string) adviser {
+	a := adviser{policy: p, dialect: c.Dialect, say: notations[c.Dialect].says, clients: clients, v1: posture.Is(c.V1, true), v2: !posture.Is(c.V1, true) || posture.Is(c.V2, true)}
+	if clients != "" {
+		a.v1, a.v2 = true, false
+	}
+	a.floor = a.least(c)
+	return a
+}
+
+// about is the adviser for a rule. All rules have the same list, so that their
+// advice agrees. Only what takes sound ciphers away (CRY-017), or asks of clients
+// for what they mostly lack (CRY-010), is in the list of that rule alone.
+func (a adviser) about(rule string, c *posture.Connection) adviser {
+	switch rule {
+	case "CRY-010":
+		a.pfs = true
+	case "CRY-017":
+		a.level = true
+	}
 	return a
 }
 
@@ -76,13 +97,24 @@ func (a adviser) advise(c *posture.Connection, child *posture.Child) advice {
 	}
 	ike := a.harden(ikeList(c), nil)
 	transport := child != nil && posture.Is(child.Transport, true)
-	return advice{v1: !a.v2, role: c.Role.V, ike: ike, esp: a.harden(l, groups(ike)), transport: transport}
+	return advice{v1: !a.v2, serv: a.clients != "", role: c.Role.V, ike: ike, esp: a.harden(l, groups(ike)), transport: transport}
 }
 
-// level returns the strength that every cipher should have when those of the
+// quantum is the same advice with a post-quantum exchange in every proposal.
+func (v advice) quantum(a adviser) advice {
+	v.ike = slices.Clone(v.ike)
+	for i := range v.ike {
+		if len(v.ike[i].addKE) == 0 {
+			v.ike[i].addKE = a.best(suite.ProtocolIKE, transforms("mlkem768", "mlkem1024"))
+		}
+	}
+	return v
+}
+
+// least returns the strength that every cipher should have when those of the
 // IKE SA and of its children are more than 64 bits apart; else 0. All children
 // count: what is written for one must not part it from another.
-func (a adviser) level(c *posture.Connection) int {
+func (a adviser) least(c *posture.Connection) int {
 	ike := a.harden(ikeList(c), nil)
 	parent, least := groups(ike), cipherBits(ike)
 	most := least
@@ -136,6 +168,14 @@ func (a adviser) harden(l list, parent []suite.Transform) []hardened {
 	if slices.ContainsFunc(written, encrypts) { // what has no cipher is AH, and goes
 		written = slices.DeleteFunc(written, func(p posture.Proposal) bool { return !encrypts(p) })
 	}
+	if !a.level && a.reaches(l.protocol, written) {
+		a.floor = 0
+	}
+	if a.clients != "" {
+		if out := a.forClients(l.protocol, written, parent); len(out) > 0 {
+			return out
+		}
+	}
 	if len(written) == 0 {
 		written = []posture.Proposal{{}}
 	}
@@ -156,6 +196,13 @@ func (a adviser) harden(l list, parent []suite.Transform) []hardened {
 	return out
 }
 
+// reaches tells whether proposals have a sound cipher of the strength that all should
+// have. What is sound beside it then stays for peers that have nothing better,
+// and only the rule of that strength takes it away.
+func (a adviser) reaches(proto suite.Protocol, list []posture.Proposal) bool {
+	return slices.ContainsFunc(list, func(p posture.Proposal) bool { return len(a.keep(proto, p.Of(suite.Encr))) > 0 })
+}
+
 // addProposal adds one that is not there yet.
 func addProposal(list []hardened, h hardened) []hardened {
 	same := func(o hardened) bool {
@@ -172,8 +219,8 @@ func (a adviser) rework(proto suite.Protocol, p posture.Proposal, parent []suite
 	prf, integ := a.keep(proto, p.Of(suite.PRF)), orElse(a.keep(proto, p.Of(suite.Integ)), a.best(proto, integChoice))
 	with, without := a.ciphers(proto, p, among, len(integ) > 0)
 	rest := hardened{ke: a.groups(proto, p, parent), addKE: a.keep(proto, p.AddKE), esn: p.Of(suite.ESN)}
-	if a.esn && proto == suite.ProtocolESP {
-		rest.esn = transforms("esn", "noesn") // not all peers have them
+	if len(rest.addKE) == 0 && slices.ContainsFunc(p.AddKE, func(t suite.Transform) bool { return t != noGroup }) {
+		rest.addKE = a.best(proto, postQuantum) // another than the policy's was there
 	}
 	var out []hardened
 	if len(with) > 0 {
@@ -240,6 +287,11 @@ func (a adviser) groups(proto suite.Protocol, p posture.Proposal, parent []suite
 	if len(kept) > 0 {
 		return kept
 	}
+	if a.clients != "" && proto == suite.ProtocolIKE {
+		if known := a.keep(proto, native[proto][0].ke); len(known) > 0 {
+			return known
+		}
+	}
 	if !a.v2 {
 		if old := a.keep(proto, oldGroups); len(old) > 0 {
 			return old
@@ -280,6 +332,8 @@ func (a adviser) good(proto suite.Protocol, t suite.Transform) bool {
 	}
 	v := verdictOf(t, proto)
 	switch {
+	case a.clients != "" && proto == suite.ProtocolIKE && t == appleGroup && v.bits >= a.policy.Number(policy.GroupBits):
+		return true
 	case !v.ok() && !a.policy.Off(v.rule):
 		return false
 	case t.Type == suite.Encr:
@@ -334,19 +388,25 @@ type book struct {
 	policy   *policy.Policy
 	subjects map[posture.Subject]place
 	settings map[posture.Subject]string // of secrets
+	makers   map[string]string          // of RouterOS: the menus of tunnels that have a peer made for them, by name
+	peers    map[string]bool            // names of the connections of RouterOS
 	advisers map[*posture.Connection]adviser
 	lines    map[lineKey]lines
+	host     *posture.Host
+	kinds    map[posture.Subject]posture.SecretKind
+	tunnels  map[string]bool          // peers of WireGuard by name
+	pooled   map[posture.Subject]bool // connections, and their children, that give clients an address
 }
 
 // lineKey names lines that several findings share.
 type lineKey struct {
 	subject posture.Subject
-	esn     bool
+	rule    string // with a list of its own
 }
 
-// lines are what stands for {proposals}, {ike} and {esp}; both is for a finding
-// about the IKE SA and its child together.
-type lines struct{ proposals, both, ike, esp string }
+// lines are what stands for {proposals}, {ike}, {esp} and {quantum}; both is for a
+// finding about the IKE SA and its child together.
+type lines struct{ proposals, both, ike, esp, quantum string }
 
 // place is a connection, or a child of it.
 type place struct {
@@ -355,21 +415,36 @@ type place struct {
 }
 
 func newBook(p *policy.Policy, h *posture.Host) *book {
-	b := &book{policy: p, subjects: map[posture.Subject]place{}, settings: map[posture.Subject]string{}, advisers: map[*posture.Connection]adviser{}, lines: map[lineKey]lines{}}
+	b := &book{policy: p, host: h, subjects: map[posture.Subject]place{}, settings: map[posture.Subject]string{}, makers: map[string]string{}, peers: map[string]bool{}, advisers: map[*posture.Connection]adviser{}, lines: map[lineKey]lines{},
+		kinds: map[posture.Subject]posture.SecretKind{}, tunnels: map[string]bool{}, pooled: map[posture.Subject]bool{}}
 	for i := range h.Secrets {
+		b.kinds[h.Secrets[i].Subject] = h.Secrets[i].Kind
 		if s := &h.Secrets[i]; s.Setting != "" {
 			b.settings[s.Subject] = s.Setting
+			if s.Dialect == posture.RouterOS {
+				b.makers[s.Name] = s.Setting
+			}
 		}
 	}
 	for i := range h.Connections {
 		c := &h.Connections[i]
+		if c.Dialect == posture.RouterOS {
+			b.peers[c.Name] = true
+		}
 		if c.Disabled {
 			continue // a server that does not answer may have the name of one that does
 		}
 		for k := range c.Children {
 			b.subjects[c.Children[k].Subject] = place{c, &c.Children[k]}
+			b.pooled[c.Children[k].Subject] = givesAddresses(c)
 		}
 		b.subjects[c.Subject] = place{conn: c}
+		b.pooled[c.Subject] = givesAddresses(c)
+	}
+	for i := range h.Tunnels {
+		for k := range h.Tunnels[i].Peers {
+			b.tunnels[h.Tunnels[i].Peers[k].Name] = true
+		}
 	}
 	return b
 }
@@ -380,30 +455,39 @@ func (b *book) find(s posture.Subject) (place, adviser) {
 	at, ok := b.subjects[s]
 	if !ok {
 		at = place{conn: &posture.Connection{Subject: s}}
-		return at, newAdviser(b.policy, at.conn)
+		return at, newAdviser(b.policy, at.conn, "")
 	}
 	a, ok := b.advisers[at.conn]
 	if !ok {
-		a = newAdviser(b.policy, at.conn)
+		a = newAdviser(b.policy, at.conn, clientsOf(b.host, at.conn))
 		b.advisers[at.conn] = a
 	}
 	return at, a
 }
 
-// fix is what to write for a finding: the rule's text for the dialect, with the
-// words in braces replaced.
+// fix is what to write for a finding: its own text, or the rule's for the dialect,
+// with the words in braces replaced.
 func (b *book) fix(r *Result) string {
-	text := r.Rule.Fix[r.Subject.Dialect]
+	at, a := b.find(r.Subject)
+	text := b.text(r, at.conn)
+	if first := condition(r, at.conn, a.clients); first != "" {
+		text = remark(r.Subject.Dialect, first) + text
+	}
 	if !strings.Contains(text, "{") {
 		return text
 	}
-	at, a := b.find(r.Subject)
-	l := b.linesOf(r.Subject, at, a, r.Rule.ID == "RPL-003")
+	l := b.linesOf(r.Subject, at, a, r.Rule.ID)
 	if r.Rule.ID == "CRY-017" {
 		l.proposals = l.both
+		if all := b.linesOf(r.Subject, at, a, ""); l.ike != all.ike || l.esp != all.esp {
+			l.proposals = remark(r.Subject.Dialect, levelFirst) + l.both
+		}
 	}
 	text = strings.ReplaceAll(text, "{proposals}", l.proposals)
-	text = strings.NewReplacer("{ike}", l.ike, "{esp}", l.esp).Replace(text)
+	text = strings.NewReplacer("{ike}", l.ike, "{esp}", l.esp, "{quantum}", l.quantum, "{ikev2}", b.libreswanV2(at.conn)).Replace(text)
+	if !b.policy.Allows(transform("mlkem768")) && b.policy.Allows(transform("mlkem1024")) {
+		text = strings.ReplaceAll(text, "mlkem768", "mlkem1024") // of CNSA 2.0
+	}
 	// Readers name a child after its connection, where the file does not.
 	name, conn := strings.TrimPrefix(r.Subject.Name, at.conn.Name+"/"), plain(at.conn.Name)
 	if r.Subject.Dialect == posture.FortiOS {
@@ -412,7 +496,73 @@ func (b *book) fix(r *Result) string {
 	if k := r.Subject.Kind; k == "daemon" || k == "eap" {
 		conn = "NAME" // of any connection
 	}
-	return strings.NewReplacer("{name}", plain(name), "{conn}", conn, "{setting}", plain(b.settings[r.Subject]), "{phase1}", plain(at.conn.Phase1), "{phase2}", plain(groupOf(at)), "{id}", strings.ReplaceAll(conn, " ", "-")).Replace(text)
+	fill := strings.NewReplacer("{name}", plain(name), "{conn}", conn, "{setting}", plain(b.settings[r.Subject]), "{phase1}", plain(at.conn.Phase1), "{phase2}", plain(groupOf(at)), "{id}", strings.ReplaceAll(conn, " ", "-"))
+	if text = fill.Replace(text); r.Subject.Dialect == posture.RouterOS {
+		text = dynamic(unnamed(text, at.conn), at.conn, b.makers[at.conn.Name])
+		text = b.further(text, at.conn.Name)
+	}
+	return text
+}
+
+// text is what a fix is made of: the finding's own, what there is for the kind of
+// its subject, or the rule's.
+func (b *book) text(r *Result, c *posture.Connection) string {
+	d, id := r.Subject.Dialect, r.Rule.ID
+	switch special := b.special(r); {
+	case r.Fix != "":
+		return r.Fix
+	case special != "":
+		return special
+	case id == "CRY-022" && posture.Is(c.V1, true) && (posture.Is(c.V2, false) || b.advisers[c].clients != ""):
+		v2, _ := ByID("CRY-012")
+		if b.advisers[c].clients != "" {
+			if move := b.vyosSpecial(r.Subject, v2.ID); d == posture.VyOS && move != "" {
+				return move
+			}
+			return v2.Fix[d] // what IKEv2 has more is for the connection that they move to
+		}
+		return v2.Fix[d] + "\n" + r.Rule.Fix[d]
+	}
+	return r.Rule.Fix[d]
+}
+
+// LibreswanV2 is how a connection of Libreswan is told to take IKEv2 alone. Before
+// 5.0 it does not know the word that later ones want, and that counts before the
+// old one where it is written.
+func (v Advice) LibreswanV2(c *posture.Connection) (key, value string) {
+	known := slices.ContainsFunc(v.book.host.Products, func(p posture.Product) bool {
+		return p.Dialect == posture.Libreswan && p.Version.Known() && p.Version.V != "" && !proposal.Before(p.Version.V, "5.0")
+	})
+	if known || c != nil && strings.HasPrefix(c.V1.Text, "keyexchange") {
+		return "keyexchange", "ikev2"
+	}
+	return "ikev2", "insist"
+}
+
+func (b *book) libreswanV2(c *posture.Connection) string {
+	key, value := Advice{b}.LibreswanV2(c)
+	if key == "ikev2" {
+		value += "  # from 5.0 on: keyexchange=ikev2"
+	}
+	return key + "=" + value
+}
+
+// further writes lines for one of several identities of a peer of RouterOS: readers
+// have the second as "peer/2".
+func (b *book) further(lines, name string) string {
+	if b.peers[name+"/2"] {
+		return strings.ReplaceAll(lines, `[find peer="`+plain(name)+`"]`, `([find peer="`+plain(name)+`"]->0)`)
+	}
+	i := strings.LastIndexByte(name, '/')
+	n, err := strconv.Atoi(name[i+1:])
+	if i < 0 || err != nil || n < 2 || !b.peers[name[:i]] {
+		return lines
+	}
+	peer := plain(name[:i])
+	return strings.NewReplacer(
+		`[find peer="`+plain(name)+`"]`, `([find peer="`+peer+`"]->`+strconv.Itoa(n-1)+`)`,
+		`[find name="`+plain(name)+`"]`, `[find name="`+peer+`"]`,
+	).Replace(lines)
 }
 
 // inDomain takes the virtual domain off the names of a FortiGate, "domain/name",
@@ -437,20 +587,26 @@ func groupOf(at place) string {
 }
 
 // linesOf writes the advice for a subject in its dialect, once.
-func (b *book) linesOf(s posture.Subject, at place, a adviser, esn bool) lines {
-	key := lineKey{s, esn}
+func (b *book) linesOf(s posture.Subject, at place, a adviser, rule string) lines {
+	if rule != "CRY-010" && rule != "CRY-017" {
+		rule = ""
+	}
+	key := lineKey{s, rule}
 	if l, ok := b.lines[key]; ok {
 		return l
 	}
 	var l lines
 	if n := notations[s.Dialect]; n.words != nil {
-		a.esn = esn
-		advice := a.advise(at.conn, at.child)
+		advice := a.about(rule, at.conn).advise(at.conn, at.child)
 		if at.conn.Phase1 == "" && n.ikeNew != "" {
 			n.ikeLine, n.espLine = n.ikeNew, n.espNew
 		}
 		ike, esp := n.command(n.ikeLine, advice.role), n.command(n.espLine, advice.role)
-		l = lines{ike, ike, n.ike(advice), n.esp(advice)}
+		if len(groups(advice.esp)) == 0 {
+			n.pfs = n.noPFS
+		}
+		esp = strings.ReplaceAll(esp, "{pfs}", n.pfs)
+		l = lines{ike, ike, n.ike(advice), n.esp(advice), n.ike(advice.quantum(a))}
 		if at.child != nil {
 			l.proposals = esp
 		}

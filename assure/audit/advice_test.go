@@ -72,8 +72,11 @@ func everyWeakConnection(visit func(name string, c posture.Connection, weak suit
 }
 
 // applied is the connection after its advice was followed.
-func applied(c posture.Connection) posture.Connection {
-	a := advised(&c, &c.Children[0])
+func applied(c posture.Connection) posture.Connection { return appliedFor("", c) }
+
+// appliedFor is the same for one rule.
+func appliedFor(rule string, c posture.Connection) posture.Connection {
+	a := newAdviser(policy.Default(), &c, "").about(rule, &c).advise(&c, &c.Children[0])
 	c.IKE = written(asProposals(a.ike))
 	c.Children = slices.Clone(c.Children)
 	c.Children[0].ESP = written(asProposals(a.esp))
@@ -81,7 +84,7 @@ func applied(c posture.Connection) posture.Connection {
 }
 
 func advised(c *posture.Connection, child *posture.Child) advice {
-	return newAdviser(policy.Default(), c).advise(c, child)
+	return newAdviser(policy.Default(), c, clientsOf(hostOf(*c), c)).advise(c, child)
 }
 
 func asProposals(list []hardened) []posture.Proposal {
@@ -203,6 +206,7 @@ func TestAdviceKeepsWhatIsGoodInWhatIsWritten(t *testing.T) {
 			"aes256gcm16-prfsha384-ecp384,aes256-sha256-prfsha384-ecp384", "aes256gcm16-ecp384-esn"},
 		{"a group is missing", false, true, []string{"aes256gcm16-prfsha384-ecp384"}, []string{"aes256gcm16-modpnone"}, "aes256gcm16-prfsha384-ecp384", "aes256gcm16-ecp384"},
 		{"levels", false, true, []string{"aes128gcm16-prfsha256-ecp384"}, []string{"aes256gcm16-ecp384"}, "aes256gcm16-prfsha256-ecp384", "aes256gcm16-ecp384"},
+		{"a sound cipher beside", false, true, []string{"aes256-aes128-3des-sha256-ecp384"}, []string{"aes256gcm16-ecp384"}, "aes256-aes128-sha256-ecp384", "aes256gcm16-ecp384"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := vpn()
@@ -333,11 +337,12 @@ func TestSallyportIsToldOnlyWhatItTakes(t *testing.T) {
 	}
 }
 
-func TestAdviceForExtendedSequenceNumbersHasThem(t *testing.T) {
+// The peer may not have extended sequence numbers, and then has no tunnel.
+func TestSequenceNumbersAreBoundWithoutThePeersHelp(t *testing.T) {
 	c := vpn()
 	c.Children[0].ESP = proposals(suite.ProtocolESP, "aes256gcm16-ecp384-noesn")
 	c.Children[0].ESN = written(false)
-	if got := mustFind(t, "RPL-003", hostOf(c), Low).Fix; !strings.HasSuffix(got, "esp_proposals = aes256gcm16-ecp384-esn-noesn") {
+	if got := mustFind(t, "RPL-003", hostOf(c), Low).Fix; got != "# in connections.gw.children.net\nrekey_packets = 3500000000" {
 		t.Error(got)
 	}
 }
@@ -375,11 +380,13 @@ func TestAdviceForAnyListLeavesNoFinding(t *testing.T) {
 		v := versions[r.IntN(len(versions))]
 		c.V1, c.V2 = written(v.v1), written(v.v2)
 		c.IKE, c.Children[0].ESP = random(), random()
-		after := New(Options{})
-		after.Host(hostOf(applied(c)))
-		for _, f := range after.Results {
-			if f.Outcome == Found && slices.Contains(algorithmRules, f.Rule.ID) {
-				t.Fatalf("%s %s, IKE %s, ESP %s: still %s: %s", c.Dialect, v.name, text(c.IKE.V), text(c.Children[0].ESP.V), f.Rule.ID, f.Detail)
+		for _, rule := range []string{"", "CRY-017"} {
+			after := New(Options{})
+			after.Host(hostOf(appliedFor(rule, c)))
+			for _, f := range after.Results {
+				if f.Outcome == Found && slices.Contains(algorithmRules, f.Rule.ID) && (rule != "" || f.Rule.ID != "CRY-017") {
+					t.Fatalf("%s %s, IKE %s, ESP %s: still %s: %s", c.Dialect, v.name, text(c.IKE.V), text(c.Children[0].ESP.V), f.Rule.ID, f.Detail)
+				}
 			}
 		}
 	}
@@ -391,7 +398,7 @@ func TestChildrenAreBroughtToOneLevel(t *testing.T) {
 	second := c.Children[0]
 	second.Name, second.ESP = "other", proposals(suite.ProtocolESP, "aes128gcm16-ecp384")
 	c.Children = append(c.Children, second)
-	if got := espKeywords(advised(&c, &c.Children[1])); got != "aes256gcm16-ecp384" {
+	if got := espKeywords(newAdviser(policy.Default(), &c, "").about("CRY-017", &c).advise(&c, &c.Children[1])); got != "aes256gcm16-ecp384" {
 		t.Error(got)
 	}
 }
@@ -402,5 +409,43 @@ func TestAFixStandsInTheVirtualDomainOfItsConnection(t *testing.T) {
 	r := mustFind(t, "NAT-006", hostOf(c), Medium)
 	if want := "# in the virtual domain edge\nconfig vpn ipsec phase1-interface\n    edit \"lyon\"\n"; !strings.HasPrefix(r.Fix, want) {
 		t.Errorf("%s", r.Fix)
+	}
+}
+
+func TestAPasswordThatIsOddlyWrittenIsNotToBecomeAKey(t *testing.T) {
+	for _, d := range []posture.Dialect{posture.Swanctl, posture.Starter, posture.Libreswan} {
+		h := &posture.Host{Secrets: []posture.Secret{{Subject: subject(d, "secret", "carol"), Kind: posture.UserPassword, Storage: posture.Clear, Value: []byte("a"), Traps: []string{"odd"}}}}
+		r := judgedBy(t, "PSK-009", h)[0]
+		if got := newBook(policy.Default(), h).fix(&r); strings.Contains(got, "PSK") || !strings.Contains(got, `"SECRET"`) {
+			t.Errorf("%s: %s", d, got)
+		}
+	}
+}
+
+func TestPeersWithoutCertificatesAreNotMadeToProveThemselvesAgain(t *testing.T) {
+	for d, want := range map[posture.Dialect]string{posture.Swanctl: "rekey_time = 4h", posture.Starter: "reauth=no", posture.Libreswan: "rekey=yes"} {
+		c := in(d, vpn())
+		c.Rekey, c.Remote = written(false), []posture.Auth{{Method: written(posture.MethodEAP), EAP: written([]string{"mschapv2"})}}
+		h := hostOf(c)
+		r := judgedBy(t, "KEY-004", h)[0]
+		if got := newBook(policy.Default(), h).fix(&r); !strings.Contains(got, want) || strings.Contains(got, "reauth=yes") || strings.Contains(got, "reauth_time") {
+			t.Errorf("%s: %s", d, got)
+		}
+	}
+}
+
+func TestAProposalOfIKEv1HasOneAlgorithmOfAKindForStrongSwan(t *testing.T) {
+	h := hardened{encr: transforms("aes256", "aes128"), integ: transforms("sha256"), prf: transforms("prfsha256"), ke: transforms("ecp256", "modp3072")}
+	a := advice{ike: []hardened{h}}
+	if got := strongSwanIKE(a); got != "aes256-aes128-sha256-ecp256-modp3072" {
+		t.Errorf("IKEv2: %s", got)
+	}
+	a.v1 = true
+	if got := strongSwanIKE(a); got != "aes256-sha256-ecp256,aes256-sha256-modp3072,aes128-sha256-ecp256,aes128-sha256-modp3072" {
+		t.Errorf("IKEv1: %s", got)
+	}
+	a.ike[0].encr = transforms("aes256", "aes192", "aes128", "camellia256", "camellia128")
+	if got := strongSwanIKE(a); strings.Contains(got, ",") {
+		t.Errorf("too many: %s", got)
 	}
 }

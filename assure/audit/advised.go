@@ -16,15 +16,19 @@ func Advise(p *policy.Policy, h *posture.Host) Advice {
 	return Advice{newBook(p, h)}
 }
 
+// Clients are the native clients of IKEv1 that come to a connection, "L2TP" or
+// "XAUTH"; empty: none. They have nothing but what their systems offer.
+func (v Advice) Clients(c *posture.Connection) string { return clientsOf(v.book.host, c) }
+
 // Proposals are the values that a connection, or a child of one, should have for
 // its IKE SA and for its Child SAs, in its dialect; empty where the dialect has
-// none. They never leave a class of algorithms without a choice. esn asks for
-// extended sequence numbers.
-func (v Advice) Proposals(s posture.Subject, esn bool) (ike, esp string) {
+// none. They never leave a class of algorithms without a choice. rule is the one
+// that was broken.
+func (v Advice) Proposals(s posture.Subject, rule string) (ike, esp string) {
 	if _, ok := v.book.subjects[s]; !ok {
 		return "", ""
 	}
 	at, a := v.book.find(s)
-	l := v.book.linesOf(s, at, a, esn)
+	l := v.book.linesOf(s, at, a, rule)
 	return l.ike, l.esp
 }

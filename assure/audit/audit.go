@@ -68,6 +68,7 @@ func (a *Audit) Host(h *posture.Host) {
 			r.judge(a.judge(r, h, l))
 		}
 	}
+	a.unread(h, l, a.Results[first:])
 	a.Results = append(a.Results[:first], unique(a.Results[first:])...)
 	a.finish(h, a.Results[first:])
 }
@@ -122,7 +123,37 @@ func (a *Audit) finish(h *posture.Host, results []Result) {
 			r.Waived = ownWaiver(h, r)
 		}
 	}
+	a.once(results)
 }
+
+// once leaves what to write about a key to the worst of the findings that say it.
+func (a *Audit) once(results []Result) {
+	type words struct {
+		subject posture.Subject
+		fix     string
+	}
+	worst := map[words]*Result{}
+	each := func(visit func(*Result, words)) {
+		for i := range results {
+			if r := &results[i]; r.Outcome == Found && r.Rule.Area() == "PSK" && r.Subject.Kind == "secret" && !r.WaivedAt(a.options.Now) {
+				visit(r, words{r.Subject, r.Fix})
+			}
+		}
+	}
+	each(func(r *Result, w words) {
+		if o := worst[w]; o == nil || r.Severity > o.Severity {
+			worst[w] = r
+		}
+	})
+	each(func(r *Result, w words) {
+		if o := worst[w]; o != nil && o != r {
+			r.Fix = sameAs + o.Rule.ID
+		}
+	})
+}
+
+// sameAs stands before the rule that says what to write.
+const sameAs = "one new secret ends this, too: see "
 
 // waiver is one that covers a finding; one that has ended only where there is no
 // other, so that it is told of.

@@ -54,7 +54,7 @@ func TestTheCatalogueIsWellFormed(t *testing.T) {
 					t.Errorf("the fix of %q is empty, or the dialect is none", d)
 				}
 				for _, word := range wordForm.FindAllString(line, -1) {
-					if !slices.Contains([]string{"{name}", "{conn}", "{ike}", "{esp}", "{proposals}", "{id}", "{phase1}", "{phase2}", "{setting}"}, word) {
+					if !slices.Contains([]string{"{name}", "{conn}", "{ike}", "{esp}", "{proposals}", "{id}", "{phase1}", "{phase2}", "{setting}", "{quantum}", "{ikev2}"}, word) {
 						t.Errorf("the fix of %q has %s, which nothing replaces", d, word)
 					}
 				}

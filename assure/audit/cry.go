@@ -95,7 +95,7 @@ var cryRules = []Rule{
 		Refs: []string{"RFC 9395, Section 2"},
 		Fix: fixes{
 			posture.Swanctl: swanConn("version = 2"), posture.Starter: conn("keyexchange=ikev2"),
-			posture.Libreswan: "config setup\n    ikev1-policy=drop\nconn {conn}\n    keyexchange=ikev2  # Libreswan before 5.0: ikev2=insist",
+			posture.Libreswan: conn("{ikev2}\n# when no other connection has IKEv1: ikev1-policy=drop below config setup, which old versions lack"),
 			posture.RouterOS:  peer("exchange-mode=ike2"),
 			posture.IOS:       iosToIKEv2,
 			posture.FortiOS:   phase1("set ike-version 2"), posture.PfSense: "VPN > IPsec > Tunnels > {conn} > Edit Phase 1: Key Exchange version IKEv2",
@@ -111,7 +111,7 @@ var cryRules = []Rule{
 		Why:  "Aggressive mode sends identities in the clear, and lets anybody make the gateway do costly work, or send a hash to guess at, by one forged packet.",
 		Refs: []string{"RFC 2409, Section 5.4", "CVE-2002-1623"},
 		Fix: fixes{
-			posture.Swanctl: swanConn("aggressive = no\nversion = 2"), posture.Starter: conn("aggressive=no\n    keyexchange=ikev2"), posture.Libreswan: conn("aggressive=no"),
+			posture.Swanctl: swanConn("aggressive = no"), posture.Starter: conn("aggressive=no"), posture.Libreswan: conn("aggressive=no"),
 			posture.RouterOS: peer("exchange-mode=ike2"), posture.IOS: "crypto isakmp aggressive-mode disable", posture.FortiOS: phase1("set ike-version 2"),
 			posture.PfSense: "VPN > IPsec > Tunnels > {conn} > Edit Phase 1: Key Exchange version IKEv2", posture.OPNsense: "VPN > IPsec > Connections > {conn}: Aggressive off, Version IKEv2",
 			posture.VyOS: "set vpn ipsec ike-group {phase1} key-exchange ikev2\ndelete vpn ipsec ike-group {phase1} mode",
@@ -186,9 +186,9 @@ var cryRules = []Rule{
 		Why:  "What is recorded today is read once a large quantum computer exists, unless ML-KEM or a preshared key took part in the exchange. Authorities have set dates for it.",
 		Refs: []string{"RFC 9370, Section 2.2", "RFC 8784, Section 3", "BSI TR-02102-3", "CNSA 2.0"},
 		Fix: fixes{
-			posture.Swanctl:   swanConn("proposals = aes256gcm16-prfsha384-ecp384-ke1_mlkem768") + "\n# strongSwan before 6.0: ppk_id and ppk_required = yes",
-			posture.Starter:   conn("ike=aes256gcm16-prfsha384-ecp384-ke1_mlkem768!"),
-			posture.Libreswan: conn("keyexchange=ikev2\n    ppk=insist  # with a line of PPKS in ipsec.secrets") + "\n# or, from Libreswan 5.4\n" + conn("intermediate=yes\n    ike=aes_gcm256-sha2_512;dh20;addke1=ml_kem_768"),
+			posture.Swanctl:   swanConn("proposals = {quantum}") + "\n# strongSwan before 6.0: ppk_id and ppk_required = yes",
+			posture.Starter:   conn("ike={quantum}!"),
+			posture.Libreswan: conn("{ikev2}\n    ppk=insist  # with a line of PPKS in ipsec.secrets") + "\n# or, from Libreswan 5.4\n" + conn("intermediate=yes\n    ike={quantum}"),
 			posture.IOS:       "crypto ikev2 keyring {id}-ppk\n peer PEER\n  address ADDRESS\n  ppk manual id ID key KEY required\ncrypto ikev2 profile {id}\n keyring ppk {id}-ppk",
 			posture.FortiOS:   phase1("set ppk require\n        set ppk-identity ID\n        set ppk-secret SECRET"),
 			posture.VyOS:      "# VyOS 1.5\n" + vyosPPK,
@@ -217,8 +217,7 @@ var cryRules = []Rule{
 		Why:  "A number of the private range means another thing to each product, and hardly anybody has looked at what stands behind it.",
 		Refs: []string{"RFC 7296, Section 3.3.2", "strongswan.conf(5), charon.accept_private_algs"},
 		Fix: fixes{
-			posture.Swanctl: charon("accept_private_algs = no") + "\n{proposals}", posture.Starter: charon("accept_private_algs = no") + "\n{proposals}",
-			posture.Libreswan: "{proposals}", posture.VyOS: "{proposals}",
+			posture.Swanctl: "{proposals}", posture.Starter: "{proposals}", posture.Libreswan: "{proposals}", posture.VyOS: "{proposals}",
 		}, judge: judgePrivate,
 	},
 	{

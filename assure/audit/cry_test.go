@@ -113,6 +113,13 @@ func TestWhatAProductAddsIsCalledADefault(t *testing.T) {
 	}
 }
 
+func TestAMixThatNobodyWroteIsNotOneToSplit(t *testing.T) {
+	h := withIKE("aes256-sha256-modp1024-ecp384")
+	mustFind(t, "CRY-016", h, Medium, "modp1024 beside ecp384")
+	h.Connections[0].IKE.V[0].Implied = []suite.TransformType{suite.KE}
+	mustPass(t, "CRY-016", h)
+}
+
 func TestASoundDefaultIsInformation(t *testing.T) {
 	c := vpn()
 	c.IKE.Origin, c.IKE.Why = posture.Default, "default"
@@ -180,6 +187,24 @@ func TestPostQuantumIsAnAxisOfItsOwn(t *testing.T) {
 	peer := posture.TunnelPeer{Subject: posture.Subject{Dialect: posture.WireGuard, Kind: "peer", Name: "p", At: here}, PSK: written(false)}
 	tunnel := posture.Tunnel{Subject: posture.Subject{Dialect: posture.WireGuard, Kind: "tunnel", Name: "wg0", At: here}, Peers: []posture.TunnelPeer{peer}}
 	mustFind(t, "CRY-022", &posture.Host{Tunnels: []posture.Tunnel{tunnel}}, Info, "preshared")
+}
+
+func TestAPolicyChoosesTheKEMAndTheAdviceFollowsIt(t *testing.T) {
+	cnsa2, _ := policy.Named("cnsa2")
+	c := vpn()
+	none := judgedUnder(t, cnsa2, "CRY-022", hostOf(c))
+	c.IKE.V[0].AddKE = transforms("mlkem768")
+	other := judgedUnder(t, cnsa2, "CRY-026", hostOf(c))
+	for _, results := range [][]Result{none, other} {
+		if r := results[0]; r.Outcome != Found || r.Severity != High || !strings.Contains(r.Fix, "mlkem1024") || strings.Contains(r.Fix, "mlkem768") {
+			t.Errorf("%+v", r)
+		}
+	}
+	c.IKE.V[0].AddKE = transforms("mlkem1024")
+	if r := judgedUnder(t, cnsa2, "CRY-026", hostOf(c)); r[0].Outcome != OK {
+		t.Errorf("%+v", r[0])
+	}
+	mustFind(t, "CRY-022", hostOf(vpn()), Info)
 }
 
 func TestSHA1Signatures(t *testing.T) {
@@ -297,7 +322,7 @@ func TestTheCatalogueHasEveryNumber(t *testing.T) {
 	for _, area := range []struct {
 		rules []Rule
 		count int
-	}{{cryRules, 26}, {natRules, 9}, {rplRules, 12}, {leakRules, 14}} {
+	}{{cryRules, 26}, {natRules, 9}, {rplRules, 12}, {leakRules, 15}} {
 		if len(area.rules) != area.count {
 			t.Errorf("%s has %d rules, not %d", area.rules[0].Area(), len(area.rules), area.count)
 		}

@@ -177,11 +177,7 @@ func groupEvidence(c *posture.Child, word string) Evidence {
 	l := espList(c)
 	for _, p := range c.ESP.V {
 		if slices.ContainsFunc(p.Of(suite.KE), func(t suite.Transform) bool { return t.String() == word }) {
-			e := l.groupEvidence(p)
-			if p.KEAt != (posture.Pos{}) {
-				e.At = p.KEAt
-			}
-			return e
+			return l.groupEvidence(p)
 		}
 	}
 	return evidence(c.ESP)
@@ -297,7 +293,7 @@ func mixed(p posture.Proposal, proto suite.Protocol) []hit {
 		good := slices.IndexFunc(p.Transforms, func(t suite.Transform) bool {
 			return t.Type == typ && t != noGroup && t != noIntegrity && verdictOf(t, proto).ok()
 		})
-		if good < 0 {
+		if good < 0 || slices.Contains(p.Implied, typ) {
 			continue
 		}
 		for _, t := range p.Of(typ) {
@@ -457,6 +453,9 @@ func judgePrivate(j *judge) {
 		j.judgeList(l, func(p posture.Proposal) []hit {
 			hits := of(p)
 			for _, word := range p.Unknown {
+				if word == shortSHA256 && l.protocol == suite.ProtocolESP {
+					continue // NAT-008
+				}
 				hits = append(hits, hit{word: fmt.Sprintf("%q", word), why: "it is in no registry", severity: j.rule.Severity})
 			}
 			return hits
@@ -470,17 +469,22 @@ func judgePrivate(j *judge) {
 	}, func(d *posture.Daemon) posture.Value[bool] { return d.PrivateAlg }, "transforms with private numbers are taken")
 }
 
+// shortSHA256 is strongSwan's word for HMAC-SHA-256 cut to 96 bits.
+const shortSHA256 = "sha256_96"
+
 // inList is "no", as known as the list of algorithms.
 func inList(c *posture.Connection) posture.Value[bool] {
 	return posture.Value[bool]{Origin: c.IKE.Origin, At: c.IKE.At, Why: c.IKE.Why}
 }
 
-// judgeListed is CRY-026. Without a list everything is allowed.
+// judgeListed is CRY-026. Without a list everything is allowed. The exchanges
+// that come on top are judged with the first: CNSA 2.0 wants one of them to be
+// ML-KEM-1024, and nothing less.
 func judgeListed(j *judge) {
 	j.lists(func(l list) {
 		j.judgeList(l, func(p posture.Proposal) []hit {
 			var out []hit
-			for _, t := range p.Transforms {
+			for _, t := range slices.Concat(p.Transforms, p.AddKE) {
 				if !j.policy.Allows(t) && !(t == noIntegrity && allAEAD(p)) && t != noGroup {
 					out = append(out, hit{word: t.String(), why: "it is not on the list of the policy " + j.policy.Name, severity: j.rule.Severity, group: t.Type == suite.KE})
 				}

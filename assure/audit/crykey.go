@@ -31,23 +31,33 @@ func judgeKeySize(j *judge) {
 		case nil:
 			j.unknown(k.Subject, "the key cannot be read")
 		case *rsa.PublicKey:
-			j.keySize(k, "RSA", pub.N.BitLen(), leastRSA, j.policy.Number(policy.RSABits))
+			j.keySize(k, "RSA", pub.N.BitLen(), leastRSA, j.policy.Number(policy.RSABits), j.belowBound())
 		case *ecdsa.PublicKey:
-			j.keySize(k, "elliptic curve", pub.Curve.Params().BitSize, leastCurve, soundCurve)
+			j.keySize(k, "elliptic curve", pub.Curve.Params().BitSize, leastCurve, soundCurve, j.scaled(Low))
 		default:
 			j.ok(k.Subject, at(k.At, "a modern key"))
 		}
 	})
 }
 
-// keySize: below least is the rule's severity, below sound is a low one.
-func (j *judge) keySize(k *posture.Key, kind string, bits, least, sound int) {
+// belowBound is the severity of an RSA key that is not as long as the policy
+// asks: its own where it has one for keys and names the length, and else a low
+// one. For CNSA, 3072 bits are a MUST.
+func (j *judge) belowBound() Severity {
+	if _, ok := j.policy.Severity(j.rule.ID); ok && j.policy.Bounds(policy.RSABits) {
+		return j.severity()
+	}
+	return j.scaled(Low)
+}
+
+// keySize: below least is the rule's severity, below sound is another.
+func (j *judge) keySize(k *posture.Key, kind string, bits, least, sound int, below Severity) {
 	e := at(k.At, kind+" of "+text(bits)+" bits")
 	switch {
 	case bits < least:
 		j.found(k.Subject, e, "an %s key of %d bits can be computed by an attacker", kind, bits)
 	case bits < sound:
-		j.foundAt(j.scaled(Low), k.Subject, e, "an %s key of %d bits, and %d are wanted", kind, bits, sound)
+		j.foundAt(below, k.Subject, e, "an %s key of %d bits, and %d are wanted", kind, bits, sound)
 	default:
 		j.ok(k.Subject, e)
 	}

@@ -12,6 +12,13 @@ var update = map[posture.Dialect]string{
 	posture.VyOS:     `add system image <image of a current release>; reboot`,
 }
 
+// cleanUp is what to do about a flaw that somebody uses.
+var cleanUp = map[posture.Dialect]string{
+	posture.RouterOS: update[posture.RouterOS] + `; then change all passwords, and look for unknown users, scripts and schedulers`,
+	posture.IOS:      update[posture.IOS] + `; no ip http server and no ip http secure-server until then, and look for unknown users`,
+	posture.FortiOS:  update[posture.FortiOS] + `; then change all passwords and keys, and look for unknown administrators`,
+}
+
 var cveRules = []Rule{
 	{
 		ID: "CVE-001", Title: "No installed version has a known flaw", Severity: High, Risk: "R5", Checks: []string{"C7"}, Needs: Config,
@@ -48,11 +55,7 @@ var cveRules = []Rule{
 		ID: "CVE-004", Title: "The appliance has no flaw that is known to be exploited", Severity: Critical, Risk: "R5", Checks: []string{"C7"}, Needs: Config,
 		Why:  "CISA lists the flaw because somebody uses it: whoever was not fast enough must also look for what was left behind.",
 		Refs: []string{"CISA Known Exploited Vulnerabilities Catalog", "CISA BOD 22-01"},
-		Fix: map[posture.Dialect]string{
-			posture.RouterOS: update[posture.RouterOS] + `; then change all passwords, and look for unknown users, scripts and schedulers`,
-			posture.IOS:      update[posture.IOS] + `; no ip http server and no ip http secure-server until then, and look for unknown users`,
-			posture.FortiOS:  update[posture.FortiOS] + `; then change all passwords and keys, and look for unknown administrators`,
-		}, judge: cveExploited,
+		Fix:  cleanUp, judge: cveExploited,
 	},
 	{
 		ID: "CVE-005", Title: "Versions and patches are known", Severity: Info, Risk: "R5", Checks: []string{"C7"}, Needs: Config,

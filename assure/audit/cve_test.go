@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sallyport/assure/audit"
+	"sallyport/assure/policy"
 	"sallyport/assure/vulndb"
 	"sallyport/posture"
 )
@@ -106,6 +107,24 @@ func TestAnApplianceIsJudgedByItsFirmware(t *testing.T) {
 		if got := outcomes(results(t, firmware(version), "CVE-004", today)); got != want {
 			t.Errorf("%q: %s", version, got)
 		}
+	}
+}
+
+func TestAnExploitedFlawOfAnApplianceIsFoundOnce(t *testing.T) {
+	p := installed("FortiOS", "FortiOS", "7.4.0", nil)
+	p.Manager, p.Dialect = "firmware", posture.FortiOS
+	h := &posture.Host{Packages: []posture.Package{p}}
+	if got := outcomes(results(t, h, "CVE-001", today)) + "/" + outcomes(results(t, h, "CVE-004", today)); got != "info/critical" {
+		t.Errorf("CVE-001 and CVE-004: %s", got)
+	}
+	off, faults := policy.Parse("x.yaml", []byte("name: x\nversion: \"2026-11-26\"\ntitle: x\nrules:\n  CVE-004: {severity: off}\n"), []string{"CVE-004"})
+	if off == nil {
+		t.Fatal(faults.Err())
+	}
+	a := audit.New(audit.Options{Now: today, Data: flaws(t), Policy: off})
+	a.Host(h)
+	if g := a.Grade(); g.Letter != "F" || len(g.Caps) == 0 || g.Caps[0].Rules[0] != "CVE-001" {
+		t.Error("without CVE-004 nobody says it")
 	}
 }
 

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -71,30 +72,53 @@ func trusted(s Severity, r *vulndb.Record) Severity {
 	return s
 }
 
+// cveKnown is CVE-001. Of the flaws that CVE-004 answers for it says no more than
+// where they are.
 func cveKnown(j *judge) {
 	for _, s := range j.software() {
 		var untold []*vulndb.Record
-		found := false
+		var exploited []string
+		clean := true
 		for _, r := range s.records {
-			v := j.verdict(&s, r)
-			switch v.State {
-			case vulndb.Affected:
-				found = true
-				j.foundAt(worth(r), s.Subject, s.evidence(r.ID), "%s: %s %s", r.ID, r.Summary, sentence(v.Reason, r))
-			case vulndb.Unreachable:
-				found = true
-				j.foundAt(Info, s.Subject, s.evidence(r.ID), "%s: %s %s", r.ID, r.Summary, sentence(v.Reason, r))
-			case vulndb.Unknown:
+			v, mine := j.verdict(&s, r), !j.exploited(&s, r)
+			switch {
+			case v.State == vulndb.Affected && mine:
+				j.flaw(worth(r), &s, r, v)
+			case v.State == vulndb.Affected:
+				exploited = append(exploited, r.ID)
+			case v.State == vulndb.Unreachable:
+				j.flaw(Info, &s, r, v)
+			case v.State == vulndb.Unknown && mine:
 				untold = append(untold, r)
+			case v.State != vulndb.Unknown:
+				continue
 			}
+			clean = false
+		}
+		if len(exploited) > 0 {
+			j.foundAt(Info, s.Subject, s.evidence(""), "%s %s has flaws that are exploited, which are findings of %s: %s", s.Name, s.Version, exploitedRule, strings.Join(exploited, ", "))
 		}
 		switch {
 		case len(untold) > 0:
 			j.unknown(s.Subject, "%s", several(&s, untold))
-		case !found:
+		case clean:
 			j.ok(s.Subject, s.evidence(""))
 		}
 	}
+}
+
+func (j *judge) flaw(severity Severity, s *software, r *vulndb.Record, v vulndb.Verdict) {
+	j.foundAt(severity, s.Subject, s.evidence(r.ID), "%s: %s %s", r.ID, r.Summary, sentence(v.Reason, r))
+}
+
+// exploitedRule owns the flaws of appliances that are known to be exploited.
+const exploitedRule = "CVE-004"
+
+// exploited tells whether CVE-004 answers for a flaw, unless the policy leaves
+// that rule out.
+func (j *judge) exploited(s *software, r *vulndb.Record) bool {
+	_, applies := cleanUp[s.Dialect]
+	return applies && r.KEV && s.Manager == "firmware" && !j.policy.Off(exploitedRule)
 }
 
 // sentence says how far a reason can be trusted.
@@ -229,6 +253,29 @@ func cveDead(j *judge) {
 		}
 		j.ok(p.Subject, e)
 	}
+	j.deadProducts(seen)
+}
+
+// deadProducts are programs of which every version is without maintenance and
+// whose configuration is there, though the list of packages is not.
+func (j *judge) deadProducts(seen map[string]bool) {
+	for _, p := range j.host.Products {
+		k := slices.IndexFunc(dead, func(d struct{ component, below, why string }) bool {
+			return d.below == "" && strings.EqualFold(d.component, p.Name)
+		})
+		packaged := func(key string) bool { return strings.HasPrefix(key, strings.ToLower(p.Name)+" ") }
+		if k < 0 || slices.ContainsFunc(slices.Collect(maps.Keys(seen)), packaged) {
+			continue
+		}
+		s := posture.Subject{Dialect: posture.Linux, Kind: "product", Name: p.Name, At: p.Version.At}
+		for _, f := range j.host.Files {
+			its := strings.Contains(f.Path, strings.ToLower(p.Name))
+			if f.Dialect == p.Dialect && (s.At.File == "" || its && !strings.Contains(s.At.File, strings.ToLower(p.Name))) {
+				s.At.File = f.Path
+			}
+		}
+		j.found(s, at(s.At, p.Name), "%s is not maintained: %s", p.Name, dead[k].why)
+	}
 }
 
 func cveExploited(j *judge) {
@@ -239,7 +286,7 @@ func cveExploited(j *judge) {
 		var untold []*vulndb.Record
 		found := false
 		for _, r := range s.records {
-			if !r.KEV {
+			if !j.exploited(&s, r) {
 				continue
 			}
 			switch v := j.verdict(&s, r); v.State {

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"maps"
+	"net/netip"
+	"strings"
 
 	"sallyport/posture"
 )
@@ -55,9 +57,40 @@ func charon(line string) string    { return "# in strongswan.conf, section charo
 func conn(lines string) string     { return "conn {conn}\n    " + lines }
 func setup(line string) string     { return "config setup\n    " + line }
 
-// peer is of RouterOS. The peer that its L2TP server makes has no other mode.
-func peer(words string) string {
-	return `/ip ipsec peer set [find name="{conn}"] ` + words + "\n# the L2TP server knows nothing else: move its clients to IKEv2, then\n# /interface l2tp-server server set enabled=no"
+// peer is of RouterOS.
+func peer(words string) string { return `/ip ipsec peer set [find name="{conn}"] ` + words }
+
+// unnamed writes lines for a peer of RouterOS before 6.44, which has no name, holds
+// its own secret and, before 6.43, is its own profile. Readers call it by its
+// address.
+func unnamed(lines string, c *posture.Connection) string {
+	if _, err := netip.ParsePrefix(c.Name); err != nil {
+		return lines
+	}
+	set := `/ip ipsec peer set [find address="` + c.Name + `"]`
+	old := []string{`/ip ipsec peer set [find name="` + c.Name + `"]`, set, `/ip ipsec identity set [find peer="` + c.Name + `"]`, set, "digital-signature", "rsa-signature"}
+	if c.Phase1 == "" {
+		old = append(old, `/ip ipsec profile set [find name="NAME"]`, set)
+	}
+	return strings.NewReplacer(old...).Replace(lines)
+}
+
+// dynamic writes lines for a peer that RouterOS makes for a tunnel with an
+// ipsec-secret: it has no settings but that, and a better one is made by hand.
+func dynamic(lines string, c *posture.Connection, menu string) string {
+	if menu == "" {
+		return lines
+	}
+	name, address := plain(c.Name), "PEER/32"
+	if len(c.Address.V) > 0 {
+		address = plain(c.Address.V[0])
+	}
+	set := "/" + menu + ` set [find name="` + name + `"] `
+	return strings.NewReplacer(
+		`/ip ipsec identity set [find peer="`+name+`"] secret=`, set+"ipsec-secret=",
+		`/ip ipsec identity set [find peer="`+name+`"]`, `/ip ipsec identity add peer="`+name+`"`,
+		`/ip ipsec peer set [find name="`+name+`"]`, "# a policy for "+name+" belongs to the peer, too\n"+set+"ipsec-secret=\"\"\n/ip ipsec peer add name=\""+name+"\" address="+address,
+	).Replace(lines)
 }
 
 func profile(words string) string {
@@ -79,7 +112,7 @@ func phase2(line string) string {
 
 // Lines of VyOS.
 const (
-	vyosIKEv2 = "set vpn ipsec ike-group {phase1} key-exchange ikev2\n# L2TP (l2tp_remote_access) has IKEv1 alone: vpn ipsec remote-access instead"
+	vyosIKEv2 = "set vpn ipsec ike-group {phase1} key-exchange ikev2"
 
 	// VyOS before 1.5 has match-ipsec instead of match-ipsec-in; before 1.4 the rules
 	// stand in the set that the outer interface has for "local".
@@ -89,8 +122,7 @@ const (
 		"set firewall ipv4 input filter rule 2 destination port 1701\n# VyOS 1.4 may have match-ipsec; 1.3: firewall name <set of the outer interface, local>"
 
 	vyosPPK = "set vpn ipsec authentication ppk {id} id PPK-ID\nset vpn ipsec authentication ppk {id} secret SECRET\n" +
-		"set vpn ipsec site-to-site peer {conn} ppk id PPK-ID\nset vpn ipsec site-to-site peer {conn} ppk required\n" +
-		"# of WireGuard: set interfaces wireguard INTERFACE peer {name} preshared-key KEY, from: generate pki wireguard preshared-key"
+		"set vpn ipsec site-to-site peer {conn} ppk id PPK-ID\nset vpn ipsec site-to-site peer {conn} ppk required"
 
-	vyosReplay = "set vpn ipsec site-to-site peer {conn} replay-window 128\n# of clients: set vpn ipsec remote-access connection {conn} replay-window 128; L2TP and DMVPN have no such setting"
+	vyosReplay = "set vpn ipsec site-to-site peer {conn} replay-window 128"
 )

@@ -65,13 +65,18 @@ var ceilings = []ceiling{
 // letters, from the worst to the best.
 var letters = []string{"F", "D", "C", "B", "A", "A+"}
 
-// mostUnassessed is the share in percent from which the letter is bracketed.
+// mostUnassessed is the share in percent from which the letter is bracketed. A
+// file that could not be read is enough by itself: one secret can be an F.
 const mostUnassessed = 30
+
+// fewestAssessed is how many answers an A needs that is not bracketed: nothing bad
+// in a script of two lines is no praise.
+const fewestAssessed = 10
 
 // Grade is the letter for all results so far.
 func (a *Audit) Grade() Grade {
 	g := Grade{Letter: "A+", Caps: []Cap{}}
-	found := map[string]Severity{}
+	found, unread := map[string]Severity{}, false
 	for _, r := range a.Results {
 		switch r.Outcome {
 		case OK:
@@ -83,6 +88,7 @@ func (a *Audit) Grade() Grade {
 			found[r.Rule.ID] = max(found[r.Rule.ID], r.Severity)
 		case Unassessable:
 			g.Unassessed++
+			unread = unread || r.unread
 		}
 	}
 	for _, c := range ceilings {
@@ -98,7 +104,7 @@ func (a *Audit) Grade() Grade {
 		g.Caps = append(g.Caps, Cap{Letter: "A", Reason: "nothing shows protection against a later quantum computer", Rules: []string{"CRY-022"}})
 	}
 	all := g.Assessed + g.Unassessed
-	g.Bracketed = all > 0 && 100*g.Unassessed >= mostUnassessed*all
+	g.Bracketed = unread || all > 0 && 100*g.Unassessed >= mostUnassessed*all || g.Assessed < fewestAssessed && g.Letter[0] == 'A'
 	if g.Assessed == 0 {
 		g.Letter, g.Bracketed = "-", false
 	}
@@ -139,6 +145,19 @@ func (a *Audit) postQuantum() PQStatus {
 		return PQSome
 	}
 	return PQNone
+}
+
+// Missing says why the letter is in brackets; empty: it is not.
+func (g Grade) Missing() string {
+	switch all := g.Assessed + g.Unassessed; {
+	case !g.Bracketed:
+		return ""
+	case 100*g.Unassessed >= mostUnassessed*all:
+		return fmt.Sprintf("in brackets: %d of %d answers are missing", g.Unassessed, all)
+	case g.Assessed == 1:
+		return "in brackets: it rests on 1 answer alone"
+	}
+	return fmt.Sprintf("in brackets: it rests on %d answers alone", g.Assessed)
 }
 
 // String is the letter, in brackets where it cannot be trusted.

@@ -36,8 +36,10 @@ type Result struct {
 	Subject  posture.Subject
 	Evidence Evidence
 	Detail   string // what was found, in a sentence; or why nothing could be said
-	Fix      string // what to write; of a finding
+	Fix      string // what to write; of a finding. A judge may set it where the rule's own text does not fit
 	Waived   *Waiver
+
+	unread bool // for want of a file that is there and could not be read
 }
 
 // judge is one rule at work on one host.
@@ -68,6 +70,10 @@ func text(v any) string {
 			return "yes"
 		}
 		return "no"
+	case uint64:
+		if v == 0 { // of a limit of octets or packets
+			return "none"
+		}
 	case []string:
 		if len(v) == 0 {
 			return "none"
@@ -118,6 +124,12 @@ func (j *judge) found(s posture.Subject, e Evidence, format string, args ...any)
 // foundAt is found for a case that is better or worse than the rule's own.
 func (j *judge) foundAt(sev Severity, s posture.Subject, e Evidence, format string, args ...any) {
 	j.add(Result{Outcome: Found, Severity: sev, Subject: s, Evidence: e, Detail: fmt.Sprintf(format, args...)})
+}
+
+// foundFor is found where something else is to be written than the rule says; an
+// empty fix is the rule's own.
+func (j *judge) foundFor(fix string, s posture.Subject, e Evidence, format string, args ...any) {
+	j.add(Result{Outcome: Found, Severity: j.severity(), Subject: s, Evidence: e, Detail: fmt.Sprintf(format, args...), Fix: fix})
 }
 
 // unknown says that nothing can be said, and why.

@@ -195,6 +195,18 @@ func TestJudgesOfPreSharedKeys(t *testing.T) {
 	}
 }
 
+func TestAClientOfXAUTHHasNoUsers(t *testing.T) {
+	h := connection(func(c *posture.Connection) {
+		psk := posture.Auth{Method: written(posture.MethodPSK)}
+		c.V1, c.Remote = written(true), []posture.Auth{psk}
+		c.Local = []posture.Auth{psk, {Method: written(posture.MethodXAUTH), XAUTH: true}}
+	})
+	results := judged("PSK-006", h)
+	if len(results) != 1 || !strings.HasPrefix(results[0].Detail, "the host comes in by XAUTH") {
+		t.Errorf("%+v", results)
+	}
+}
+
 func TestTheTwoEndsOfATunnelMayHaveOneKey(t *testing.T) {
 	at := func(name string, ids ...string) posture.Host {
 		return posture.Host{Name: name, Secrets: []posture.Secret{psk(random(1), ids...)}}
@@ -374,6 +386,7 @@ func TestJudgesOfPPP(t *testing.T) {
 		{"PPP-014", "an old hash", hostOf(weakHash), "high"},
 		{"PPP-014", "a random password", hostOf(password("bob", "vT7mK2xQw9ZcR4")), "ok"},
 		{"PPP-015", "no challenge", l2tp(func(l *posture.L2TP) {}), "low"},
+		{"PPP-015", "no challenge of a client", l2tp(func(l *posture.L2TP) { l.Server = written(false) }), "low"},
 		{"PPP-015", "a challenge", l2tp(func(l *posture.L2TP) { l.Challenge = written(true) }), "ok"},
 		{"PPP-015", "IPsec", l2tp(func(l *posture.L2TP) { l.IPsec = written(posture.Always) }), "ok"},
 		{"PPP-016", "PPTP", service("pptp", true), "high"},

@@ -6,7 +6,7 @@ var keyRules = []Rule{
 	{
 		ID: "KEY-001", Title: "IKE SAs are renewed in time", Severity: Medium, Risk: "R8", Checks: []string{"C7"},
 		Why:  "One set of keys protects everything that the SA lives for, and a peer that was locked out stays in until its end.",
-		Refs: []string{"RFC 7296, Section 2.8", "NIST SP 800-77 Rev. 1"}, Needs: Config,
+		Refs: []string{"RFC 7296, Section 2.8", "NIST SP 800-77r1, Section 7.2.6"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
 			posture.Swanctl:   swanConn("rekey_time = 4h\nover_time = 24m"),
 			posture.Starter:   conn("ikelifetime=4h"),
@@ -23,7 +23,7 @@ var keyRules = []Rule{
 	{
 		ID: "KEY-002", Title: "Child SAs are renewed in time", Severity: Medium, Risk: "R8", Checks: []string{"C7"},
 		Why:  "The longer one key encrypts, the more of the traffic falls with it.",
-		Refs: []string{"RFC 7296, Section 2.8", "RFC 4301, Section 4.4.2.1", "NIST SP 800-77 Rev. 1"}, Needs: Config,
+		Refs: []string{"RFC 7296, Section 2.8", "RFC 4301, Section 4.4.2.1", "NIST SP 800-77r1, Section 7.2.6"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
 			posture.Swanctl:   swanChild("rekey_time = 1h\nlife_time = 66m"),
 			posture.Starter:   conn("lifetime=1h"),
@@ -44,7 +44,7 @@ var keyRules = []Rule{
 		Fix: map[posture.Dialect]string{
 			posture.Swanctl:   swanChild("rekey_bytes = 1000000000"),
 			posture.Starter:   conn("lifebytes=1000000000"),
-			posture.Libreswan: conn("ipsec-max-bytes=1GiB"),
+			posture.Libreswan: conn("ipsec-max-bytes=1GiB  # in 5.0 and later; an older one does not load the file"),
 			posture.IOS:       "crypto ipsec security-association lifetime kilobytes 1000000\n! and where an entry of a crypto map or a profile has its own\n no set security-association lifetime kilobytes",
 			posture.FortiOS:   phase2("set keylife-type both\n        set keylifekbs 1000000"),
 			posture.VyOS:      "set vpn ipsec esp-group {phase2} life-bytes 1000000000",

@@ -76,12 +76,30 @@ func (j *judge) ciphers(c *posture.Child) (small, counted bool) {
 	return small, counted
 }
 
+// rekeyOnly is for peers without certificates, of which nothing can be revoked. Those
+// that log in by EAP would be cut off: many do not know RFC 4478.
+var rekeyOnly = map[posture.Dialect]string{
+	posture.Swanctl:   swanConn("rekey_time = 4h"),
+	posture.Starter:   conn("rekey=yes\n    reauth=no"),
+	posture.Libreswan: conn("rekey=yes"),
+}
+
 func keyReauth(j *judge) {
 	j.connections(func(c *posture.Connection) {
 		certificates, known := usesCertificates(c)
+		// To clients anywhere a gateway opens nothing: they begin anew when the SA's
+		// life is over, and in IKEv1 that is to prove themselves again. Libreswan
+		// ends it there whoever rekeys; strongSwan without rekeying does not.
+		begunByClients := c.Dialect == posture.Libreswan && posture.Is(c.V2, false) && posture.Is(c.AnyPeer, true) && c.IKELife.V > 0
 		switch {
+		case posture.Is(c.Rekey, false) && begunByClients:
+			j.ok(c.Subject, evidence(c.Rekey))
 		case posture.Is(c.Rekey, false):
-			j.found(c.Subject, evidence(c.Rekey), "this side never rekeys")
+			fix := ""
+			if known && !certificates {
+				fix = rekeyOnly[c.Dialect]
+			}
+			j.foundFor(fix, c.Subject, evidence(c.Rekey), "this side never rekeys")
 		case known && !certificates && c.Rekey.Known():
 			j.ok(c.Subject, evidence(c.Rekey))
 		case certificates && posture.Is(c.Reauth, 0):

@@ -61,9 +61,17 @@ func (l list) evidence(p posture.Proposal) Evidence {
 		e.Value = spell(p)
 	}
 	if p.Default && e.Origin == posture.Explicit {
-		e.Origin, e.Why = posture.Default, "added by the product to what is written"
+		e.Origin, e.Why = ownOrigin(p), "added by the product to what is written"
 	}
 	return e
+}
+
+// ownOrigin is where a proposal comes from that the product adds.
+func ownOrigin(p posture.Proposal) posture.Origin {
+	if p.Inferred {
+		return posture.Inferred
+	}
+	return posture.Default
 }
 
 // groupEvidence is the place of a proposal's groups.
@@ -164,14 +172,11 @@ func (j *judge) judgeList(l list, of func(posture.Proposal) []hit) {
 	for _, h := range all {
 		worst = max(worst, h.severity)
 	}
-	if all[0].group {
+	if !slices.ContainsFunc(all, func(h hit) bool { return !h.group }) {
 		e = l.groupEvidence(first)
 	}
-	if first.KEAt != (posture.Pos{}) && !slices.ContainsFunc(all, func(h hit) bool { return !h.group }) {
-		e.At = first.KEAt
-	}
 	if e.Origin == posture.Explicit && !slices.ContainsFunc(all, func(h hit) bool { return !h.byDefault }) {
-		e.Origin, e.Why = posture.Default, "the product's own, beside what is written"
+		e.Origin, e.Why = ownOrigin(first), "the product's own, beside what is written"
 	}
 	j.foundAt(j.scaled(worst), l.subject, e, "%s takes %s", l.protocol, describeHits(all))
 }

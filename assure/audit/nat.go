@@ -91,21 +91,19 @@ var natRules = []Rule{
 		Why:  "The 96 bits of old Linux kernels and devices are no standard: with anybody else every packet is dropped, and the tag is shorter than asked for.",
 		Refs: []string{"RFC 4868, Section 2.6"},
 		Fix: fixes{
-			posture.Swanctl: swanChild("sha256_96 = no") + "\n{proposals}", posture.Starter: conn("sha256_96=no") + "\n{proposals}", posture.Libreswan: conn("sha2-truncbug=no"),
+			posture.Swanctl: swanChild("sha256_96 = no"), posture.Starter: conn("sha256_96=no"), posture.Libreswan: conn("sha2-truncbug=no"),
 			posture.VyOS:     "{proposals}",
 			posture.OPNsense: "VPN > IPsec > Connections > {conn} > Children > {name}: SHA256 96 bit truncation off",
-		}, judge: func(j *judge) {
-			j.onChildren(func(c *posture.Child) posture.Value[bool] { return c.SHA256Trunc }, true, "HMAC-SHA-256 is cut to 96 bits")
-		},
+		}, judge: judgeTruncation,
 	},
 	{
 		ID: "NAT-009", Title: "Dead peers and mappings are noticed", Severity: Low, Risk: "R4", Checks: []string{"C5", "C8"}, Needs: Config,
 		Why:  "A NAT forgets a silent mapping after a minute or less, and a peer that is gone keeps its SA: traffic goes nowhere until the next rekeying.",
 		Refs: []string{"RFC 3948, Section 4", "RFC 7296, Section 2.4", "RFC 3706, Section 5.4"},
 		Fix: fixes{
-			posture.Swanctl:   charon("keep_alive = 20s") + "\n" + swanConn("dpd_delay = 30s"),
+			posture.Swanctl:   swanConn("dpd_delay = 30s"),
 			posture.Starter:   conn("dpdaction=clear\n    dpddelay=30s"),
-			posture.Libreswan: conn("dpddelay=30s\n    dpdtimeout=120s  # for IKEv1\n    nat-keepalive=yes"),
+			posture.Libreswan: conn("dpddelay=30s\n    retransmit-timeout=60s\n    dpdtimeout=120s  # for IKEv1, which does not look without"),
 			posture.RouterOS:  profile("dpd-interval=30s dpd-maximum-failures=4"),
 			posture.IOS:       "crypto ikev2 dpd 30 5 periodic\ncrypto ikev2 nat keepalive 20\n! of IKEv1\ncrypto isakmp keepalive 30 5 periodic\ncrypto isakmp nat keepalive 20",
 			posture.FortiOS:   phase1("set dpd on-idle\n        set keepalive 20"),
@@ -156,6 +154,10 @@ func judgeFragmentSize(j *judge) {
 	daemons := map[string]bool{}
 	each(j, j.host.Daemons, daemonSubject, func(d *posture.Daemon) {
 		daemons[d.Product] = true
+		if e, none := j.all(d.Product, fragments); none && !d.FragmentSize.Known() {
+			j.ok(d.Subject, e)
+			return
+		}
 		if d.FragmentSize.Known() || !j.sizedByConnection(d.Product) {
 			size(d.Subject, d.FragmentSize)
 		}
@@ -165,6 +167,31 @@ func judgeFragmentSize(j *judge) {
 			size(c.Subject, c.FragmentSize)
 		}
 	})
+}
+
+// fragments tells whether a connection sends fragments of IKE.
+func fragments(c *posture.Connection) posture.Value[bool] {
+	if posture.Is(c.V2, false) && c.Fragments.Origin != posture.Explicit {
+		return c.V2
+	}
+	return c.Fragments
+}
+
+// all tells whether something is off in all of a product's connections, of which
+// there is one at least.
+func (j *judge) all(product string, of func(*posture.Connection) posture.Value[bool]) (e Evidence, off bool) {
+	for i := range j.host.Connections {
+		c := &j.host.Connections[i]
+		if c.Product != product || c.Disabled || c.Shunt {
+			continue
+		}
+		v := of(c)
+		if !posture.Is(v, false) {
+			return e, false
+		}
+		e, off = evidence(v), true
+	}
+	return e, off
 }
 
 // sizedByConnection tells whether a product has the size for each connection.
@@ -196,6 +223,9 @@ func judgePPPMTU(j *judge) {
 // serviceOf is the protocol of a service of another kind than L2TP whose PPP it
 // is: "pptp", "sstp"; empty: there is none.
 func serviceOf(h *posture.Host, p *posture.PPP) string {
+	if p.Service != "" {
+		return p.Service
+	}
 	for i := range h.Services {
 		if s := &h.Services[i]; s.Dialect == p.Dialect && s.Name == p.Name {
 			return s.Protocol
@@ -247,9 +277,22 @@ func judgeNATT(j *judge) {
 			j.ok(f.Subject, evidence(f.IKEReachable)) // no IKE is served at all
 			return
 		}
-		j.flag(f.Subject, f.NATTReachable, false, "UDP 4500 is closed: clients behind NAT cannot connect")
+		j.flag(f.Subject, f.NATTReachable, false, "UDP 4500 is closed: peers behind NAT cannot connect")
 	})
 }
+
+// judgeTruncation is NAT-008. A proposal can ask for it, too.
+func judgeTruncation(j *judge) {
+	j.children(func(_ *posture.Connection, c *posture.Child) {
+		if posture.Is(c.SHA256Trunc, true) && slices.ContainsFunc(c.ESP.V, cutsSHA256) {
+			j.foundFor("{proposals}", c.Subject, evidence(c.SHA256Trunc), "HMAC-SHA-256 is cut to 96 bits")
+			return
+		}
+		j.flag(c.Subject, c.SHA256Trunc, true, "HMAC-SHA-256 is cut to 96 bits")
+	})
+}
+
+func cutsSHA256(p posture.Proposal) bool { return slices.Contains(p.Unknown, shortSHA256) }
 
 // judgeKeepalive is NAT-009.
 func judgeKeepalive(j *judge) {

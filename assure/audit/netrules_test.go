@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"sallyport/assure/policy"
 	"sallyport/posture"
 	"sallyport/protocol/suite"
 )
@@ -122,6 +123,59 @@ func TestAFragmentSizeOfOneConnection(t *testing.T) {
 	mustFind(t, "NAT-002", hostOf(c), Low, "1400")
 }
 
+func TestNobodyAsksForTheSizeOfFragmentsThatAreNotSent(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		of   func(*posture.Connection)
+		told bool
+	}{
+		{"fragments are off", func(c *posture.Connection) { c.Fragments = written(false) }, true},
+		{"IKEv1 without a word of fragments", func(c *posture.Connection) { c.V1, c.V2 = written(true), written(false) }, true},
+		{"nothing is known", func(*posture.Connection) {}, false},
+	} {
+		conn := in(posture.IOS, vpn())
+		conn.Product = "IOS"
+		c.of(&conn)
+		h := hostOf(conn)
+		h.Daemons = []posture.Daemon{{Subject: subject(posture.IOS, "daemon", "crypto"), Product: "IOS"}}
+		if c.told {
+			mustPass(t, "NAT-002", h)
+		} else {
+			mustNotKnow(t, "NAT-002", h)
+		}
+	}
+}
+
+func TestAnOpenPortOfL2TPIsToldOnce(t *testing.T) {
+	for d, tool := range map[posture.Dialect]string{posture.NFTables: "nft ", posture.IPTables: "iptables "} {
+		h := firewall(func(f *posture.Firewall) { f.Dialect, f.L2TPOpen = d, written(true) })
+		h.L2TP = l2tpHost(posture.Xl2tpd, written(posture.Never)).L2TP
+		r := mustFind(t, "LEAK-001", h, Critical, "no packet filter")
+		if !strings.HasPrefix(r.Fix, tool) {
+			t.Errorf("%s: what to write is %q", d, r.Fix)
+		}
+	}
+}
+
+func TestAClientsGatewayMayHaveEverything(t *testing.T) {
+	c := in(posture.RouterOS, vpn())
+	c.AnyPeer, c.Remote = written(true), nil
+	c.Children[0].RemoteTS = written([]string{"0.0.0.0/0"})
+	mustFind(t, "LEAK-015", hostOf(c), High, "any address")
+	c.AsksAddress = written(true)
+	mustPass(t, "LEAK-015", hostOf(c))
+}
+
+func TestNobodyAsksForCookiesWhereIKEv2IsNotTaken(t *testing.T) {
+	conn := in(posture.IOS, vpn())
+	conn.Product, conn.V1, conn.V2 = "IOS", written(true), written(false)
+	h := hostOf(conn)
+	h.Daemons = []posture.Daemon{{Subject: subject(posture.IOS, "daemon", "crypto"), Product: "IOS"}}
+	mustPass(t, "RPL-006", h)
+	h.Connections[0].V2 = written(true)
+	mustNotKnow(t, "RPL-006", h)
+}
+
 func TestReplayAndDowngradeRules(t *testing.T) {
 	replay := func(n int) *posture.Host {
 		return changed(func(c *posture.Connection) { c.Children[0].Replay = written(n) })
@@ -169,6 +223,9 @@ func TestALimitOfPacketsServesInsteadOfExtendedNumbers(t *testing.T) {
 
 func TestVersionOneAloneIsNoDowngrade(t *testing.T) {
 	mustPass(t, "RPL-004", changed(func(c *posture.Connection) { c.V1, c.V2 = written(true), written(false) }))
+	mustPass(t, "RPL-004", changed(func(c *posture.Connection) {
+		c.V1, c.V2, c.Remote = written(true), written(true), []posture.Auth{{Method: written(posture.MethodEAP)}}
+	}))
 }
 
 func TestMLKEMThatThePeerMayLeaveOut(t *testing.T) {
@@ -268,6 +325,29 @@ func TestAClientsOwnSideIsTheOther(t *testing.T) {
 	mustPass(t, "LEAK-005", h)
 }
 
+func TestAClientIsToldToChangeWhatItSendsAndNotItsOwnSide(t *testing.T) {
+	for _, c := range []struct {
+		dialect       posture.Dialect
+		id, to, words string
+	}{
+		{posture.Swanctl, "LEAK-005", "10.0.0.0/8", "remote_ts = 0.0.0.0/0,::/0"},
+		{posture.Swanctl, "LEAK-006", "0.0.0.0/0", "vips = 0.0.0.0,::"},
+		{posture.Starter, "LEAK-005", "10.0.0.0/8", "rightsubnet=0.0.0.0/0,::/0"},
+		{posture.Starter, "LEAK-006", "0.0.0.0/0", "leftsourceip=%config4,%config6"},
+		{posture.Libreswan, "LEAK-005", "10.0.0.0/8", "rightsubnet=0.0.0.0/0"},
+	} {
+		client := in(c.dialect, vpn())
+		client.Role, client.AsksAddress = written(posture.Initiates), written(true)
+		client.Children[0].RemoteTS = written([]string{c.to})
+		h := hostOf(client)
+		r := judgedBy(t, c.id, h)[0]
+		got := newBook(policy.Default(), h).fix(&r)
+		if !strings.Contains(got, c.words) || strings.Contains(got, "leftsubnet") || strings.Contains(got, "local_ts") {
+			t.Errorf("%s %s: %s", c.dialect, c.id, got)
+		}
+	}
+}
+
 func TestIKEIsOpenOnlyWhereItMustBe(t *testing.T) {
 	open := func(any posture.Value[bool]) *posture.Host {
 		h := firewall(func(f *posture.Firewall) { f.IKEOpen = written(true) })
@@ -292,4 +372,28 @@ func TestPPPClientsThatSplit(t *testing.T) {
 	}
 	mustFind(t, "LEAK-005", windows(true), Info, "outside the tunnel")
 	mustPass(t, "LEAK-005", windows(false))
+}
+
+func TestWhatIsSentToAClientThatHasGone(t *testing.T) {
+	host := func(v posture.Value[bool], change func(*posture.Connection)) *posture.Host {
+		h := changed(func(c *posture.Connection) {
+			c.AnyPeer, c.Pool, c.Children[0].FailOpen = written(true), written([]string{"10.9.0.0/24"}), posture.Value[bool]{}
+			change(c)
+		})
+		h.Firewalls = firewall(func(f *posture.Firewall) { f.DropsClear = v }).Firewalls
+		return h
+	}
+	same := func(*posture.Connection) {}
+	mustFind(t, "RPL-005", host(written(false), same), Low, "has gone")
+	mustPass(t, "RPL-005", host(written(true), same))
+	for want, h := range map[string]*posture.Host{
+		"gets its address from here": host(posture.Value[bool]{}, same),
+		"client of L2TP":             host(posture.Value[bool]{}, func(c *posture.Connection) { c.Children[0].L2TP = true }),
+		"not known before it calls":  host(posture.Value[bool]{}, func(c *posture.Connection) { c.Pool = posture.Value[[]string]{} }),
+	} {
+		results := judgedBy(t, "RPL-005", h)
+		if len(results) != 1 || results[0].Outcome != Unassessable || !strings.Contains(results[0].Detail, want) {
+			t.Errorf("%s: %+v", want, results)
+		}
+	}
 }

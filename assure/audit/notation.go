@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,6 +17,8 @@ type notation struct {
 	ike, esp func(advice) string                          // the values alone
 	ikeLine  string                                       // the lines around them
 	espLine  string
+	pfs      string // what stands for {pfs} in them, beside a group for the child
+	noPFS    string // and without one
 	ikeNew   string // instead, where the connection refers to no set of parameters that could be changed
 	espNew   string
 	server   string // instead of both, for who only answers
@@ -43,19 +46,20 @@ func (n notation) command(line string, role posture.Role) string {
 // notations is the table of dialects that have proposals.
 var notations = map[posture.Dialect]notation{
 	posture.Swanctl: {
-		words: keyword, ike: ikeKeywords, esp: espKeywords,
+		words: keyword, ike: strongSwanIKE, esp: strongSwanESP,
 		ikeLine: "# in connections.{conn}\nproposals = {ike}",
 		espLine: "# in connections.{conn}.children.{name}\nesp_proposals = {esp}",
 	},
 	posture.Starter: {
-		words: keyword, ike: ikeKeywords, esp: espKeywords,
+		words: keyword, ike: strongSwanIKE, esp: strongSwanESP,
 		ikeLine: "conn {conn}\n    ike={ike}!",
 		espLine: "conn {name}\n    esp={esp}!",
 	},
 	posture.Libreswan: {
 		words: libreswanWord, ike: libreswanIKE, esp: libreswanESP,
 		ikeLine: "conn {conn}\n    ike={ike}",
-		espLine: "conn {name}\n    esp={esp}\n    pfs=yes",
+		espLine: "conn {name}\n    esp={esp}{pfs}",
+		pfs:     "\n    pfs=yes",
 	},
 	posture.RouterOS: {
 		words: routerOSWord, ike: routerOSIKE, esp: routerOSESP,
@@ -70,7 +74,8 @@ var notations = map[posture.Dialect]notation{
 	posture.FortiOS: {
 		words: fortiWord, ike: fortiIKE, esp: fortiESP,
 		ikeLine: "config vpn ipsec phase1-interface\n    edit \"{conn}\"\n        {ike}\n    next\nend",
-		espLine: "config vpn ipsec phase2-interface\n    edit \"{name}\"\n        {esp}\n        set pfs enable\n    next\nend",
+		espLine: "config vpn ipsec phase2-interface\n    edit \"{name}\"\n        {esp}\n        set pfs {pfs}\n    next\nend",
+		pfs:     "enable", noPFS: "disable",
 	},
 	posture.PfSense: {
 		words: pfSenseWord, ike: pfSenseIKE, esp: pfSenseESP,
@@ -131,6 +136,66 @@ func keyword(_ suite.Protocol, t suite.Transform) string {
 func ikeKeywords(a advice) string { return inKeywords(a.ike, suite.ProtocolIKE) }
 func espKeywords(a advice) string { return inKeywords(a.esp, suite.ProtocolESP) }
 
+// mostSingle is how many proposals of IKEv1 one is taken apart into.
+const mostSingle = 8
+
+// strongSwanESP does the same: what IKEv1 offers is the first group alone.
+func strongSwanESP(a advice) string {
+	if a.v1 {
+		a.esp = singles(a.esp)
+	}
+	return espKeywords(a)
+}
+
+// strongSwanIKE has one algorithm of a kind in each proposal of IKEv1: strongSwan
+// offers the first and strips the others (swanctl.conf(5), proposals).
+func strongSwanIKE(a advice) string {
+	if !a.v1 {
+		return ikeKeywords(a)
+	}
+	a.ike = singles(a.ike)
+	return ikeKeywords(a)
+}
+
+// singles takes proposals apart.
+func singles(list []hardened) []hardened {
+	var all []hardened
+	for _, h := range list {
+		for _, one := range single(h) {
+			all = addProposal(all, one)
+		}
+	}
+	return all
+}
+
+// single takes a proposal apart, unless it makes too many.
+func single(h hardened) []hardened {
+	if n := len(h.encr) * max(1, len(h.integ)) * max(1, len(h.ke)); n > mostSingle {
+		return []hardened{h}
+	}
+	var all []hardened
+	for i := range h.encr {
+		for _, ke := range apart(h.ke) {
+			for _, integ := range apart(h.integ) {
+				one := hardened{encr: h.encr[i : i+1], integ: integ, prf: h.prf, ke: ke, addKE: h.addKE, esn: h.esn}
+				if len(integ) > 0 && len(h.prf) > 0 {
+					one.prf = prfsOf(integ)
+				}
+				all = append(all, one)
+			}
+		}
+	}
+	return all
+}
+
+// apart are lists of one each, or one of none.
+func apart(list []suite.Transform) [][]suite.Transform {
+	if len(list) == 0 {
+		return [][]suite.Transform{nil}
+	}
+	return slices.Collect(slices.Chunk(list, 1))
+}
+
 // inKeywords leaves out PRFs that follow from the hashes.
 func inKeywords(list []hardened, p suite.Protocol) string {
 	join := func(ts []suite.Transform) string { return strings.Join(said(keyword, p, ts), "-") }
@@ -161,7 +226,20 @@ func sallyportWord(p suite.Protocol, t suite.Transform) string {
 }
 
 func sallyportIKE(a advice) string { return strings.ReplaceAll(ikeKeywords(a), ",", ", ") }
-func sallyportESP(a advice) string { return strings.ReplaceAll(espKeywords(a), ",", ", ") }
+
+// sallyportESP leaves forward secrecy to clients of L2TP, as the policy of their
+// zones does.
+func sallyportESP(a advice) string {
+	if a.serv {
+		a.esp = slices.Clone(a.esp)
+		for i := range a.esp {
+			if len(a.esp[i].ke) == 0 {
+				a.esp[i].ke = []suite.Transform{transform("ecp384"), noGroup}
+			}
+		}
+	}
+	return strings.ReplaceAll(espKeywords(a), ",", ", ")
+}
 
 // libreswanWord is from ipsec.conf(5) of Libreswan, ike= and esp=.
 func libreswanWord(p suite.Protocol, t suite.Transform) string {
@@ -170,7 +248,7 @@ func libreswanWord(p suite.Protocol, t suite.Transform) string {
 	case t.Type == suite.ESN:
 		return ""
 	case t.Type == suite.KE:
-		return pick(groupNumbers, word, "dh"+strconv.Itoa(int(t.ID)))
+		return cmp.Or(libreswanWords[word], pick(groupNumbers, word, "dh"+strconv.Itoa(int(t.ID))))
 	}
 	return libreswanWords[word]
 }
@@ -179,6 +257,7 @@ var libreswanWords = map[string]string{
 	"aes128": "aes128", "aes192": "aes192", "aes256": "aes256", "aes128gcm16": "aes_gcm128", "aes192gcm16": "aes_gcm192", "aes256gcm16": "aes_gcm256",
 	"chacha20poly1305": "chacha20_poly1305", "sha256": "sha2_256", "sha384": "sha2_384", "sha512": "sha2_512",
 	"prfsha256": "sha2_256", "prfsha384": "sha2_384", "prfsha512": "sha2_512",
+	"mlkem768": "ml_kem_768", // 5.4
 }
 
 // groupNumbers are groups that products name by number.
@@ -203,13 +282,16 @@ func libreswanIKE(a advice) string {
 	join := func(ts []suite.Transform) string {
 		return strings.Join(said(libreswanWord, suite.ProtocolIKE, ts), "+")
 	}
+	if a.v1 { // which has no word for several of a kind
+		a.ike = singles(a.ike)
+	}
 	var out []string
 	for _, h := range a.ike {
-		hash := h.integ
-		if len(hash) == 0 {
-			hash = h.prf
+		s := join(h.encr) + "-" + join(hashOf(h)) + ";" + join(h.ke)
+		for i, w := range said(libreswanWord, suite.ProtocolIKE, h.addKE) {
+			s += fmt.Sprintf(";addke%d=%s", i+1, w)
 		}
-		out = append(out, join(h.encr)+"-"+join(hash)+";"+join(h.ke))
+		out = append(out, s)
 	}
 	return strings.Join(out, ",")
 }
@@ -219,9 +301,14 @@ func libreswanESP(a advice) string {
 	join := func(ts []suite.Transform) string {
 		return strings.Join(said(libreswanWord, suite.ProtocolESP, ts), "+")
 	}
+	if a.v1 {
+		a.esp = singles(a.esp)
+	}
 	var out []string
 	for _, h := range a.esp {
-		out = append(out, fields(join(h.encr), join(h.integ)))
+		if s := fields(join(h.encr), join(h.integ)); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
 	}
 	return strings.Join(out, ",")
 }
@@ -293,7 +380,7 @@ func routerOSESP(a advice) string {
 	if auth == "" {
 		auth = "null" // beside AES-GCM alone
 	}
-	return "enc-algorithms=" + strings.Join(union(routerOSWord, p, a.esp, encrOf), ",") + " auth-algorithms=" + auth + " pfs-group=" + first(routerOSWord, p, a.esp, keOf)
+	return "enc-algorithms=" + strings.Join(union(routerOSWord, p, a.esp, encrOf), ",") + " auth-algorithms=" + auth + " pfs-group=" + cmp.Or(first(routerOSWord, p, a.esp, keOf), "none")
 }
 
 // iosWord is from the command reference of IOS XE 17, crypto ikev2 proposal and
@@ -341,9 +428,10 @@ func iosPolicies(a advice) string {
 	const p = suite.ProtocolIKE
 	number := 10
 	var out []string
-	for _, group := range union(iosWord, p, a.ike, keOf) {
-		cipher := strings.Replace(first(iosWord, p, a.ike, encrOf), "aes-cbc-", "aes ", 1)
-		out = append(out, "crypto isakmp policy "+strconv.Itoa(number), " encryption "+cipher, " hash "+first(iosWord, p, a.ike, hashOf), " group "+group)
+	for _, h := range singles(a.ike) {
+		word := func(list []suite.Transform) string { return said(iosWord, p, list)[0] }
+		cipher := strings.Replace(word(h.encr), "aes-cbc-", "aes ", 1)
+		out = append(out, "crypto isakmp policy "+strconv.Itoa(number), " encryption "+cipher, " hash "+word(hashOf(h)), " group "+word(h.ke))
 		number += 10
 	}
 	return strings.Join(append(out, "! authentication as before, and each other one goes: no crypto isakmp policy NUMBER"), "\n")
@@ -352,7 +440,7 @@ func iosPolicies(a advice) string {
 func iosESP(a advice) string {
 	const p = suite.ProtocolESP
 	var out, names []string
-	for i, h := range a.esp {
+	for i, h := range ciphersApart(a.esp) {
 		line := said(iosWord, p, h.encr)[0]
 		if integ := said(iosWord, p, h.integ); len(integ) > 0 {
 			line += " esp-" + integ[0] + "-hmac"
@@ -364,7 +452,10 @@ func iosESP(a advice) string {
 			out = append(out, " mode transport")
 		}
 	}
-	out = append(out, "! in the crypto map entry or the ipsec profile {name}", " set transform-set "+strings.Join(names, " "), " set pfs group"+first(iosWord, p, a.esp, keOf))
+	out = append(out, "! in the crypto map entry or the ipsec profile {name}", " set transform-set "+strings.Join(names, " "))
+	if group := first(iosWord, p, a.esp, keOf); group != "" {
+		out = append(out, " set pfs group"+group)
+	}
 	return strings.Join(out, "\n")
 }
 
@@ -410,7 +501,11 @@ func fortiIKE(a advice) string {
 
 func fortiESP(a advice) string {
 	const p = suite.ProtocolESP
-	return "set proposal " + fortiPairs(p, a.esp) + "\n        set dhgrp " + strings.Join(union(fortiWord, p, a.esp, keOf), " ")
+	s := "set proposal " + fortiPairs(p, a.esp)
+	if groups := union(fortiWord, p, a.esp, keOf); len(groups) > 0 {
+		s += "\n        set dhgrp " + strings.Join(groups, " ")
+	}
+	return s
 }
 
 // pfSenseWord are the words of the form.
@@ -442,7 +537,7 @@ func forms(p suite.Protocol, list []hardened, group string) string {
 		if hash := said(pfSenseWord, p, hashOf(h)); len(hash) > 0 {
 			s += "; Hash " + strings.Join(hash, ", ")
 		}
-		out = append(out, s+"; "+group+" "+strings.Join(said(pfSenseWord, p, h.ke), ", "))
+		out = append(out, s+"; "+group+" "+cmp.Or(strings.Join(said(pfSenseWord, p, h.ke), ", "), "off"))
 	}
 	return strings.Join(out, " | ")
 }
@@ -453,7 +548,7 @@ func pfSenseIKE(a advice) string { return forms(suite.ProtocolIKE, a.ike, "DH Gr
 func pfSenseESP(a advice) string {
 	var list []hardened
 	for _, h := range a.esp {
-		h.ke = h.ke[:1]
+		h.ke = h.ke[:min(1, len(h.ke))]
 		list = append(list, h)
 	}
 	return forms(suite.ProtocolESP, list, "PFS key group")
@@ -467,19 +562,24 @@ const mostChoices = 8
 func choices(p suite.Protocol, list []hardened) string {
 	var out []string
 	for _, h := range list {
-		hashes := said(keyword, p, hashOf(h))
-		if len(hashes) == 0 {
-			hashes = []string{""}
-		}
+		hashes := orNone(said(keyword, p, hashOf(h)))
 		for _, e := range said(keyword, p, h.encr) {
 			for _, s := range hashes {
-				for _, g := range said(keyword, p, h.ke) {
+				for _, g := range orNone(said(keyword, p, h.ke)) {
 					out = append(out, fields(e, strings.TrimPrefix(s, "prf"), g))
 				}
 			}
 		}
 	}
 	return strings.Join(out[:min(len(out), mostChoices)], ", ")
+}
+
+// orNone is one empty word instead of none.
+func orNone(words []string) []string {
+	if len(words) == 0 {
+		return []string{""}
+	}
+	return words
 }
 
 func opnSenseIKE(a advice) string { return choices(suite.ProtocolIKE, a.ike) }
@@ -507,14 +607,9 @@ func vyosIKE(a advice) string {
 	const p = suite.ProtocolIKE
 	set := "set vpn ipsec ike-group {phase1} proposal "
 	var out []string
-	number := 1
-	for _, h := range a.ike {
-		hash := strings.TrimPrefix(said(vyosWord, p, hashOf(h))[0], "prf")
-		for _, group := range said(vyosWord, p, h.ke) {
-			n := set + strconv.Itoa(number)
-			out = append(out, n+" encryption "+said(vyosWord, p, h.encr)[0], n+" hash "+hash, n+" prf prf"+hash, n+" dh-group "+group)
-			number++
-		}
+	for i, h := range singles(a.ike) {
+		n, hash := set+strconv.Itoa(i+1), strings.TrimPrefix(said(vyosWord, p, hashOf(h))[0], "prf")
+		out = append(out, n+" encryption "+said(vyosWord, p, h.encr)[0], n+" hash "+hash, n+" prf prf"+hash, n+" dh-group "+said(vyosWord, p, h.ke)[0])
 	}
 	return strings.Join(out, "\n")
 }
@@ -523,7 +618,7 @@ func vyosESP(a advice) string {
 	const p = suite.ProtocolESP
 	set := "set vpn ipsec esp-group {phase2} "
 	var out []string
-	for i, h := range a.esp {
+	for i, h := range ciphersApart(a.esp) {
 		n := fmt.Sprintf("%sproposal %d", set, i+1)
 		hash := "sha256" // not used beside AES-GCM
 		if integ := said(vyosWord, p, h.integ); len(integ) > 0 {
@@ -531,7 +626,20 @@ func vyosESP(a advice) string {
 		}
 		out = append(out, n+" encryption "+said(vyosWord, p, h.encr)[0], n+" hash "+hash)
 	}
-	return strings.Join(append(out, set+"pfs dh-group"+first(vyosWord, p, a.esp, keOf)), "\n")
+	pfs := "disable"
+	if group := first(vyosWord, p, a.esp, keOf); group != "" {
+		pfs = "dh-group" + group
+	}
+	return strings.Join(append(out, set+"pfs "+pfs), "\n")
+}
+
+// ciphersApart takes proposals apart whose group is written elsewhere.
+func ciphersApart(list []hardened) []hardened {
+	list = slices.Clone(list)
+	for i := range list {
+		list[i].ke = nil
+	}
+	return singles(list)
 }
 
 // windowsWord is from Set-VpnConnectionIPsecConfiguration. SHA-384 is for the
@@ -569,5 +677,5 @@ func windowsESP(a advice) string {
 	if words := said(windowsWord, p, h.integ); len(words) > 0 {
 		integ = words[0]
 	}
-	return "-CipherTransformConstants " + cipher + " -AuthenticationTransformConstants " + integ + " -PfsGroup " + said(windowsWord, p, h.ke)[0]
+	return "-CipherTransformConstants " + cipher + " -AuthenticationTransformConstants " + integ + " -PfsGroup " + cmp.Or(first(windowsWord, p, a.esp[:1], keOf), "None")
 }

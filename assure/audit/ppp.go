@@ -4,7 +4,7 @@ import "sallyport/posture"
 
 // bestPPP is what PPP should be asked for, in each dialect.
 var bestPPP = map[posture.Dialect]string{
-	posture.PPPD:     "auth\nrequire-eap  # and no other require-*\nca CA-FILE\ncert CERTIFICATE-FILE\nkey KEY-FILE\n# with a line for each user in eaptls-server, and none in chap-secrets and pap-secrets",
+	posture.PPPD:     "# for L2TP the clients of Android and of RouterOS have no EAP, and Apple's by a profile only: move those to IKEv2 first\nauth\nrequire-eap  # and no other require-*\nca CA-FILE\ncert CERTIFICATE-FILE\nkey KEY-FILE\n# with a line for each user in eaptls-server, and none in chap-secrets and pap-secrets",
 	posture.RouterOS: "/interface {name} server set authentication=mschap2\n# of a client: /interface l2tp-client set [find name=\"{name}\"] allow=mschap2\n# better than any method of PPP: IKEv2 with certificates",
 	posture.VyOS: "delete vpn {name} remote-access authentication protocols\nset vpn {name} remote-access authentication protocols mschap-v2\n" +
 		"# of SSTP: vpn sstp authentication protocols; better than any method of PPP: vpn ipsec remote-access with client-mode eap-tls",
@@ -14,11 +14,18 @@ var bestPPP = map[posture.Dialect]string{
 	posture.PfSense: `VPN > IPsec > Tunnels, the phase 1 of mobile clients: IKEv2, Authentication Method EAP-TLS; then VPN > L2TP: off (against PAP and CHAP alone: Authentication Type MS-CHAPv2)`,
 }
 
+// onlyMSCHAPv2 is what every client of pppd has. EAP, which is better, the clients of
+// Android and of RouterOS have not, nor those of Apple without a profile (PPP-005).
+const onlyMSCHAPv2 = "require-mschap-v2\n# better, where all clients have EAP with certificates: require-eap instead"
+
 // oneMethod is the least to write to be rid of a worse method.
 func oneMethod(dialects ...posture.Dialect) map[posture.Dialect]string {
 	lines := map[posture.Dialect]string{}
 	for _, d := range dialects {
 		lines[d] = bestPPP[d]
+		if d == posture.PPPD {
+			lines[d] = onlyMSCHAPv2 + "\n# and no other require-* nor its short form (+pap, +chap, +mschap)"
+		}
 	}
 	return lines
 }
@@ -29,7 +36,7 @@ var pppRules = []Rule{
 		Why:  "Whoever reaches the listener is in, without name or password.",
 		Refs: []string{"RFC 1661, Section 6.2"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
-			posture.PPPD:    "auth  # and no noauth after it\nrequire-eap\n# until clients can, instead of require-eap: require-mschap-v2 and require-mppe-128",
+			posture.PPPD:    "auth  # and no noauth\n" + onlyMSCHAPv2,
 			posture.Xl2tpd:  "[{name}]\nrequire authentication = yes\n; and in the file of pppoptfile: require-eap (until clients can, require-mschap-v2)",
 			posture.IOS:     "interface {name}\n ppp authentication ms-chap-v2\n! better than any method of PPP: IKEv2 with certificates",
 			posture.Windows: "netsh ras set authmode mode=STANDARD",
@@ -72,7 +79,7 @@ var pppRules = []Rule{
 		Why:  "refuse-pap and its like say what this side will not prove itself by. Of the peer they ask nothing: what looks closed is open.",
 		Refs: []string{"RFC 1661, Section 6.2"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
-			posture.PPPD: "auth\nrequire-eap\n# until clients can, instead of require-eap: require-mschap-v2",
+			posture.PPPD: "auth\n" + onlyMSCHAPv2,
 		}, judge: pppRefuses,
 	},
 	{
@@ -106,7 +113,7 @@ var pppRules = []Rule{
 		Why:  "Without IPsec around it MPPE is all there is, and with 40 bits or none the traffic is readable. MPPE's RC4 is no answer either: force IPsec.",
 		Refs: []string{"RFC 3078, Section 2", "RFC 7465, Section 1"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
-			posture.PPPD:     "require-mppe-128  # instead of require-mppe, and a packet filter that takes UDP 1701 from IPsec alone",
+			posture.PPPD:     "# inside IPsec clients of L2TP have no MPPE, and to ask for it locks them out: force IPsec in the packet filter\niptables -I INPUT 1 -p udp --dport 1701 -m policy --dir in --pol none -j DROP",
 			posture.RouterOS: "/interface l2tp-server server set use-ipsec=required\n# PPTP cannot be inside IPsec: /interface pptp-server server set enabled=no\n# of a client: /interface l2tp-client set [find name=\"{name}\"] use-ipsec=yes ipsec-secret=SECRET",
 			posture.VyOS:     vyosFilter1701 + "\n# where IPsec is out of the question: set vpn l2tp remote-access ppp-options mppe require",
 			posture.Windows:  "Set-VpnConnection -Name \"{name}\" -TunnelType Ikev2\n# where it must be PPP: -EncryptionLevel Maximum",
@@ -180,7 +187,7 @@ var pppRules = []Rule{
 			posture.RouterOS: "/interface pptp-server server set enabled=no\n/interface sstp-server server set authentication=mschap2 tls-version=only-1.2",
 			posture.Windows:  "Set-VpnConnection -Name \"{name}\" -TunnelType Ikev2\n# of the server RRAS: Routing and Remote Access > Ports > WAN Miniport (PPTP): no remote access connections",
 			posture.VyOS:     "delete vpn {name}\n# SSTP may stay with mschap-v2 as the only one of vpn sstp authentication protocols",
-			posture.IOS:      "vpdn-group {name}\n accept-dialin\n  no protocol pptp\n  protocol l2tp",
+			posture.IOS:      "vpdn-group {name}\n accept-dialin\n  no protocol pptp\n  protocol l2tp\n! of a group with request-dialin: no vpdn-group {name}",
 			posture.FortiOS:  "config vpn pptp\n    set status disable\nend",
 		}, judge: pppOldServices,
 	},

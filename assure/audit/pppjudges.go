@@ -279,6 +279,8 @@ func pppMPPE(j *judge) {
 			j.unknown(p.Subject, "the files do not tell whether IPsec is forced, nor what encryption PPP asks for")
 		case p.MPPE.V == posture.MPPE128:
 			j.ok(p.Subject, e)
+		case p.Dialect == posture.PPPD && serviceOf(j.host, p) == "pptp":
+			j.foundFor("require-mppe-128  # and no require-mppe; better: systemctl disable --now pptpd", p.Subject, e, "PPP asks for %s, and PPTP has nothing else", mppeWords[p.MPPE.V])
 		case !forced.Known():
 			j.found(p.Subject, e, "PPP asks for %s, and nothing shows that IPsec is forced around it", mppeWords[p.MPPE.V])
 		default:
@@ -424,6 +426,8 @@ func pppTunnel(j *judge) {
 			j.ok(l.Subject, evidence(firewall))
 		case !l.Challenge.Known():
 			j.unknown(l.Subject, "the files do not tell whether tunnels are authenticated")
+		case !l.Challenge.V && posture.Is(l.Server, false):
+			j.found(l.Subject, evidence(l.Challenge), "whoever answers in the server's place is taken for it by L2TP, and nothing shows that IPsec is forced")
 		case !l.Challenge.V:
 			j.found(l.Subject, evidence(l.Challenge), "anybody may open a tunnel, and nothing shows that IPsec is forced")
 		case posture.Is(l.HiddenAVPs, false):

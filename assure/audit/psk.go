@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"net/netip"
 	"slices"
 	"strings"
 	"unicode"
@@ -16,8 +17,8 @@ var newPSK = map[posture.Dialect]string{
 	posture.Swanctl:   "# in secrets.{name}\nid = PEER  # its identity\nsecret = 0sRANDOM  # RANDOM: openssl rand -base64 32",
 	posture.Starter:   "# in ipsec.secrets, instead of the line of {name}\nOUR-ID PEER-ID : PSK 0sRANDOM  # RANDOM: openssl rand -base64 32",
 	posture.Libreswan: "# in ipsec.secrets, instead of the line of {name}\nOUR-ID PEER-ID : PSK 0sRANDOM  # RANDOM: openssl rand -base64 32",
-	posture.RouterOS:  "/ip ipsec identity set [find peer=\"{name}\"] secret=\"RANDOM\"\n# of the L2TP server: /interface l2tp-server server set ipsec-secret=\"RANDOM\"\n# RANDOM: openssl rand -base64 32",
-	posture.IOS:       "crypto ikev2 keyring KEYRING\n peer PEER\n  address ADDRESS\n  pre-shared-key RANDOM\n! with IKEv1: crypto isakmp key RANDOM address ADDRESS\n! RANDOM: openssl rand -base64 32",
+	posture.RouterOS:  "/ip ipsec identity set [find peer=\"{name}\"] secret=\"RANDOM\"\n# RANDOM: openssl rand -base64 32",
+	posture.IOS:       "crypto ikev2 keyring KEYRING\n peer PEER\n  address ADDRESS\n  pre-shared-key RANDOM\n! with IKEv1: crypto isakmp key RANDOM address ADDRESS\n! in crypto isakmp client configuration group GROUP: key RANDOM\n! RANDOM: openssl rand -base64 32",
 	posture.FortiOS:   phase1("set psksecret RANDOM") + "\n# RANDOM: openssl rand -base64 32",
 	posture.PfSense:   `VPN > IPsec > Tunnels > {name} > Edit Phase 1 (or VPN > IPsec > Pre-Shared Keys > {name}): Pre-Shared Key, what "openssl rand -base64 32" prints`,
 	posture.OPNsense:  `VPN > IPsec > Pre-Shared Keys, entry "{name}" (of a legacy tunnel: its phase 1): paste what "openssl rand -base64 32" prints`,
@@ -28,7 +29,7 @@ var newPSK = map[posture.Dialect]string{
 // and newTunnelPSK that of a peer of WireGuard.
 var (
 	newSecretFile = map[posture.Dialect]string{
-		posture.Sallyport: "umask 077; openssl rand -base64 32 > FILE  # the file of {name}: group_psk of the zone, or secret of the RADIUS server",
+		posture.Sallyport: "umask 077; openssl rand -base64 32 > \"{setting}\"  # the file of {name}: group_psk of the zone, or secret of the RADIUS server",
 	}
 	newTunnelPSK = map[posture.Dialect]string{
 		posture.WireGuard: "[Peer]\nPublicKey = {name}\nPresharedKey = (from: wg genpsk; the same on both sides, and for this peer alone)",
@@ -53,15 +54,14 @@ const iosToIKEv2 = "crypto ikev2 profile {id}\n" +
 var certificatesInstead = map[posture.Dialect]string{
 	posture.Swanctl:   swanConn("version = 2\nlocal {\n    auth = pubkey\n    certs = OUR-CERTIFICATE\n}\nremote {\n    auth = pubkey\n    id = PEER\n}"),
 	posture.Starter:   conn("keyexchange=ikev2\n    leftauth=pubkey\n    leftcert=OUR-CERTIFICATE\n    rightauth=pubkey"),
-	posture.Libreswan: conn("keyexchange=ikev2  # before 5.0: ikev2=insist\n    authby=ecdsa,rsa-sha2\n    leftcert=OUR-CERTIFICATE\n    rightca=%same"),
-	posture.RouterOS:  "/ip ipsec peer set [find name=\"{name}\"] exchange-mode=ike2\n/ip ipsec identity set [find peer=\"{name}\"] auth-method=digital-signature certificate=OURS\n# the L2TP server has keys alone: move its clients to IKEv2, then\n# /interface l2tp-server server set enabled=no",
+	posture.Libreswan: conn("{ikev2}\n    authby=ecdsa,rsa-sha2\n    leftcert=OUR-CERTIFICATE\n    rightca=%same"),
+	posture.RouterOS:  "/ip ipsec peer set [find name=\"{name}\"] exchange-mode=ike2\n/ip ipsec identity set [find peer=\"{name}\"] auth-method=digital-signature certificate=OURS",
 	posture.IOS:       iosToIKEv2,
 	posture.FortiOS:   phase1("set ike-version 2\n        set authmethod signature\n        set certificate OURS\n        set peertype peer\n        set peer PEER"),
 	posture.PfSense:   `VPN > IPsec > Tunnels > {name} > Edit Phase 1: Key Exchange version IKEv2, Authentication Method Mutual Certificate (mobile clients: EAP-TLS)`,
 	posture.OPNsense:  `VPN > IPsec > Connections "{name}": Version IKEv2, and Public Key in both authentication rounds`,
 	posture.VyOS: "set vpn ipsec ike-group {phase1} key-exchange ikev2\n" +
-		"# and of a site: set vpn ipsec site-to-site peer {name} authentication mode x509, with x509 certificate and x509 ca-certificate\n" +
-		"# L2TP (l2tp_remote_access) has IKEv1 alone: vpn ipsec remote-access instead",
+		"# and of a site: set vpn ipsec site-to-site peer {name} authentication mode x509, with x509 certificate and x509 ca-certificate",
 }
 
 var pskRules = []Rule{
@@ -83,15 +83,14 @@ var pskRules = []Rule{
 		Why:  "A key that any peer may use is known to every device and to everybody who ever had one: each of them can pose as the gateway to the others, and nobody can be locked out alone.",
 		Refs: []string{"RFC 7296, Section 2.15", "RFC 3193, Section 5.1.4"}, Needs: Config,
 		Fix: merge(newPSK, map[posture.Dialect]string{
-			posture.RouterOS:  "/ip ipsec peer set [find name=\"{name}\"] address=PEER/32\n# clients without an address of their own, and those of L2TP, need certificates and IKEv2:\n# /ip ipsec identity set [find peer=\"{name}\"] auth-method=digital-signature certificate=OURS\n# /interface l2tp-server server set enabled=no",
+			posture.RouterOS:  "/ip ipsec peer set [find name=\"{name}\"] address=PEER/32\n# clients without an address of their own need certificates and IKEv2:\n# /ip ipsec identity set [find peer=\"{name}\"] auth-method=digital-signature certificate=OURS",
 			posture.IOS:       "no crypto isakmp key KEY address 0.0.0.0\ncrypto isakmp key RANDOM address PEER\n! of a keyring, for each peer\ncrypto ikev2 keyring KEYRING\n peer PEER\n  address ADDRESS\n  pre-shared-key RANDOM\n! clients without an address of their own need certificates and IKEv2",
 			posture.FortiOS:   phase1("set peertype one\n        set peerid ITS-ID"),
 			posture.PfSense:   `VPN > IPsec > Tunnels > {name} > Edit Phase 1: for mobile clients Authentication Method EAP-TLS, for a site its address as Remote Gateway and a Peer Identifier; VPN > IPsec > Pre-Shared Keys: no entry for "any"`,
 			posture.OPNsense:  `VPN > IPsec > Pre-Shared Keys, entry "{name}": Remote Identifier <the peer's identity>, and an entry with a key of its own for each peer`,
 			posture.Windows:   "Set-VpnAuthProtocol -UserAuthProtocolAccepted Certificate,EAP -TunnelAuthProtocolsAdvertised Certificates -RootCertificateNameToAccept $root",
 			posture.Sallyport: "zones:\n  {name}:\n    machine: [certificate]  # and no group_psk, nor the waiver of PSK-003",
-			posture.VyOS: "set vpn ipsec authentication psk {name} id PEER-ID\ndelete vpn ipsec authentication psk {name} id %any\n" +
-				"# L2TP and DMVPN have one key for all: certificates (L2TP: ipsec-settings authentication mode x509), or vpn ipsec remote-access and site-to-site instead",
+			posture.VyOS:      "set vpn ipsec authentication psk {name} id PEER-ID\ndelete vpn ipsec authentication psk {name} id %any\n",
 		}), judge: pskAnybody,
 	},
 	{
@@ -168,7 +167,7 @@ var pskRules = []Rule{
 		Fix: map[posture.Dialect]string{
 			posture.Swanctl:   swanConn("version = 2\naggressive = no") + "\n" + charon("i_dont_care_about_security_and_use_aggressive_mode_psk = no"),
 			posture.Starter:   conn("keyexchange=ikev2\n    aggressive=no"),
-			posture.Libreswan: conn("keyexchange=ikev2  # before 5.0: ikev2=insist\n    aggressive=no"),
+			posture.Libreswan: conn("{ikev2}\n    aggressive=no"),
 			posture.RouterOS:  `/ip ipsec peer set [find name="{name}"] exchange-mode=ike2`,
 			posture.IOS:       `crypto isakmp aggressive-mode disable`,
 			posture.FortiOS:   phase1("set ike-version 2"),
@@ -240,7 +239,7 @@ func pskStrength(j *judge) {
 	for s := range j.readableSecrets(posture.PSK, posture.GroupKey) {
 		switch e := j.ledger.estimate(s); {
 		case e.Bits < float64(bits):
-			j.found(s.Subject, shown(s), "the key is worth about %.0f bits of guessing and should have %d: %s", e.Bits, bits, e.Why)
+			j.found(s.Subject, shown(s), "the key is worth about %.0f bits of guessing and should have %d: %s", min(e.Bits, float64(bits-1)), bits, e.Why) // not "112 and should have 112"
 		case len(s.Value) < length && printable(s.Value):
 			j.found(s.Subject, shown(s), "the key has %d characters and should have %d", len(s.Value), length)
 		default:
@@ -375,6 +374,7 @@ func (j *judge) noSecret(s *posture.Secret) {
 }
 
 func pskXAUTH(j *judge) {
+	told := false
 	j.connections(func(c *posture.Connection) {
 		method, psk, known := usesPSK(c)
 		rounds := slices.Concat(c.Remote, c.Local)
@@ -386,14 +386,28 @@ func pskXAUTH(j *judge) {
 		case !known:
 			j.unknown(c.Subject, "the files do not tell how the peers prove themselves")
 		case psk && xauth >= 0:
-			j.found(c.Subject, evidence(method), "users come in by XAUTH behind a key that all of them have")
+			told = true
+			said := "users come in by XAUTH behind a key that all of them have"
+			if xauthClient(c) {
+				said = "the host comes in by XAUTH behind a key that all users of that gateway have: each of them can pose as it"
+			}
+			j.found(c.Subject, evidence(method), "%s", said)
 		default:
 			j.ok(c.Subject, evidence(method))
 		}
 	})
+	if told {
+		return // of that key
+	}
 	for s := range j.secrets(posture.GroupKey) {
 		j.found(s.Subject, shown(s), "a group key that all users of XAUTH have")
 	}
+}
+
+// xauthClient tells whether it is the host that proves itself by XAUTH.
+func xauthClient(c *posture.Connection) bool {
+	x := func(a posture.Auth) bool { return a.XAUTH }
+	return slices.ContainsFunc(c.Local, x) && !slices.ContainsFunc(c.Remote, x)
 }
 
 // mayRead are the permission bits that a dialect's files with secrets may have
@@ -463,11 +477,24 @@ func pskTraps(j *judge) {
 			continue
 		}
 		if traps := append(slices.Clone(s.Traps), trapsOf(s.Value)...); len(traps) > 0 {
-			j.found(s.Subject, shown(s), "the secret may not be what was meant: %s", strings.Join(sorted(traps), ", "))
+			j.foundFor(asMeant(s), s.Subject, shown(s), "the secret may not be what was meant: %s", strings.Join(sorted(traps), ", "))
 		} else {
 			j.ok(s.Subject, shown(s))
 		}
 	}
+}
+
+// asMeant is how a secret is written that is no pre-shared key, which alone may be
+// made anew without asking a person; empty for those.
+func asMeant(s *posture.Secret) string {
+	if s.Kind == posture.PSK || s.Kind == posture.GroupKey {
+		return ""
+	}
+	return map[posture.Dialect]string{
+		posture.Swanctl:   "# of {name}\nsecret = \"SECRET\"  # in double quotes, without blanks beside it",
+		posture.Starter:   "# in ipsec.secrets, at the end of the line of {name}\n\"SECRET\"  # in double quotes, without blanks inside them",
+		posture.Libreswan: "# in ipsec.secrets, at the end of the line of {name}\n\"SECRET\"  # in double quotes, without blanks inside them",
+	}[s.Dialect]
 }
 
 // trapsOf looks for what nobody puts into a secret by intention.
@@ -543,10 +570,45 @@ func pskRADIUS(j *judge) {
 			j.found(s.Subject, shown(s), "the secret has %d octets and should have %d", len(s.Value), least)
 		case e.Bits < weakPassword:
 			j.found(s.Subject, shown(s), "the secret is worth about %.0f bits of guessing: %s", e.Bits, e.Why)
+		case j.wholeNetwork(s) != nil:
+			j.forNetwork(s, j.wholeNetwork(s))
 		default:
 			j.reused(s, "the same secret is")
 		}
 	}
+}
+
+// wholeNetwork is the server's side of a secret that more than one address may use;
+// nil where there is none.
+func (j *judge) wholeNetwork(s *posture.Secret) *posture.RADIUS {
+	for i := range j.host.RADIUS {
+		r := &j.host.RADIUS[i]
+		if r.Name != s.Name || r.Dialect != s.Dialect || !posture.Is(r.Server, true) || posture.Is(r.TLS, true) {
+			continue
+		}
+		p, err := netip.ParsePrefix(r.Address.V)
+		if posture.Is(r.WildcardPeers, true) || err == nil && !p.IsSingleIP() && !p.Addr().IsLoopback() {
+			return r
+		}
+	}
+	return nil
+}
+
+// forNetwork is a finding about one secret for all clients of a network: of any
+// address it is the rule's own, of a network that somebody named it is less.
+func (j *judge) forNetwork(s *posture.Secret, r *posture.RADIUS) {
+	sev, who := j.inCase(Medium), "every client in "+quoted(r.Address.V)
+	if posture.Is(r.WildcardPeers, true) {
+		sev, who = j.severity(), "a client at any address"
+	}
+	j.add(Result{Outcome: Found, Severity: sev, Subject: s.Subject, Evidence: evidence(r.Address),
+		Detail: who + " may use this one secret: each can read what users send by another, and answer as the server",
+		Fix:    onePerClient[s.Dialect]})
+}
+
+// onePerClient takes the place of a secret for a network.
+var onePerClient = map[posture.Dialect]string{
+	posture.FreeRADIUS: "# for each client one, instead of client {name}\nclient CLIENT {\n\tipaddr = ADDRESS\n\tsecret = RANDOM\n}\n# RANDOM: openssl rand -base64 32",
 }
 
 // pskAge takes the date of the secret, or that of its file: who has not touched

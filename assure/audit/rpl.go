@@ -31,12 +31,16 @@ var rplRules = []Rule{
 			posture.VyOS: vyosReplay,
 		}, judge: judgeReplayWindow,
 	},
+	// The lines bound what one key sends, and ask for no extended numbers: the peer may
+	// not have them, nor strongSwan's own ESP in user space (kernel-libipsec), which
+	// then has no tunnel.
 	{
 		ID: "RPL-003", Title: "Sequence numbers do not run out", Severity: Low, Risk: "R6", Checks: []string{"C3"}, Needs: Config,
 		Why:  "A fast link sends 2^32 packets within the life of an SA. At that point the tunnel stops, or, in bad implementations, numbers repeat and replay protection with them.",
 		Refs: []string{"RFC 4303, Section 2.2.1", "RFC 4303, Section 3.3.3"},
 		Fix: fixes{
-			posture.Swanctl: "{proposals}", posture.Starter: "{proposals}", posture.Libreswan: conn("esn=yes"),
+			posture.Swanctl: swanChild("rekey_packets = 3500000000"), posture.Starter: conn("lifepackets=4000000000"),
+			posture.Libreswan: conn("esn=either\n    # and in 5.0 and later, to bound what one key encrypts then: ipsec-max-bytes=1GiB"),
 		}, judge: judgeESN,
 	},
 	{
@@ -56,8 +60,8 @@ var rplRules = []Rule{
 		Fix: fixes{
 			posture.Swanctl: swanChild("start_action = trap\n# and no mode = pass"), posture.Starter: conn("auto=route\n    # and no type=passthrough"),
 			posture.VyOS:      "set vpn ipsec site-to-site peer {conn} connection-type respond",
-			posture.Libreswan: conn("failureshunt=drop\n    negotiationshunt=drop\n    type=tunnel"),
-			posture.FortiOS:   "config router static\n    edit 0\n        set dst REMOTE-NETWORK\n        set distance 254\n        set blackhole enable\n    next\nend",
+			posture.Libreswan: conn("failureshunt=drop\n    negotiationshunt=drop\n    # and no conn of type=passthrough for what belongs inside"),
+			posture.FortiOS:   "# REMOTE-NETWORK: what is behind the tunnel, or the clients' addresses\nconfig router static\n    edit 0\n        set dst REMOTE-NETWORK\n        set distance 254\n        set blackhole enable\n    next\nend",
 			posture.PfSense:   "VPN > IPsec > Tunnels > {conn} > Edit Phase 1: Child SA Start Action Initiate on demand",
 			posture.OPNsense:  "VPN > IPsec > Connections > {conn} > Children > {name}: Start action Trap, or Trap+start",
 		}, judge: judgeFailOpen,
@@ -99,7 +103,7 @@ var rplRules = []Rule{
 		Why:  "If the peer may leave the preshared key or ML-KEM out, who sits in between and plans for a quantum computer sees to it that it does.",
 		Refs: []string{"RFC 8784, Section 3", "RFC 9370, Section 2.2.2"},
 		Fix: fixes{
-			posture.Swanctl:   swanConn("ppk_required = yes  # beside ppk_id\n# or, with ML-KEM, in every proposal\nproposals = aes256gcm16-prfsha384-ecp384-ke1_mlkem768"),
+			posture.Swanctl:   swanConn("ppk_required = yes  # beside ppk_id\n# or, with ML-KEM, in every proposal\nproposals = {quantum}"),
 			posture.Libreswan: conn("ppk=insist"),
 			posture.IOS:       "crypto ikev2 keyring {id}-ppk\n peer PEER\n  address ADDRESS\n  ppk manual id ID key KEY required\ncrypto ikev2 profile {id}\n keyring ppk {id}-ppk\n! of ML-KEM, in crypto ikev2 proposal: pqc mlkem768, without optional",
 			posture.FortiOS:   phase1("set ppk require"),
@@ -125,6 +129,9 @@ var rplRules = []Rule{
 		},
 	},
 }
+
+// filterForClients is for peers for which no policy can wait.
+const filterForClients = "# no policy can wait for clients: in the packet filter\nnft insert rule inet filter forward ip daddr POOL rt ipsec missing drop"
 
 // judgeReplay is RPL-001.
 func judgeReplay(j *judge) {
@@ -194,6 +201,8 @@ func judgeVersions(j *judge) {
 			j.found(c.Subject, evidence(c.V1), "IKEv1 is tried of the same peer where IKEv2 fails")
 		case posture.Is(c.V2, false):
 			j.ok(c.Subject, evidence(c.V2)) // IKEv1 alone cannot be downgraded to: CRY-012
+		case provesByEAP(c) >= 0:
+			j.ok(c.Subject, evidence(c.Remote[provesByEAP(c)].Method))
 		case c.V1.Known() && c.V2.Known():
 			j.found(c.Subject, evidence(c.V1), "IKEv1 and IKEv2 are both taken of the same peer")
 		default:
@@ -202,22 +211,77 @@ func judgeVersions(j *judge) {
 	})
 }
 
+// provesByEAP finds the peer's round of EAP, which IKEv1 does not have: nobody comes in
+// by it. That it is answered is CRY-012.
+func provesByEAP(c *posture.Connection) int {
+	return slices.IndexFunc(c.Remote, func(a posture.Auth) bool { return posture.Is(a.Method, posture.MethodEAP) })
+}
+
 // judgeFailOpen is RPL-005. A packet filter that holds inner networks back makes
 // up for a tunnel that does not.
 func judgeFailOpen(j *judge) {
-	held := slices.IndexFunc(j.host.Firewalls, func(f posture.Firewall) bool { return posture.Is(f.DropsClear, true) })
+	filter := dropsClear(j.host)
 	j.loaded(func(conn *posture.Connection) {
 		for i := range conn.Children {
 			switch c := &conn.Children[i]; {
-			case held >= 0 && !conn.Shunt:
-				j.ok(c.Subject, evidence(j.host.Firewalls[held].DropsClear))
 			case conn.Shunt:
 				j.flag(c.Subject, c.FailOpen, true, "packets are let past the tunnels in the clear")
+			case posture.Is(filter, true):
+				j.ok(c.Subject, evidence(filter))
+			case givesAddresses(conn):
+				j.gone(conn, c, filter)
+			case !c.FailOpen.Known():
+				j.unknown(c.Subject, "%s", untoldFailOpen(conn, c))
 			default:
 				j.flag(c.Subject, c.FailOpen, true, "packets for the tunnel leave in the clear while there is no SA")
 			}
 		}
 	})
+}
+
+// dropsClear is what packet filters do with inner networks: one that holds them
+// back is enough.
+func dropsClear(h *posture.Host) posture.Value[bool] {
+	var v posture.Value[bool]
+	for i := range h.Firewalls {
+		if f := &h.Firewalls[i]; !v.Known() || posture.Is(f.DropsClear, true) {
+			v = f.DropsClear
+		}
+	}
+	return v
+}
+
+// gone judges a child whose clients have their inner address for as long as their
+// SA lives (RFC 7296, Section 3.15.1). No policy can wait for them, because the
+// address of the gateway at their end is not known before they call; what is
+// still on its way to one that has gone follows the routes. That is little: an
+// answer that comes too late.
+func (j *judge) gone(conn *posture.Connection, c *posture.Child, filter posture.Value[bool]) {
+	const late = "packets for a client that has gone leave in the clear"
+	switch {
+	case posture.Is(c.FailOpen, false):
+		j.ok(c.Subject, evidence(c.FailOpen))
+	case c.FailOpen.Known():
+		j.foundAt(j.scaled(Low), c.Subject, evidence(c.FailOpen), late)
+	case filter.Known():
+		j.foundAt(j.scaled(Low), c.Subject, evidence(filter), late+": the packet filter does not hold them back")
+	default:
+		j.unknown(c.Subject, "%s", untoldFailOpen(conn, c))
+	}
+}
+
+// untoldFailOpen says why nothing is known of packets without an SA, and what
+// would tell.
+func untoldFailOpen(conn *posture.Connection, c *posture.Child) string {
+	switch {
+	case c.L2TP:
+		return "no policy waits for a client of L2TP: what is still sent to one whose SA has gone, a packet filter for UDP 1701 in the way out must hold back, and a capture tells (LEAK-002)"
+	case givesAddresses(conn):
+		return "no policy waits for a client that gets its address from here: what is still sent to one that has gone, a packet filter or a blackhole route must hold back, and none that was read does"
+	case posture.Is(conn.AnyPeer, true):
+		return "no policy waits for a peer whose address is not known before it calls: a packet filter or a blackhole route must hold its packets back, and none that was read does"
+	}
+	return "neither a policy that waits for packets, nor a packet filter or a blackhole route that holds them back, was read"
 }
 
 // otherVersion tells whether a client has a second connection of the same name, by
@@ -231,11 +295,14 @@ func (j *judge) otherVersion(c *posture.Connection) bool {
 // judgeFloods is RPL-006.
 func judgeFloods(j *judge) {
 	each(j, j.host.Daemons, daemonSubject, func(d *posture.Daemon) {
+		e, old := j.all(d.Product, func(c *posture.Connection) posture.Value[bool] { return c.V2 })
 		switch {
 		case posture.Is(d.Cookies, false):
 			j.found(d.Subject, evidence(d.Cookies), "no cookie is asked for, however many SAs are half-open")
 		case d.BlockLimit.Known() && d.BlockLimit.V == 0 && d.HalfOpenLimit.Known() && d.HalfOpenLimit.V == 0:
 			j.foundAt(j.scaled(Low), d.Subject, evidence(d.BlockLimit), "neither one source nor all together are limited in half-open SAs")
+		case !d.Cookies.Known() && old:
+			j.ok(d.Subject, e) // IKEv1 has no such cookies: CRY-012
 		case !d.Cookies.Known():
 			j.unknown(d.Subject, "the files do not tell whether cookies are asked for under load")
 		default:

@@ -72,10 +72,11 @@ type Rule struct {
 	// replaced: {name} by the subject's name, {conn} by its connection's, {id} by
 	// that as one word for what is newly made, {phase1} and {phase2} by the names of
 	// the sets of parameters that it refers to, {ike} and {esp} by the proposals
-	// that the endpoint as a whole should have, in its dialect, and {proposals} by
-	// the lines that set those of the subject; {phase1} and {phase2} by the names of
-	// the sets of parameters that it refers to, and {setting} by where a secret is
-	// set.
+	// that the endpoint as a whole should have, in its dialect, {quantum} by those of
+	// {ike} with an additional key exchange, {proposals} by the lines that set those of
+	// the subject, {setting} by where a secret is set, and {ikev2} by how Libreswan is
+	// told of that alone. Some kinds of subjects, and connections that serve clients
+	// of IKEv1, get other lines, or a condition before them.
 	Fix map[posture.Dialect]string
 
 	judge func(*judge)

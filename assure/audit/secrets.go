@@ -134,7 +134,7 @@ func storageWords(s posture.Storage) string {
 	case posture.Hashed, posture.WeakHash:
 		return "as a hash"
 	case posture.Elsewhere:
-		return "by reference to another place"
+		return "as a reference or a mask"
 	}
 	return "in a form that is not known"
 }

@@ -154,7 +154,7 @@ func TestHowFiguresAreJudged(t *testing.T) {
 			s.Status.Zones = zoneWith(gateway.FirewallStatus{InForce: true, Counts: []guard.Count{{Packets: 3}, {Drop: true, Packets: 2}}})
 		}, NotMet, "3 packets passed, 2 refused", ""},
 		"no room for new clients":        {"C5", "", func(s *Seen) { s.Status.Engine.HalfOpen = s.Config.Gateway.Limits.HalfOpen }, Problem, "the bound is reached", "sallyport status"},
-		"no resolver":                    {"C6", "zones:\n  staff: {}\n", nil, NotMet, "none: clients ask", "dns: {servers: [gateway]}"},
+		"no resolver":                    {"C6", "zones:\n  staff: {dns: {servers: []}}\n", nil, NotMet, "none: clients ask", "dns: {servers: [gateway]}"},
 		"a split tunnel":                 {"C6", "zones:\n  staff: {dns: {servers: [gateway]}, routes: [10.9.0.0/24]}\n", nil, NotMet, "some networks alone", "routes"},
 		"never a kill switch":            {"C6", "", nil, NotMet, "this version has none", ""},
 		"an own certificate not renewed": {"C7", "", func(s *Seen) { s.Status.Certificates[1].Due = true }, Problem, "should have been renewed", "reload"},

@@ -237,3 +237,70 @@ func TestADiffShowsNoSecret(t *testing.T) {
 		}
 	}
 }
+
+func TestOtherSpellingsOfASettingAreChangedInPlace(t *testing.T) {
+	_, after := fixed(t, map[string]string{"etc/ipsec.conf": "config setup\n    virtual-private=%v4:10.0.0.0/8\n\nconn branch\n    ikev2=insist\n    left=192.0.2.1\n    right=198.51.100.9\n    authby=secret\n    ike=aes256-sha1;modp1536\n    phase2alg=aes256-sha1\n    keylife=24h\n    replay_window=0\n    auto=start\n"})
+	got := after["etc/ipsec.conf"]
+	for _, key := range []string{"esp=", "salifetime=", "replay-window="} {
+		if strings.Contains(got, key) {
+			t.Errorf("%s stands beside its other spelling:\n%s", key, got)
+		}
+	}
+	for _, want := range []string{"    phase2alg=aes256-sha2_256\n", "    keylife=1h\n", "    replay_window=128\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing:\n%s", want, got)
+		}
+	}
+}
+
+// TestClientsOfL2TPAreNotLockedOut: none of them offers what the advice is for
+// peers that one knows.
+func TestClientsOfL2TPAreNotLockedOut(t *testing.T) {
+	const conf = "config setup\n    uniqueids=no\n\nconn l2tp\n    authby=secret\n    pfs=no\n    auto=add\n    type=transport\n    left=192.0.2.1\n    leftprotoport=17/1701\n    right=%any\n    rightprotoport=17/%any\n    ike=aes256-sha1-modp2048,3des-sha1-modp1024\n    esp=aes256-sha1,3des-sha1\n"
+	for _, product := range []string{"    virtual-private=%v4:10.0.0.0/8\n", "    charondebug=1\n"} {
+		p, after := fixed(t, map[string]string{"etc/ipsec.conf": strings.Replace(conf, "\n", "\n"+product, 1)})
+		for _, want := range []string{"\n    ike=aes256-sha1-modp2048,3des-sha1-modp1024\n", "\n    esp=aes256-sha1,3des-sha1\n", "\n    pfs=no\n"} {
+			if !strings.Contains(after["etc/ipsec.conf"], want) {
+				t.Errorf("%q is gone:\n%s", want, after["etc/ipsec.conf"])
+			}
+		}
+		if !slices.ContainsFunc(p.ByHand, func(b harden.ByHand) bool {
+			return b.Rule == "CRY-008" && strings.Contains(b.Why, "clients of L2TP and XAUTH") && b.Fix != ""
+		}) {
+			t.Errorf("nobody is told of the groups: %+v", p.ByHand)
+		}
+	}
+}
+
+func TestAWordThatTheVersionHasNotIsNotWritten(t *testing.T) {
+	conf := map[string]string{"etc/ipsec.conf": "config setup\n    virtual-private=%v4:10.0.0.0/8\n\nconn branch\n    ikev2=insist\n    left=192.0.2.1\n    right=198.51.100.9\n    authby=secret\n    ike=aes_gcm256-sha2_512;dh20\n    esp=aes_gcm256\n    esn=no\n    auto=start\n"}
+	const bound = "ipsec-max-bytes=1GiB"
+	if _, after := fixed(t, conf); strings.Contains(after["etc/ipsec.conf"], bound) {
+		t.Error("an old Libreswan would refuse the file")
+	}
+	conf["var/lib/dpkg/status"] = "Package: libreswan\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2-1\n"
+	if _, after := fixed(t, conf); !strings.Contains(after["etc/ipsec.conf"], bound) {
+		t.Errorf("nothing bounds what one key encrypts:\n%s", after["etc/ipsec.conf"])
+	}
+}
+
+// TestAMethodIsTakenOutWhereItIsRequired: xl2tpd's own word for CHAP stays in
+// force beside whatever the options of pppd say.
+func TestAMethodIsTakenOutWhereItIsRequired(t *testing.T) {
+	_, after := fixed(t, map[string]string{
+		"etc/xl2tpd/xl2tpd.conf": "[global]\n\n[lns default]\nip range = 10.9.0.10-10.9.0.20\nrequire chap = yes\nrequire authentication = yes\npppoptfile = /etc/ppp/options.xl2tpd\n",
+		"etc/ppp/options.xl2tpd": "auth\n+mschap-v2\nmtu 1280\nmru 1280\nms-dns 10.0.0.53\n",
+	})
+	if got := after["etc/xl2tpd/xl2tpd.conf"]; !strings.Contains(got, "\nrequire chap = no\n") {
+		t.Errorf("CHAP with MD5 stays:\n%s", got)
+	}
+	if got := after["etc/ppp/options.xl2tpd"]; strings.Contains(got, "require-mschap-v2") || !strings.Contains(got, "+mschap-v2") {
+		t.Errorf("the same is said twice:\n%s", got)
+	}
+	_, results := judged(t, after)
+	for _, r := range results {
+		if r.Rule.ID == "PPP-003" && r.Outcome == audit.Found {
+			t.Errorf("still found: %s", r.Detail)
+		}
+	}
+}

@@ -3,11 +3,11 @@ package harden
 import (
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sallyport/assure/audit"
 	"sallyport/posture"
+	"sallyport/posture/proposal"
 )
 
 // scope is the section that a setting belongs to.
@@ -96,8 +96,9 @@ var changes = map[posture.Dialect]map[string][]change{
 	},
 }
 
-// sysctls are the values for LEAK-008, by the last part of the key.
-var sysctls = map[string]string{"rp_filter": "1", "accept_redirects": "0", "send_redirects": "0", "accept_source_route": "0"}
+// sysctls are the values for LEAK-008, by the last part of the key. Gateways have
+// routes that are not those of the packets, so that rp_filter is the loose one.
+var sysctls = map[string]string{"rp_filter": "2", "accept_redirects": "0", "send_redirects": "0", "accept_source_route": "0"}
 
 // edits are what ends a finding; none, and why, where a person has to.
 func (m *maker) edits(r audit.Result) ([]Edit, string) {
@@ -105,17 +106,29 @@ func (m *maker) edits(r audit.Result) ([]Edit, string) {
 	if d == posture.Linux && r.Rule.ID == "LEAK-008" {
 		return m.sysctl(r)
 	}
+	if d == posture.PPPD && r.Rule.ID == "PPP-010" && !m.pptp(r.Subject) {
+		return nil, "clients of L2TP leave encryption to IPsec and have no MPPE: force IPsec in the packet filter"
+	}
 	conn, child := m.places[r.Subject].conn, m.places[r.Subject].child
-	if why := peerFirst(r.Rule.ID, conn); why != "" {
+	if why := m.peerFirst(r, conn); why != "" {
 		return nil, why
 	}
 	list := changes[d][r.Rule.ID]
 	if len(list) == 0 && strings.HasPrefix(r.Rule.Fix[d], "{proposals}") && conn != nil {
-		list = m.proposals(r.Subject, child)
+		list = m.proposals(r, child)
+	}
+	if r.Rule.ID == "NAT-008" && child != nil && slices.ContainsFunc(child.ESP.V, func(p posture.Proposal) bool { return slices.Contains(p.Unknown, "sha256_96") }) {
+		if m.advice.Clients(conn) != "" {
+			return nil, "clients of L2TP and XAUTH offer what their systems have: see what else that is first"
+		}
+		list = m.proposals(r, child)
 	}
 	list = append(slices.Clone(list), besides(r, conn, child)...)
-	var edits []Edit
+	edits := m.xl2tpd(r)
 	for _, c := range list {
+		if since := newWords[d][c.key]; since != "" && !m.has(d, since) {
+			return nil, c.key + " is known from version " + since + " on: an older one does not load the file"
+		}
 		if c.scope == onLine && len(list) > 1 && !strings.Contains(r.Evidence.Value, c.key) {
 			continue // the line sets another of them
 		}
@@ -130,19 +143,38 @@ func (m *maker) edits(r audit.Result) ([]Edit, string) {
 
 // peerFirst says why a connection cannot leave IKEv1, or have what IKEv1 has
 // not: its peers have nothing else.
-func peerFirst(rule string, c *posture.Connection) string {
+func (m *maker) peerFirst(r audit.Result, c *posture.Connection) string {
 	if c == nil {
 		return ""
 	}
+	if c.Shunt {
+		return "whether the packets that it lets past belong inside a tunnel is not in the files"
+	}
+	rule, clients := r.Rule.ID, m.advice.Clients(c)
+	if clients != "" && len(changes[c.Dialect][rule]) == 0 && strings.HasPrefix(r.Rule.Fix[c.Dialect], "{proposals}") {
+		// For L2TP Windows offers SHA-1 with group 20, 19, 14 or 2 and no forward
+		// secrecy until Set-VpnConnectionIPsecConfiguration changes it, and a
+		// gateway that asks for more refuses it. Phones have no such setting.
+		return "clients of L2TP and XAUTH offer what their systems have, often SHA-1 and no forward secrecy: change theirs first"
+	}
+	if rule == "CRY-017" {
+		ike, esp := m.advice.Proposals(r.Subject, rule)
+		if keepIKE, keepESP := m.advice.Proposals(r.Subject, ""); ike != keepIKE || esp != keepESP {
+			return "it takes sound ciphers away, and a peer may have no other: ask all of them first"
+		}
+	}
 	if rule == "RPL-003" && posture.Is(c.V1, true) && !posture.Is(c.V2, true) {
 		return "IKEv1 has no extended sequence numbers here: the peers must be able to speak IKEv2 first"
+	}
+	if rule == "RPL-005" && len(c.Pool.V) > 0 {
+		return "no policy waits for clients that get their address from here: a packet filter must hold back what is sent to one that has gone"
 	}
 	if rule != "CRY-012" && rule != "RPL-004" {
 		return ""
 	}
 	switch {
-	case slices.ContainsFunc(c.Children, func(ch posture.Child) bool { return ch.L2TP }):
-		return "clients of L2TP have IKEv1 alone: move them to IKEv2 first"
+	case clients != "":
+		return "clients of " + clients + " have IKEv1 alone: move them to IKEv2 first"
 	case posture.Is(c.V1, true) && !posture.Is(c.V2, true):
 		return "it speaks IKEv1 alone: the peers must be able to speak IKEv2 first"
 	}
@@ -155,9 +187,16 @@ var volumes = map[posture.Dialect]change{
 	posture.Libreswan: {inConn, "ipsec-max-bytes", "1GiB"},
 }
 
+// withoutAH takes AH away where it is asked for.
+var withoutAH = map[posture.Dialect][]change{
+	posture.Swanctl: {{inChild, "ah_proposals", "-"}}, posture.Starter: {{inConn, "ah", "-"}}, posture.Libreswan: {{inConn, "phase2", "esp"}},
+}
+
 // besides is what a change needs beside it, to make no new finding.
 func besides(r audit.Result, c *posture.Connection, child *posture.Child) []change {
 	switch v, ok := volumes[r.Subject.Dialect]; {
+	case r.Rule.ID == "CRY-003" && child != nil && posture.Is(child.AH, true):
+		return withoutAH[r.Subject.Dialect]
 	case r.Rule.ID == "RPL-003" && ok && child != nil && child.Bytes.V == 0:
 		return []change{v}
 	case r.Rule.ID == "NAT-009" && r.Subject.Dialect == posture.Libreswan && c != nil && posture.Is(c.V1, true):
@@ -167,9 +206,17 @@ func besides(r audit.Result, c *posture.Connection, child *posture.Child) []chan
 }
 
 // proposals are the lists that the endpoint as a whole should have.
-func (m *maker) proposals(s posture.Subject, child *posture.Child) []change {
-	ike, esp := m.advice.Proposals(s, false)
-	switch s.Dialect {
+func (m *maker) proposals(r audit.Result, child *posture.Child) []change {
+	ike, esp := m.advice.Proposals(r.Subject, r.Rule.ID)
+	if r.Rule.ID == "CRY-017" && child != nil { // about both
+		return append(m.lists(r.Subject.Dialect, ike, esp, nil), m.lists(r.Subject.Dialect, ike, esp, child)...)
+	}
+	return m.lists(r.Subject.Dialect, ike, esp, child)
+}
+
+// lists are those of a connection, or of a child.
+func (m *maker) lists(d posture.Dialect, ike, esp string, child *posture.Child) []change {
+	switch d {
 	case posture.Swanctl:
 		if child != nil {
 			return given(change{inChild, "esp_proposals", esp})
@@ -201,7 +248,7 @@ func given(c change) []change {
 func (m *maker) edit(r audit.Result, c change, conn *posture.Connection, child *posture.Child) ([]Edit, string) {
 	e := Edit{Dialect: r.Subject.Dialect, Key: c.key, Value: c.value}
 	if c.key == "{ikev2}" {
-		e.Key, e.Value = m.libreswanV2()
+		e.Key, e.Value = m.advice.LibreswanV2(conn)
 	}
 	if e.Dialect == posture.Swanctl {
 		parts := strings.Split(e.Key, ".")
@@ -291,16 +338,41 @@ func (m *maker) options(r audit.Result, e Edit) ([]Edit, string) {
 	return nil, "its file of options is not known"
 }
 
-// libreswanV2 is how Libreswan is told to take IKEv2 alone: ikev2=insist before
-// 5.0.
-func (m *maker) libreswanV2() (key, value string) {
-	for _, p := range m.host.Products {
-		major, _, _ := strings.Cut(p.Version.V, ".")
-		if n, err := strconv.Atoi(major); p.Dialect == posture.Libreswan && err == nil && n >= 5 {
-			return "keyexchange", "ikev2"
+// newWords are settings that came late, and since when: a product that does not
+// know a word refuses the file.
+var newWords = map[posture.Dialect]map[string]string{
+	posture.Libreswan: {"ipsec-max-bytes": "5.0"},
+}
+
+// has tells whether a product is known to be at least of a version.
+func (m *maker) has(d posture.Dialect, version string) bool {
+	return slices.ContainsFunc(m.host.Products, func(p posture.Product) bool {
+		return p.Dialect == d && p.Version.Known() && p.Version.V != "" && !proposal.Before(p.Version.V, version)
+	})
+}
+
+// pptp tells whether a link is of PPTP, which has nothing but MPPE.
+func (m *maker) pptp(s posture.Subject) bool {
+	return slices.ContainsFunc(m.host.PPP, func(p posture.PPP) bool { return p.Subject == s && p.Service == "pptp" })
+}
+
+// required are xl2tpd's settings that hand a method to pppd, by the rule that is
+// about it.
+var required = map[string]string{"PPP-002": "require pap", "PPP-003": "require chap"}
+
+// xl2tpd turns off what xl2tpd itself requires of the callers of a link of PPP:
+// its words come before those of the options, which do not take them back.
+func (m *maker) xl2tpd(r audit.Result) []Edit {
+	key := required[r.Rule.ID]
+	if r.Subject.Dialect != posture.PPPD || key == "" || !strings.Contains(r.Evidence.Value, key) {
+		return nil
+	}
+	for _, l := range m.host.L2TP {
+		if l.Dialect == posture.Xl2tpd && l.PPP == r.Subject.Name && l.At.File == r.Evidence.At.File && l.At.Line > 0 {
+			return []Edit{{Dialect: posture.Xl2tpd, File: l.At.File, Section: l.At.Line, Key: key, Value: "no"}}
 		}
 	}
-	return "ikev2", "insist"
+	return nil
 }
 
 // sysctl sets a key of the kernel where it is set now.

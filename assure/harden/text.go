@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/posture"
+	"sallyport/posture/ipsecconf"
 )
 
 // text is a file in lines, with their ends.
@@ -264,7 +265,8 @@ func (t *text) indent(head, end int) string {
 func space(line string) string { return line[:len(line)-len(strings.TrimLeft(line, " \t"))] }
 
 // conf sets a key in a section of ipsec.conf(5), which ends where a line begins
-// in the first column.
+// in the first column. A line may have another spelling of it; two lines for one
+// setting are refused by the product, or the last one counts.
 func (t *text) conf(e Edit) error {
 	head := e.Section - 1
 	if e.Head != "" {
@@ -283,9 +285,9 @@ func (t *text) conf(e Edit) error {
 		if strings.TrimSpace(line) != "" && line[0] != ' ' && line[0] != '\t' && line[0] != '#' {
 			break
 		}
-		if sets(line, e.Key) {
+		if m := assignment.FindStringSubmatch(line); m != nil && ipsecconf.SameSetting(m[2], e.Key) {
 			found = true
-			if err := t.replace(end, e.Key, e.Value); err != nil {
+			if err := t.replace(end, m[2], e.Value); err != nil {
 				return err
 			}
 		}
@@ -347,8 +349,24 @@ func (t *text) word(e Edit) error {
 			i--
 		}
 	}
-	if !found && !e.Remove {
+	if !found && !e.Remove && !t.hasWord(plus(e.Key)) {
 		t.insert(len(t.lines), strings.TrimSpace(e.Key+" "+e.Value))
 	}
 	return nil
+}
+
+// plus is pppd's older spelling of a word that requires something.
+func plus(word string) string {
+	if rest, ok := strings.CutPrefix(word, "require-"); ok {
+		return "+" + rest
+	}
+	return word
+}
+
+// hasWord tells whether a word stands alone on a line.
+func (t *text) hasWord(word string) bool {
+	return slices.ContainsFunc(t.lines, func(line string) bool {
+		line, _, _ = strings.Cut(line, "#")
+		return strings.TrimSpace(line) == word
+	})
 }

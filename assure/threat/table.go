@@ -229,7 +229,7 @@ var table = []row{
 		proof: []string{"LEAK-003", "LEAK-006"}, opens: []string{"LEAK-004", "LEAK-005", "LEAK-007", "LEAK-012"}},
 	{id: "T-33", stride: Elevation, risk: "R7", actors: []ActorID{user}, title: "A client attacks other clients through the gateway",
 		assets: []AssetKind{traffic}, entries: []EntryKind{atTunnel}, boundaries: []BoundaryID{amongPeers}, where: []trait{clients},
-		proof: []string{"LEAK-011"}},
+		proof: []string{"LEAK-011"}, opens: []string{"LEAK-015"}},
 	{id: "T-34", stride: Tampering, risk: "R7", actors: []ActorID{user, stranger}, title: "Routes are changed, or source addresses are forged, by packets",
 		assets: []AssetKind{networks, traffic}, entries: []EntryKind{atTunnel}, boundaries: []BoundaryID{ikeInner, pppInner}, where: []trait{anything},
 		proof: []string{"LEAK-008"}},

@@ -24,7 +24,7 @@ const product = "FortiOS"
 //	#config-version=FGT60D-5.06-FW-build1630-180802:opmode=0:vdom=0:user=admin
 var header = regexp.MustCompile(`^#config-version=([A-Za-z0-9]+)-([0-9]+(?:\.[0-9]+){1,3})-`)
 
-var configLine = regexp.MustCompile(`(?m)^\s*config (vpn ipsec phase[12](-interface)?|system global|firewall policy|system interface|vpn l2tp|user local|user radius|log syslogd[234]? setting)\s*$`)
+var configLine = regexp.MustCompile(`(?m)^\s*([A-Za-z][A-Za-z0-9_.-]* [#$] )?config (vpn ipsec phase[12](-interface)?|system global|firewall policy|system interface|vpn l2tp|user local|user radius|log syslogd[234]? setting)\s*$`)
 
 // Claims tells whether a file is a configuration of FortiOS: by its first line,
 // or by a table of it with an entry or a setting.
@@ -176,7 +176,7 @@ func (r *reader) secret(e *entry, key string, s posture.Secret) {
 	case v.words[0] == "ENC":
 		s.Storage = posture.Encrypted
 		r.in.Note(posture.Opaque, v.at, "%s is encrypted with a key that is not in the file", key)
-	case strings.Trim(v.words[0], "*") == "":
+	case setting.LeftOut(v.text()):
 		s.Storage = posture.Elsewhere
 		r.in.Note(posture.Opaque, v.at, "%s is left out", key)
 	default:

@@ -133,6 +133,38 @@ func TestAnIKEv2PhaseHasNoMode(t *testing.T) {
 	}
 }
 
+func TestXAUTHIsOfIKEv1AndEAPOfIKEv2(t *testing.T) {
+	const both = "config vpn ipsec phase1-interface\nedit a\nset type dynamic\nset authmethod signature\nset ike-version %s\nset xauthtype auto\nset eap enable\nset keylife 7200\nnext\nend\n"
+	old, now := host(fmt.Sprintf(both, "1")).Connections[0], host(fmt.Sprintf(both, "2")).Connections[0]
+	if len(old.Remote) != 2 || !old.Remote[1].XAUTH || len(now.Remote) != 1 || now.Remote[0].Method.V != posture.MethodEAP {
+		t.Errorf("%+v, %+v", old.Remote, now.Remote)
+	}
+	if !posture.Is(old.Reauth, 2*time.Hour) || !posture.Is(now.Reauth, 0) {
+		t.Errorf("%v, %v", old.Reauth, now.Reauth)
+	}
+}
+
+func TestALogOfATerminalIsRead(t *testing.T) {
+	const log = "FG-1 # config vpn ipsec phase1-interface\nFG-1 (phase1-interface) # edit a\nFG-1 (a) # set ike-version 2\n--More-- \r         \rset dhgrp 20\nFG-1 (a) # next\nFG-1 (phase1-interface) # end\nFG-1 # \n" +
+		"config system global\nset hostname fg\nend # of it\nconfig router static\nend # "
+	if !fortios.Claims("log.txt", func() []byte { return []byte(log) }) {
+		t.Fatal("not told")
+	}
+	h := host(log)
+	if len(h.Notes) != 0 || len(h.Connections) != 1 || h.Connections[0].IKE.V[0].Groups.Text != "dhgrp 20" {
+		t.Errorf("%v, %+v", notes(h), h.Connections)
+	}
+}
+
+func TestSpokesAreNoClients(t *testing.T) {
+	for more, want := range map[string]int{"": 1, "set auto-discovery-sender enable": 0, "set network-overlay enable\nset network-id 1": 0} {
+		c := host("config vpn ipsec phase1-interface\nedit a\nset type dynamic\nset mode-cfg enable\nset ipv4-start-ip 10.9.0.2\nset ipv4-end-ip 10.9.0.9\n" + more + "\nnext\nend\n").Connections[0]
+		if len(c.Pool.V) != want || c.DNS.Known() != (want == 1) {
+			t.Errorf("%q: %v, %v", more, c.Pool, c.DNS)
+		}
+	}
+}
+
 func TestSecretsAreEncryptedOrClear(t *testing.T) {
 	h := host(dialup)
 	if s := h.Secrets[0]; s.Storage != posture.Encrypted || s.Kind != posture.GroupKey || !s.Anybody.V || len(s.Value) != 0 {

@@ -44,11 +44,15 @@ func (r *reader) connections() {
 		r.proof(&c, e)
 		r.given(&c, e)
 		o, failOpen := owner{e.path, e.vdom, e.name}, r.failOpen(e)
+		if !failOpen.Known() && len(c.Pool.V) > 0 {
+			failOpen = r.failOpenOfClients(e, c.Pool)
+		}
 		for _, child := range second[o][:min(len(second[o]), mostChildren)] {
 			c.Children = append(c.Children, r.child(child))
 			c.Children[len(c.Children)-1].ESN = of(r, e, "esn", "disable", extended)
 			c.Children[len(c.Children)-1].FailOpen = failOpen
 			clients(&c.Children[len(c.Children)-1], e)
+			r.claims(&c.Children[len(c.Children)-1], e)
 		}
 		delete(second, o)
 		r.host.Connections = append(r.host.Connections, c)
@@ -84,9 +88,12 @@ func (r *reader) phase1(c *posture.Connection, e *entry) {
 	natt := of(r, e, "nattraversal", "enable", word1)
 	c.NATT = setting.As(natt, natt.V != "disable")
 	reauth := of(r, e, "reauth", "disable", setting.Switch)
-	if !reauth.V {
+	switch {
+	case c.V1.V: // it is of IKEv2: in IKEv1 a new SA is a new proof
+		c.Reauth = c.IKELife
+	case !reauth.V:
 		c.Reauth = setting.As(reauth, time.Duration(0))
-	} else {
+	default:
 		c.Reauth = setting.As(reauth, c.IKELife.V)
 	}
 	c.FragmentSize = of(r, e, "fragmentation-mtu", "1200", setting.Number)
@@ -237,7 +244,7 @@ func (r *reader) proof(c *posture.Connection, e *entry) {
 	c.Revocation = r.revocation(e)
 	anybody := setting.As(kind, kind.V == "any" && c.AnyPeer.V)
 	secret := posture.Secret{Kind: posture.PSK, IDs: c.Address.V, Anybody: anybody}
-	if x := e.word("xauthtype", "disable"); x != "disable" && x != "client" {
+	if x := e.word("xauthtype", "disable"); c.V1.V && x != "disable" && x != "client" {
 		secret.Kind = posture.GroupKey
 	}
 	if local.Method.V == posture.MethodPSK || remote.Method.V == posture.MethodPSK {
@@ -291,10 +298,11 @@ func (r *reader) revocation(phase *entry) posture.Value[posture.Demand] {
 	return setting.As(ocsp, posture.Never)
 }
 
-// second is XAUTH with IKEv1, EAP with IKEv2. A gateway with EAP proves itself
-// by the phase's method and asks the client for EAP.
+// second is XAUTH with IKEv1, EAP with IKEv2; the other one's words are kept where
+// the version was changed, and do nothing. A gateway with EAP proves itself by the
+// phase's method and asks the client for EAP.
 func (r *reader) second(c *posture.Connection, e *entry) {
-	if v, ok := e.set["xauthtype"]; ok && v.text() != "disable" {
+	if v, ok := e.set["xauthtype"]; ok && v.text() != "disable" && c.V1.V {
 		x := posture.Auth{Method: posture.Written(posture.MethodXAUTH, v.at, "xauthtype "+v.text()), XAUTH: true}
 		if v.text() == "client" {
 			c.Local = append(c.Local, x)
@@ -302,7 +310,7 @@ func (r *reader) second(c *posture.Connection, e *entry) {
 			c.Remote = append(c.Remote, x)
 		}
 	}
-	if v, ok := e.set["eap"]; ok && v.text() == "enable" {
+	if v, ok := e.set["eap"]; ok && v.text() == "enable" && c.V2.V {
 		eap := posture.Auth{Method: posture.Written(posture.MethodEAP, v.at, "eap "+v.text())}
 		if c.Remote[0].Method.V == posture.MethodPubkey {
 			c.Remote = []posture.Auth{eap}
@@ -316,7 +324,7 @@ func (r *reader) second(c *posture.Connection, e *entry) {
 func (r *reader) given(c *posture.Connection, e *entry) {
 	c.Pool = setting.Of(r.defaults, []string(nil), e.at, true)
 	config, ok := e.set["mode-cfg"]
-	if !ok || config.text() != "enable" || e.word("type", "static") != "dynamic" {
+	if !ok || config.text() != "enable" || e.word("type", "static") != "dynamic" || spokes(e) {
 		return
 	}
 	dns := posture.Written([]string(nil), config.at, "")
@@ -340,6 +348,13 @@ func (r *reader) given(c *posture.Connection, e *entry) {
 		}
 	}
 	c.Pool = pool
+}
+
+// spokes tells whether the peers of a phase 1 are other gateways and not clients:
+// of ADVPN, or with an overlay's number, which FortiClient does not send. What they
+// are given is the address of a tunnel.
+func spokes(e *entry) bool {
+	return e.word("auto-discovery-sender", "disable") == "enable" || e.word("network-overlay", "disable") == "enable"
 }
 
 // systemDNS is what "dns-mode auto" gives: the servers that the device asks
@@ -448,6 +463,24 @@ func clients(child *posture.Child, e *entry) {
 	}
 	if v, ok := e.set[key]; ok {
 		child.LocalTS = posture.Written(v.words, v.at, key+" "+v.text())
+	}
+}
+
+// claims is what a peer without an address may ask for. A client of mode-cfg has
+// the address that it was given, unless it may choose; what others ask for
+// becomes a route to them, unless routes are made elsewhere.
+func (r *reader) claims(child *posture.Child, e *entry) {
+	if e.word("type", "static") != "dynamic" {
+		return
+	}
+	if config := of(r, e, "mode-cfg", "disable", setting.Switch); config.V {
+		if own := of(r, e, "mode-cfg-allow-client-selector", "disable", setting.Switch); !own.V {
+			child.RemoteTS = setting.As(config, []string{"dynamic"})
+		}
+		return
+	}
+	if add := of(r, e, "add-route", "enable", setting.Switch); !add.V {
+		child.Routed = setting.As(add, true)
 	}
 }
 

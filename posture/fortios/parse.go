@@ -1,6 +1,7 @@
 package fortios
 
 import (
+	"regexp"
 	"strings"
 
 	"sallyport/posture"
@@ -64,6 +65,7 @@ func statements(in *source.Input, t *source.Text, header func(string, posture.Po
 	q := quoting{}
 	for n, text := range in.Lines(t) {
 		if !q.open {
+			text = typed(text)
 			trimmed := strings.TrimLeft(text, " \t")
 			if strings.HasPrefix(trimmed, "#") {
 				header(trimmed, t.At(n, 1))
@@ -88,6 +90,21 @@ func statements(in *source.Input, t *source.Text, header func(string, posture.Po
 	if q.open {
 		in.Note(posture.Malformed, s.at, "a quoted value does not end")
 	}
+}
+
+// prompt is what stands before what was typed, in a log of a terminal.
+var prompt = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]* (\([^()]*\) )?[#$] ?`)
+
+// typed is a line without what a terminal adds: the prompt, and the word between
+// two pages, which goes by a return and spaces over it.
+func typed(text string) string {
+	if _, after, ok := strings.Cut(text, "--More--"); ok {
+		text = after[strings.LastIndexByte(after, '\r')+1:]
+	}
+	if strings.HasPrefix(text, "end ") || strings.HasPrefix(text, "next ") {
+		return text // with a remark
+	}
+	return prompt.ReplaceAllString(text, "")
 }
 
 // quoting splits lines into words. Quotes keep spaces and line ends, and a

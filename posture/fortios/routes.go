@@ -2,6 +2,8 @@ package fortios
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 
 	"sallyport/posture"
 )
@@ -67,7 +69,7 @@ func destination(e *entry) netip.Prefix {
 // known of tunnels with static routes alone.
 func (r *reader) failOpen(phase *entry) posture.Value[bool] {
 	w := r.ways()
-	out := w.out[owner{vdom: phase.vdom, name: phase.word("interface", "")}] || w.out[owner{vdom: phase.vdom, name: "any"}]
+	out := w.lets(phase)
 	var safe posture.Value[bool]
 	for _, route := range w.through[owner{vdom: phase.vdom, name: phase.name}] {
 		hole := w.behind(route)
@@ -78,6 +80,41 @@ func (r *reader) failOpen(phase *entry) posture.Value[bool] {
 			return posture.Value[bool]{}
 		default:
 			return posture.Written(true, route.at, "a route through "+phase.name+", without a blackhole route behind it")
+		}
+	}
+	return safe
+}
+
+// lets tells whether a policy lets everything out of a tunnel's outer interface.
+func (w *ways) lets(phase *entry) bool {
+	return w.out[owner{vdom: phase.vdom, name: phase.word("interface", "")}] || w.out[owner{vdom: phase.vdom, name: "any"}]
+}
+
+// failOpenOfClients is failOpen of a tunnel for clients: the route to the address
+// that one gets is there while it is connected. The pool is of ranges "FIRST-LAST".
+func (r *reader) failOpenOfClients(phase *entry, pool posture.Value[[]string]) posture.Value[bool] {
+	w := r.ways()
+	var safe posture.Value[bool]
+	for _, ends := range pool.V {
+		first, last, _ := strings.Cut(ends, "-")
+		from, err := netip.ParseAddr(first)
+		to, wrong := netip.ParseAddr(last)
+		if err != nil || wrong != nil {
+			return posture.Value[bool]{} // the name of an address that is set elsewhere
+		}
+		i := slices.IndexFunc(w.holes[phase.vdom], func(hole way) bool {
+			return hole.net.IsValid() && hole.net.Bits() > 0 && hole.net.Contains(from) && hole.net.Contains(to)
+		})
+		switch {
+		case i >= 0:
+			hole := w.holes[phase.vdom][i]
+			safe = posture.Written(false, hole.at, "blackhole enable")
+		case from.Is6(): // its routes are in another section, which is not read
+			return posture.Value[bool]{}
+		case !w.lets(phase):
+			return posture.Value[bool]{}
+		default:
+			return posture.Written(true, pool.At, "addresses "+ends+", without a blackhole route behind them")
 		}
 	}
 	return safe

@@ -288,6 +288,15 @@ func TestItsFilesAreClaimed(t *testing.T) {
 }
 
 // The configuration that Debian installs has nothing that is not known.
+func TestNamesOfVersion2AreKnown(t *testing.T) {
+	h := read(t, "", map[string]string{"eap.conf": "eap {\n\tdefault_eap_type = tls\n\ttls {\n\t\tCA_file = ${cadir}/ca.pem\n\t\tCA_path = ${cadir}\n\t}\n}\n"})
+	for _, n := range h.Notes {
+		if n.Kind == posture.Unparsed {
+			t.Errorf("%s", n.Text)
+		}
+	}
+}
+
 func TestStockFilesOfThisHostAreKnown(t *testing.T) {
 	tree, err := source.Open("/etc/freeradius/3.0")
 	if err != nil {

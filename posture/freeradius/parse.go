@@ -184,7 +184,7 @@ func (p *parser) include(chain []string, at posture.Pos, rest string) {
 	base := ""
 	if strings.HasPrefix(directive, "$-") && !strings.ContainsAny(name, "*?[") {
 		base = path.Base(name)
-		name += "*" // a pattern makes no note where nothing is there
+		name = asPattern(name) // which makes no note where nothing is there
 	}
 	if p.count += includeCosts; p.full(at) {
 		return
@@ -196,6 +196,16 @@ func (p *parser) include(chain []string, at posture.Pos, rest string) {
 			p.stack = p.stack[:min(depth, len(p.stack))]
 		}
 	}
+}
+
+// asPattern is a pattern that matches a name, and as far as that can be written
+// nothing else.
+func asPattern(name string) string {
+	last := name[len(name)-1]
+	if last >= 0x80 || strings.IndexByte(`/\^-`, last) >= 0 {
+		return name + "*"
+	}
+	return name[:len(name)-1] + "[" + string(last) + "]"
 }
 
 // up leads from the directory of the last file of a chain to that of the first,

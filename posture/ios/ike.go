@@ -306,7 +306,8 @@ func (r *reader) proofs2(c *posture.Connection, l *line) {
 	sides := map[string]*posture.Auth{"local": &c.Local[0], "remote": &c.Remote[0]}
 	for _, b := range l.all("authentication") {
 		if a := sides[b.word(1)]; a != nil && !a.Method.Known() || a != nil && methods2[b.word(2)] == posture.MethodPSK {
-			a.Method = written(b, methods2[b.word(2)])
+			// The rest of the line may have the key itself, or a password for EAP.
+			a.Method = posture.Written(methods2[b.word(2)], b.at, joined(b.words[:min(3, len(b.words))]))
 			if b.word(2) == "anyconnect-eap" {
 				a.EAP = written(b, []string{"anyconnect"})
 			}

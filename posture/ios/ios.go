@@ -17,9 +17,11 @@ import (
 )
 
 var (
-	versionLine = regexp.MustCompile(`(?m)^version [0-9]{1,2}\.[0-9]{1,2}\s*$`)
-	iosLine     = regexp.MustCompile(`(?m)^(hostname |boot-start-marker|service timestamps|service password-encryption|no service |crypto (isakmp|ikev2|ipsec|map|keyring) |Building configuration|Current configuration : |vpdn )`)
-	cryptoLine  = regexp.MustCompile(`(?m)^crypto (isakmp (policy|key|profile)|ikev2 (proposal|policy|keyring|profile)|ipsec (transform-set|profile)) `)
+	versionLine = regexp.MustCompile(`(?m)^[ \t]*version [0-9]{1,2}\.[0-9]{1,2}\s*$`)
+	iosLine     = regexp.MustCompile(`(?m)^[ \t]*(hostname |boot-start-marker|service timestamps|service password-encryption|no service |crypto (isakmp|ikev2|ipsec|map|keyring) |Building configuration|Current configuration : |vpdn )`)
+	cryptoLine  = regexp.MustCompile(`(?m)^[ \t]*` + beginnings("crypto", 2) + ` (` + beginnings("isakmp", 2) + ` (` + beginnings("policy", 2) + `|key|` + beginnings("profile", 2) + `)|` +
+		beginnings("ikev2", 2) + ` (` + beginnings("proposal", 3) + `|` + beginnings("policy", 2) + `|` + beginnings("keyring", 2) + `|` + beginnings("profile", 3) + `)|` +
+		beginnings("ipsec", 2) + ` (` + beginnings("transform-set", 2) + `|` + beginnings("profile", 2) + `)) `)
 )
 
 // Claims tells whether a file is a configuration of IOS: by its version line

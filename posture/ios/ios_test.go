@@ -374,6 +374,38 @@ func TestXAUTHGroupsHaveAKeyThatEverybodyKnows(t *testing.T) {
 	}
 }
 
+func TestAMaskIsNoKey(t *testing.T) {
+	h := host("hostname a\nusername b password 7 <removed>\nusername c password *****\ncrypto isakmp key <key of the peer> address 192.0.2.1\ncrypto ikev2 keyring K\n peer a\n  pre-shared-key ${PSK}\n")
+	if len(h.Secrets) != 4 {
+		t.Fatal(len(h.Secrets))
+	}
+	for _, s := range h.Secrets {
+		if s.Storage != posture.Elsewhere || s.Backup || len(s.Value) > 0 {
+			t.Errorf("%s: %s", s.Name, s.Storage)
+		}
+	}
+}
+
+func TestAPeerWithTheSameKeyOnBothSidesHasOneKey(t *testing.T) {
+	for lines, want := range map[string]int{
+		"  pre-shared-key local abc\n  pre-shared-key remote abc\n":              1,
+		"  pre-shared-key local 7 0822455D0A16\n  pre-shared-key remote cisco\n": 1,
+		"  pre-shared-key local abc\n  pre-shared-key remote def\n":              2,
+		"  pre-shared-key local 6 AAA\n  pre-shared-key remote 6 BBB\n":          2,
+	} {
+		if h := host("crypto ikev2 keyring K\n peer a\n  address 192.0.2.1\n" + lines); len(h.Secrets) != want {
+			t.Errorf("%q: %d", lines, len(h.Secrets))
+		}
+	}
+}
+
+func TestAKeyOfAKeyringIsNamedByItsPeer(t *testing.T) {
+	h := host("crypto keyring K\n  pre-shared-key address 192.0.2.1 key abc\n  pre-shared-key hostname a.example key def\n")
+	if len(h.Secrets) != 2 || h.Secrets[0].Name != "K 192.0.2.1" || h.Secrets[1].Name != "K a.example" {
+		t.Errorf("%+v", h.Secrets)
+	}
+}
+
 func TestAnUnknownLineIsNoted(t *testing.T) {
 	h := host("version 15.2\nhostname x\nfrobnicate 3\ncrypto flux 1\ncrypto isakmp policy 1\n flux\ncrypto map M 1 ipsec-isakmp\n set flux 1\n")
 	if len(h.Notes) != 4 || h.Notes[0].At.Line != 3 {

@@ -14,10 +14,12 @@ import (
 // use is a place where IPsec is asked for: an entry of a crypto map, a dynamic
 // map or an IPsec profile.
 type use struct {
-	name string
-	line *line
-	of   string // of an entry: the crypto map's name
-	any  bool   // it is for peers at any address
+	name   string
+	line   *line
+	of     string // of an entry: the crypto map's name
+	any    bool   // it is for peers at any address
+	peer   *line  // of a profile: where the tunnel that has it goes to
+	pushed bool   // a key server pushes the SAs of a group: nothing is exchanged for them
 }
 
 // uses are those of a configuration.
@@ -70,7 +72,39 @@ func (r *reader) connections() {
 	for _, u := range first {
 		r.connect1(u)
 	}
+	for _, l := range last(r.root.all("crypto", "ipsec", "client", "ezvpn")) {
+		r.easy(l)
+	}
 	r.manual()
+}
+
+// easy is a client of Easy VPN. With a group it begins in aggressive mode, by
+// proposals that are built in and not shown.
+func (r *reader) easy(l *line) {
+	if l.no {
+		return
+	}
+	c := posture.Connection{Subject: r.subject("connection", l.word(4), l.at), Product: r.product}
+	c.V1, c.V2 = written(l, true), written(l, false)
+	c.Role, c.AnyPeer = written(l, posture.Initiates), written(l, false)
+	for _, p := range l.all("peer") {
+		c.Address = written(p, append(c.Address.V, p.word(1)))
+	}
+	method := setting.Of(r.defaults, posture.MethodPubkey, l.at, false)
+	c.Aggressive = setting.As(method, false)
+	if g := l.find("group"); g != nil {
+		method = posture.Written(posture.MethodPSK, g.at, "group") // its key is on the line
+		c.Aggressive = setting.As(method, true)
+	}
+	c.Local = []posture.Auth{{Method: method}, {Method: written(l, posture.MethodXAUTH), XAUTH: true}}
+	c.Remote = []posture.Auth{{Method: method}}
+	c.NATT = r.natt()
+	c.Pool = setting.Of(r.defaults, []string(nil), l.at, true)
+	c.AsksAddress = written(l, true)
+	if m := l.find("mode"); m != nil {
+		c.AsksAddress = written(m, m.word(1) != "network-extension")
+	}
+	r.host.Connections = append(r.host.Connections, c)
 }
 
 // manual are the entries of crypto maps whose keys were set by hand.
@@ -89,6 +123,8 @@ func (r *reader) uses() uses {
 	dynamic := map[string]string{}
 	for _, l := range r.root.all("crypto", "map") {
 		switch {
+		case !l.no && l.word(4) == "gdoi":
+			all = append(all, use{name: l.word(2) + " " + l.word(3), line: l, of: l.word(2), pushed: true})
 		case l.no || l.word(4) != "ipsec-isakmp":
 		case l.word(5) == "dynamic":
 			dynamic[l.word(6)] = l.word(2)
@@ -101,15 +137,34 @@ func (r *reader) uses() uses {
 			all = append(all, use{name: l.word(2) + " " + l.word(3), line: l, of: m, any: true})
 		}
 	}
-	on := r.protected()
+	on, groups := r.protected(), r.served()
 	for _, l := range r.root.all("crypto", "ipsec", "profile") {
 		if at := on[l.word(3)]; at != nil && !l.no {
-			all = append(all, use{name: l.word(3), line: l, any: at.has("interface") && at.find("tunnel", "destination") == nil})
+			to := at.find("tunnel", "destination")
+			all = append(all, use{name: l.word(3), line: l, any: at.has("interface") && to == nil, peer: to})
+		}
+		if groups[l.word(3)] && !l.no {
+			all = append(all, use{name: l.word(3), line: l, pushed: true})
 		}
 	}
 	if len(all) > mostUses {
 		r.in.Note(posture.Limit, all[mostUses].line.at, "more than %d entries of crypto maps and profiles: the rest is left out", mostUses)
 		all = all[:mostUses]
+	}
+	return all
+}
+
+// served are the IPsec profiles that a key server of GET VPN has for its groups.
+func (r *reader) served() map[string]bool {
+	all := map[string]bool{}
+	for _, kind := range []string{"gdoi", "gkm"} {
+		for _, l := range r.root.all("crypto", kind, "group") {
+			for _, server := range l.all("server", "local") {
+				for _, sa := range server.all("sa", "ipsec") {
+					all[sa.named("profile")] = true
+				}
+			}
+		}
 	}
 	return all
 }
@@ -120,7 +175,10 @@ func (r *reader) protected() map[string]*line {
 	on := map[string]*line{}
 	for _, l := range r.root.below {
 		if b := l.find("tunnel", "protection", "ipsec", "profile"); b != nil && l.has("interface") {
-			on[b.word(4)] = l
+			// One that is for anybody decides.
+			if old := on[b.word(4)]; old == nil || l.find("tunnel", "destination") == nil {
+				on[b.word(4)] = l
+			}
 		}
 		if b := l.find("l2tp", "security", "crypto-profile"); b != nil {
 			on[b.word(3)] = l
@@ -156,8 +214,8 @@ func (r *reader) connect1(u use) {
 	c.Role = written(u.line, posture.Answers|posture.Initiates)
 	c.IKE, c.IKEImplicit = r.first.proposals, r.first.implicit
 	c.IKELife, c.NATT = r.first.life, r.natt()
-	c.Aggressive = r.aggressive()
 	r.peers1(&c, u)
+	c.Aggressive = r.aggressive(c.Address.V)
 	method := r.first.method
 	c.Local, c.Remote = []posture.Auth{{Method: method}}, []posture.Auth{{Method: method}}
 	c.DPD = setting.Of(r.defaults, time.Duration(0), u.line.at, false)
@@ -167,14 +225,24 @@ func (r *reader) connect1(u use) {
 	c.Fragments = r.flag(false, "crypto", "isakmp", "fragmentation")
 	c.Pool = setting.Of(r.defaults, []string(nil), u.line.at, true)
 	r.xauth(&c, u)
-	r.child(&c, u)
+	if !u.pushed || u.of == "" { // what a member gets is the key server's to say
+		r.child(&c, u)
+	}
 	r.host.Connections = append(r.host.Connections, c)
 }
 
-// aggressive: a router answers it unless it is forbidden for all.
-func (r *reader) aggressive() posture.Value[bool] {
+// aggressive: a router answers it unless it is forbidden for all, and begins it
+// with peers that have a password for it.
+func (r *reader) aggressive(peers []string) posture.Value[bool] {
 	if l := r.root.find("crypto", "isakmp", "aggressive-mode", "disable"); l != nil && !l.no {
 		return written(l, false)
+	}
+	for _, p := range peers {
+		if l := r.root.find("crypto", "isakmp", "peer", "address", p); l != nil && !l.no {
+			if b := l.find("set", "aggressive-mode"); b != nil {
+				return posture.Written(true, b.at, "set aggressive-mode") // the rest may be a password
+			}
+		}
 	}
 	return setting.Of(r.defaults, true, r.root.at, false)
 }
@@ -184,6 +252,9 @@ func (r *reader) peers1(c *posture.Connection, u use) {
 	for _, p := range u.line.all("set", "peer") {
 		c.Address = written(p, append(c.Address.V, p.word(2)))
 		c.AnyPeer = written(p, false)
+	}
+	if u.peer != nil && u.peer.word(2) != "dynamic" {
+		c.Address, c.AnyPeer = written(u.peer, []string{u.peer.word(2)}), written(u.peer, false)
 	}
 	if u.any {
 		c.Role = written(u.line, posture.Answers)
@@ -254,11 +325,14 @@ func (r *reader) child(c *posture.Connection, u use) {
 	if p := u.line.find("set", "pfs"); p != nil && !p.no {
 		for i := range child.ESP.V {
 			e := &child.ESP.V[i]
-			e.AddKE, e.KEAt, e.Text = kems(p.words[2:]), p.at, e.Text+", "+p.text
+			e.AddKE, e.Groups, e.Text = kems(p.words[2:]), written(p, p.text), e.Text+", "+p.text
 		}
 	}
 	child.Life, child.Bytes = r.life(u)
 	child.Replay = r.replay(u)
+	if u.pushed {
+		child.PFS, child.Replay = posture.Value[posture.Demand]{}, posture.Value[int]{}
+	}
 	r.selectors(&child, u)
 	c.Children = append(c.Children, child)
 }
@@ -365,7 +439,15 @@ func (r *reader) replay(u use) posture.Value[int] {
 // selectors are the access list of a map entry.
 func (r *reader) selectors(child *posture.Child, u use) {
 	m := u.line.find("match", "address")
-	if m == nil {
+	switch {
+	case m != nil:
+	case u.of == "": // a profile, which an interface uses
+		child.Routed = setting.Of(r.defaults, true, u.line.at, true)
+		return
+	case u.any: // a dynamic map takes what the peer asks for
+		child.RemoteTS = setting.Of(r.defaults, []string{"0.0.0.0/0"}, u.line.at, true)
+		return
+	default:
 		return
 	}
 	for _, rule := range r.acl(m.word(2)) {

@@ -1,6 +1,7 @@
 package ios
 
 import (
+	"regexp"
 	"strings"
 
 	"sallyport/posture"
@@ -11,6 +12,7 @@ import (
 type line struct {
 	words []string
 	text  string // without indent
+	full  string // in whole words and without "no", where abbreviations were written
 	no    bool   // a leading "no"; words are those after it
 	at    posture.Pos
 	below []*line
@@ -57,6 +59,14 @@ func (l *line) after(word string) string {
 	return ""
 }
 
+// named is the word after that of a line below.
+func (l *line) named(word string) string {
+	if b := l.find(word); b != nil {
+		return b.word(1)
+	}
+	return ""
+}
+
 // find is the last line below that begins with some words; the last one holds.
 func (l *line) find(words ...string) *line {
 	if l.index != nil {
@@ -94,22 +104,31 @@ func parse(in *source.Input, t *source.Text, comment func(string, posture.Pos)) 
 	root := &line{at: t.At(1, 1)}
 	lines := 0
 	levels := []level{{indent: -1, line: root}}
-	var skip func(string) bool // tells whether a line is the last to be left out
+	hand := typed{}
+	var skip func(string) rest // what to do with a line after a banner or a certificate begins
 	for n, text := range in.Lines(t) {
-		if skip != nil {
-			if skip(text) {
-				skip = nil
-			}
-			continue
-		}
+		text = prompt.ReplaceAllString(paged(text), "")
 		body := strings.TrimLeft(text, " \t")
 		indent := len(text) - len(body)
+		if skip != nil {
+			what := skip(text)
+			if what != more {
+				skip = nil
+			}
+			if what != beyond {
+				continue
+			}
+		}
 		if body = strings.TrimSpace(body); body == "" {
 			continue
 		}
 		at := t.At(n, indent+1)
 		if body[0] == '!' {
 			comment(body, at)
+			continue
+		}
+		if body == "exit" {
+			hand.exit(indent)
 			continue
 		}
 		if lines++; lines > mostLines {
@@ -121,9 +140,16 @@ func parse(in *source.Input, t *source.Text, comment func(string, posture.Pos)) 
 			levels = levels[:len(levels)-1]
 		}
 		above := levels[len(levels)-1].line
+		l.expand(hand.mayBe(above, indent)...)
+		if begins(above, l) {
+			levels, above = levels[:1], root
+		}
+		if by := hand.above(l, indent); by != nil {
+			above = by
+		}
 		above.below = append(above.below, l)
 		levels = append(levels, level{indent: indent, line: l})
-		skip = skipped(l)
+		skip = skipped(l, indent)
 	}
 	root.enter()
 	return root
@@ -159,25 +185,69 @@ func newLine(body string, at posture.Pos) *line {
 	return l
 }
 
-// skipped is what ends the text that follows a line: a banner's delimiter, or
-// "quit" after a certificate.
-func skipped(l *line) func(string) bool {
+// rest is what a line is to a banner or a certificate that has begun.
+type rest uint8
+
+const (
+	more   rest = iota // a part of it
+	end                // its end
+	beyond             // no part any more: a line like others
+)
+
+// skipped is what tells the text after a line from what follows: up to a
+// banner's delimiter, or to the "quit" after the hexadecimal of a certificate.
+func skipped(l *line, indent int) func(string) rest {
 	if l.has("certificate") && len(l.words) > 1 {
-		return func(s string) bool { return strings.TrimSpace(s) == "quit" }
+		return func(s string) rest { return certificate(s, indent) }
 	}
 	if !l.has("banner") || l.no || len(l.words) < 3 {
 		return nil
 	}
-	rest := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(l.text, "banner"), " "+l.words[1]))
-	if rest == "" {
+	text := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(l.text, "banner"), " "+l.words[1]))
+	if text == "" {
 		return nil
 	}
-	mark := rest[:1]
-	if strings.HasPrefix(rest, "^C") {
+	mark := text[:1]
+	if strings.HasPrefix(text, "^C") {
 		mark = "^C"
 	}
-	if strings.Contains(rest[len(mark):], mark) {
+	if strings.Contains(text[len(mark):], mark) {
 		return nil
 	}
-	return func(s string) bool { return strings.Contains(s, mark) }
+	return func(s string) rest {
+		if strings.Contains(s, mark) {
+			return end
+		}
+		return more
+	}
+}
+
+// certificate is what a line is to a certificate whose line has some indent. Not
+// all are followed by hexadecimal: one that lies in a file of its own has its name
+// there, and some who publish configurations cut it out.
+func certificate(s string, indent int) rest {
+	body := strings.TrimLeft(s, " \t")
+	switch {
+	case strings.TrimSpace(body) == "quit":
+		return end
+	case len(s)-len(body) > indent || strings.Trim(body, "0123456789ABCDEFabcdef \t\r") == "":
+		return more
+	}
+	return beyond
+}
+
+// pager is what a terminal shows between two pages of "show running-config". It
+// goes when a key is pressed: by backspaces and spaces over it, which a log keeps.
+const pager = "--More--"
+
+// prompt is what stands before what was typed, in a log of a terminal.
+var prompt = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]*(\([a-z0-9-]+\))?[#>] ?`)
+
+// paged is a line without the pager.
+func paged(s string) string {
+	_, after, ok := strings.Cut(s, pager)
+	if !ok {
+		return s
+	}
+	return after[strings.LastIndexByte(after, '\b')+1:]
 }

@@ -1,8 +1,10 @@
 package ios
 
 import (
+	"bytes"
 	"strings"
 
+	"sallyport/internal/secret"
 	"sallyport/posture"
 	"sallyport/posture/setting"
 )
@@ -15,7 +17,8 @@ func (r *reader) keys() {
 	for _, ring := range r.root.all("crypto", "keyring") {
 		for _, l := range ring.all("pre-shared-key") {
 			i := index(l.words, "key")
-			r.key(posture.PSK, ring.word(2), l, l.words[min(i+1, len(l.words)):], l.words[1:min(i, len(l.words))])
+			name := strings.TrimSpace(ring.word(2) + " " + l.words[min(2, len(l.words)-1)])
+			r.key(posture.PSK, name, l, l.words[min(i+1, len(l.words)):], l.words[1:min(i, len(l.words))])
 		}
 	}
 	for _, g := range r.root.all("crypto", "isakmp", "client", "configuration", "group") {
@@ -28,7 +31,61 @@ func (r *reader) keys() {
 			r.peerKeys(ring.word(3)+" "+peer.word(1), peer)
 		}
 	}
+	for _, l := range r.root.all("crypto", "ikev2", "profile") {
+		r.profileKeys(l)
+	}
+	for _, l := range r.root.all("crypto", "isakmp", "peer") {
+		if p := l.find("set", "aggressive-mode", "password"); p != nil {
+			r.key(posture.PSK, l.word(4), p, p.words[3:], l.words[3:])
+		}
+	}
+	r.easyKeys()
 	r.tunnelKeys()
+}
+
+// profileKeys are those that stand in a profile itself: "authentication remote
+// pre-share key [0|6] KEY", and a password for EAP of our own.
+func (r *reader) profileKeys(l *line) {
+	whom := []string{"identity"}
+	if m := l.find("match", "identity", "remote"); m != nil {
+		whom = m.words[3:]
+		if m.word(3) == "any" {
+			whom = []string{"address", "any"}
+		}
+	}
+	var first secret.Bytes
+	for _, a := range l.all("authentication") {
+		for _, w := range []struct {
+			word string
+			kind posture.SecretKind
+		}{{"key", posture.PSK}, {"password", posture.UserPassword}} {
+			i := index(a.words, w.word)
+			if i < 2 || i+1 >= len(a.words) {
+				continue
+			}
+			value, _, _, _ := password(a.words[i+1:])
+			if len(value) == 0 || !bytes.Equal(value, first) {
+				first = value
+				r.key(w.kind, l.word(3), a, a.words[i+1:], whom)
+			}
+		}
+	}
+}
+
+// easyKeys are those of a client of Easy VPN: its group's and its own.
+func (r *reader) easyKeys() {
+	for _, l := range r.root.all("crypto", "ipsec", "client", "ezvpn") {
+		if g := l.find("group"); g != nil {
+			if i := index(g.words, "key"); i < len(g.words) {
+				r.key(posture.GroupKey, l.word(4)+" "+g.word(1), g, g.words[i+1:], []string{"hostname", g.word(1)})
+			}
+		}
+		if u := l.find("username"); u != nil {
+			if i := index(u.words, "password"); i < len(u.words) {
+				r.key(posture.UserPassword, l.word(4)+" "+u.word(1), u, u.words[i+1:], []string{"hostname", u.word(1)})
+			}
+		}
+	}
 }
 
 // isakmpKey is "crypto isakmp key [0|6] KEY address A [MASK]" or "hostname H".
@@ -55,7 +112,8 @@ func index(words []string, word string) int {
 	return len(words)
 }
 
-// peerKeys are those of one peer of an IKEv2 keyring; each side may have its own.
+// peerKeys are those of one peer of an IKEv2 keyring; each side may have its own,
+// which is one key if it is the same.
 func (r *reader) peerKeys(name string, peer *line) {
 	whom := []string{"hostname"}
 	for _, words := range [][]string{{"address"}, {"identity"}, {"hostname"}} {
@@ -64,6 +122,7 @@ func (r *reader) peerKeys(name string, peer *line) {
 			break
 		}
 	}
+	var first secret.Bytes
 	for _, l := range peer.all("pre-shared-key") {
 		words := l.words[1:]
 		if len(words) > 1 && (words[0] == "local" || words[0] == "remote") {
@@ -72,6 +131,11 @@ func (r *reader) peerKeys(name string, peer *line) {
 		if len(words) > 1 && words[0] == "hex" {
 			words = words[1:]
 		}
+		value, _, _, _ := password(words)
+		if len(value) > 0 && bytes.Equal(value, first) {
+			continue
+		}
+		first = value
 		r.key(posture.PSK, name, l, words, whom)
 	}
 	for _, l := range peer.all("ppk", "manual") {
@@ -102,6 +166,9 @@ func (r *reader) secret(s posture.Secret) {
 	s.Backup = s.Storage == posture.Clear || s.Storage == posture.Reversible
 	if s.Storage == posture.Encrypted {
 		r.in.Note(posture.Opaque, s.At, "the secret is encrypted with a key that is not in the file")
+	}
+	if s.Storage == posture.Elsewhere {
+		r.in.Note(posture.Opaque, s.At, "the secret is left out")
 	}
 	r.host.Secrets = append(r.host.Secrets, s)
 	r.in.HoldsSecrets(r.text)

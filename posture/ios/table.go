@@ -21,7 +21,8 @@ var topWords = set(`aaa access-list access-session alias archive arp banner bfd 
 	rmon route-map router route-tag sampler scheduler sccp security service service-policy sdm shell sntp snmp snmp-server software spanning-tree standby stackwise subscriber
 	switch system table-map tacacs tacacs-server telemetry template terminal tftp-server time-range track transceiver tunnel udld username validate version virtual-service
 	vlan vlans voice voice-card voice-port voip vpdn vpdn-group vrf vtp wcm wireless wlan wsma zone zone-pair guest-interface app-hosting Building Last NVRAM Using
-	cwmp diag downlink esmc fabric global-address-family identity ima line-protocol nbar nhrp odm onep performance profile rep rsvp scada security-group sip-ua stcapp stack-mac tag virtual-template xconnect`)
+	cwmp diag downlink esmc fabric global-address-family identity ima line-protocol nbar nhrp odm onep performance profile rep rsvp scada security-group sip-ua stcapp
+	aqm-register-fnf certificate conf configure copy do show sh wr write stack-mac tag virtual-template xconnect`)
 
 // cryptoWords follow "crypto".
 var cryptoWords = set("isakmp ikev2 ipsec map dynamic-map keyring pki ca key identity engine logging call gdoi gkm provisioning xauth mib ssl vpn tls-tunnel wui ace")
@@ -35,6 +36,8 @@ var blocks = []struct {
 	{"crypto isakmp profile", set("description vrf keyring self-identity match client isakmp initiate ca accounting virtual-template keepalive local-address qos-group default")},
 	{"crypto isakmp client configuration group", set(`key dns wins domain pool acl split-dns netmask banner save-password include-local-lan max-users max-logins backup-gateway
 		browser-proxy auto-update firewall group-lock pfs access-restrict configuration crypto dhcp smartcard-removal-disconnect`)},
+	{"crypto isakmp peer", set("set description vrf")},
+	{"crypto ipsec client ezvpn", set("connect group mode peer username xauth acl virtual-interface local-address backup default flow idletime nat backup-server ctcp description")},
 	{"crypto keyring", set("pre-shared-key description local-address rsa-pubkey")},
 	{"crypto ikev2 proposal", set("encryption integrity prf group pqc ake description")},
 	{"crypto ikev2 policy", set("proposal match description")},

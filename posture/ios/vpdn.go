@@ -14,6 +14,11 @@ func (r *reader) vpdn() {
 	enabled := r.flag(false, "vpdn", "enable")
 	forced := map[string]posture.Value[bool]{}
 	for _, l := range r.root.all("vpdn-group") {
+		if dial := l.find("request-dialin"); dial != nil && !dial.no {
+			if p := dial.find("protocol", "pptp"); p != nil {
+				r.host.Services = append(r.host.Services, posture.Service{Subject: r.subject("service", l.word(1), l.at), Protocol: "pptp", Enabled: served(enabled, dial, p)})
+			}
+		}
 		dial := l.find("accept-dialin")
 		if dial == nil || dial.no {
 			continue

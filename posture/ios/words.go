@@ -7,6 +7,7 @@ import (
 
 	"sallyport/internal/secret"
 	"sallyport/posture"
+	"sallyport/posture/setting"
 )
 
 // ciphers of an isakmp policy ("encr aes 256") and an IKEv2 proposal
@@ -69,6 +70,9 @@ var storages = map[string]posture.Storage{
 func password(words []string) (value secret.Bytes, s posture.Storage, traps []string, ok bool) {
 	if len(words) == 0 {
 		return nil, "", nil, false
+	}
+	if setting.LeftOut(joined(words)) || setting.LeftOut(words[len(words)-1]) {
+		return nil, posture.Elsewhere, nil, true
 	}
 	s, typed := storages[words[0]]
 	if !typed || len(words) == 1 {

@@ -7,6 +7,7 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/proposal"
+	notation "sallyport/posture/setting"
 	"sallyport/posture/source"
 	"sallyport/protocol/suite"
 )
@@ -270,6 +271,9 @@ func (r *reader) withoutPPK(conns []posture.Connection) {
 // own in.
 func (c *conn) proposals(p suite.Protocol, key string, v1 bool) (posture.Value[[]posture.Proposal], posture.Value[bool]) {
 	s, ok := c.get(key)
+	if ok && notation.Placeholder(s.value) {
+		return posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}
+	}
 	if ok && len(s.value) > mostAlgs {
 		c.once(posture.Limit, about{s.at, "proposals"}, "%q has %d octets, more than %d: not read", source.Quote(s.key), len(s.value), mostAlgs)
 		return posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}
@@ -286,11 +290,18 @@ func (c *conn) proposalsLibreswan(p suite.Protocol, s setting, ok, v1 bool) (pos
 		if v1 {
 			parse = proposal.LibreswanV1
 		}
+		if c.openswan() {
+			parse = proposal.Openswan
+		}
 		all := parse(p, strings.TrimSuffix(s.value, "!"), s.at)
 		for _, one := range all {
 			c.unknownWords(s, one.Unknown)
 		}
 		return written(s, all), written(s, false)
+	}
+	if c.openswan() {
+		v := byDefault(c.reader, placed(proposal.OpenswanDefaults(p), c.at), c.at)
+		return v, posture.Value[bool]{V: true, Origin: v.Origin, At: v.At, Why: v.Why}
 	}
 	version := ""
 	if c.known {
@@ -324,7 +335,7 @@ func (c *conn) proposalsStrongSwan(p suite.Protocol, s setting, ok bool) (postur
 	}
 	more, why := proposal.StrongSwanDefaults(p, version)
 	for i := range more {
-		more[i].Default = ok
+		more[i].Default, more[i].Inferred = ok, ok && !c.known
 	}
 	all = append(all, placed(more, c.at)...)
 	if ok {
@@ -467,8 +478,14 @@ func (c *conn) gives() (dns, pool posture.Value[[]string]) {
 		dnsKey, poolKey = "modecfgdns", c.remoteKey("addresspool")
 	}
 	dns, pool = c.strings(dnsKey), c.strings(poolKey)
-	if d := c.strongSwanConf(); d != nil && d.DNS.Known() && dns.Origin != posture.Explicit && len(pool.V) > 0 {
+	d := c.strongSwanConf()
+	switch {
+	case d == nil || !d.DNS.Known() || len(pool.V) == 0:
+	case dns.Origin != posture.Explicit:
 		dns = d.DNS
+	default: // the plugin attr adds its own for whoever gets an address
+		dns.V = slices.Concat(dns.V, d.DNS.V)
+		dns.Text += ", and of strongswan.conf " + d.DNS.Text
 	}
 	return dns, pool
 }

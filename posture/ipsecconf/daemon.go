@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sallyport/posture"
+	notation "sallyport/posture/setting"
 )
 
 // daemon is what config setup says of pluto or charon.
@@ -56,13 +57,18 @@ func (c *conn) plutoSecrets() posture.Value[bool] {
 	return written(s, slices.Contains(words, "private") || slices.Contains(words, "crypt") || slices.Contains(words, "all") && c.before("4.0"))
 }
 
-// accounting is what an updown script of one's own may do; the products' scripts
-// only set routes.
+// accounting is what an updown script may do. leftfirewall of strongSwan runs its own
+// with iptables, which logs who came and went (src/_updown of strongSwan).
 func (r *reader) accounting() posture.Value[bool] {
 	for _, s := range r.conf.order {
+		for _, key := range []string{"leftfirewall", "rightfirewall"} {
+			if v, ok := s.settings[key]; ok && !r.libreswan() && yesNo[strings.ToLower(v.value)] {
+				return written(v, true)
+			}
+		}
 		for _, key := range []string{"leftupdown", "rightupdown"} {
 			v, ok := s.settings[key]
-			if ok && v.value != "" && v.value != "%disabled" && !strings.Contains(v.value, "_updown") {
+			if ok && notation.Records(v.value) {
 				return written(v, true)
 			}
 		}
@@ -156,6 +162,9 @@ func (c *conn) charonLevels() (secrets, auth posture.Value[bool]) {
 	}
 	most, ike := 0, 1
 	words := c.list(setting{key: s.key, value: strings.ToLower(s.value), at: s.at})
+	if len(words)%2 == 1 {
+		c.odd(s) // "all" is of plutodebug; the starter reads pairs up to what is none
+	}
 	for i := 0; i+1 < len(words); i += 2 {
 		level, err := strconv.Atoi(words[i+1])
 		if err != nil {

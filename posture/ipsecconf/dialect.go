@@ -55,6 +55,31 @@ func byHost(in *source.Input, files []string) int {
 	return score
 }
 
+// isOpenswan tells whether files that are not strongSwan's are of Openswan, which
+// Libreswan followed: by its package, by where Debian's has secrets, or by the
+// comment that its own file begins with, if nothing speaks for Libreswan.
+func isOpenswan(in *source.Input, files []string) bool {
+	switch {
+	case in.Version(nameLibreswan).Known(), has(in, "libreswan"):
+		return false
+	case in.Version(nameOpenswan).Known(), has(in, "openswan"):
+		return true
+	}
+	is := false
+	for _, f := range files[:min(len(files), glanceFiles)] {
+		for line := range strings.Lines(string(in.Head(f, glanceSize))) {
+			lower := strings.ToLower(line)
+			switch title := strings.HasPrefix(lower, "#") && strings.Contains(lower, "configuration file"); {
+			case title && strings.Contains(lower, "- libreswan"), strings.Contains(line, cryptoPolicy):
+				return false
+			case title && strings.Contains(lower, "- openswan"), strings.HasPrefix(lower, "include /var/lib/openswan/"):
+				is = true
+			}
+		}
+	}
+	return is
+}
+
 func has(in *source.Input, name string) bool {
 	return slices.ContainsFunc(in.Host.Packages, func(p posture.Package) bool {
 		return strings.HasPrefix(p.Name, name) || strings.HasPrefix(p.Source, name)
@@ -116,6 +141,8 @@ func byKey(key string) int {
 		return 0
 	case key == "virtual-private":
 		return 3
+	case key == "charondebug", key == "charonstart":
+		return -4 // names strongSwan's daemon, whatever else was left from a guide
 	case key == "strictcrlpolicy":
 		return -1
 	case key == "phase2alg", key == "salifetime", key == "ipsec-lifetime", key == "aggrmode":
@@ -135,7 +162,11 @@ func byValue(key, value string) int {
 	side, word := cutSide(key)
 	switch {
 	case side != "" && word == "" && value == "%defaultroute":
-		return 2 // strongSwan 5 takes it for %any
+		return 1 // strongSwan 5 takes it for %any, and many of its guides have it
+	case side != "" && word == "sourceip" && (strings.ContainsAny(value, "/%")):
+		return -2 // a pool, or what asks for an address: of Libreswan's side it is one address
+	case side != "" && word == "auth" && value == "psk":
+		return -2 // "secret" in Libreswan, but for the newest, which knows this word, too
 	case side != "" && word == "auth" && !slices.Contains([]string{"secret", "rsasig", "null", "eaponly", "rsa", "ecdsa", "psk"}, value):
 		return -2
 	case side != "" && word == "rsasigkey" && value == "%cert":

@@ -38,7 +38,7 @@ func TestHostileFilesEndInNotes(t *testing.T) {
 		"binary":        {files{"ipsec.conf": "conn a\x00\n"}, "is binary"},
 		"many secrets":  {files{"ipsec.secrets": strings.Repeat(": PSK \"x\"\n", mostSecrets+1)}, "more than 50000 secrets"},
 		"long entry":    {files{"ipsec.secrets": strings.Repeat("a ", 1000) + "\n" + strings.Repeat(" b\n", 10000)}, "no colon"},
-		"an open key":   {files{"ipsec.secrets": ": RSA {\n" + strings.Repeat(" x\n", 1000)}, "nothing tells"},
+		"an open key":   {files{"ipsec.secrets": ": RSA {\n" + strings.Repeat(" x\n", 1000)}, "cannot be told apart"},
 	} {
 		h := readAll(t, c.f)
 		if name == "one bad line" && len(h.Notes) != 2 {

@@ -21,11 +21,15 @@ import (
 const (
 	nameStrongSwan = "strongSwan"
 	nameLibreswan  = "Libreswan"
+	nameOpenswan   = "Openswan"
 )
 
 // strongSwanCommon is the strongSwan that is taken where the version is not
 // known.
 const strongSwanCommon = "5.9"
+
+// openswanCommon is the last Openswan that distributions had.
+const openswanCommon = "2.6"
 
 // What is read at most. Real configurations have a few hundred connections.
 const (
@@ -111,8 +115,11 @@ type reader struct {
 func read(in *source.Input, files []string) {
 	d, sure := dialectOf(in, files)
 	r := newReader(in.For(d, files))
+	if r.libreswan() && isOpenswan(in, files) {
+		r.named(nameOpenswan, openswanCommon)
+	}
 	if !sure {
-		r.in.Note(posture.Unparsed, posture.Pos{File: in.Show(files[0])}, "nothing tells strongSwan from Libreswan here: read as strongSwan's")
+		r.in.Note(posture.Unparsed, posture.Pos{File: in.Show(files[0])}, "strongSwan and Libreswan cannot be told apart here: read as strongSwan's")
 	}
 	r.in.Product(r.product, posture.Value[string]{})
 	r.conf = r.parse()
@@ -127,15 +134,23 @@ func read(in *source.Input, files []string) {
 }
 
 func newReader(in *source.Input) *reader {
-	r := &reader{in: in, dialect: in.Dialect, product: nameStrongSwan, version: strongSwanCommon, noted: map[about]bool{}}
+	r := &reader{in: in, dialect: in.Dialect, noted: map[about]bool{}}
+	r.named(nameStrongSwan, strongSwanCommon)
 	if r.dialect == posture.Libreswan {
-		r.product, r.version = nameLibreswan, proposal.LibreswanCommon
-	}
-	if v := in.Version(r.product); v.Known() && v.V != "" {
-		r.version, r.known = v.V, true
+		r.named(nameLibreswan, proposal.LibreswanCommon)
 	}
 	return r
 }
+
+// named sets the product, and the version that is taken where it is not known.
+func (r *reader) named(product, common string) {
+	r.product, r.version, r.known = product, common, false
+	if v := r.in.Version(product); v.Known() && v.V != "" {
+		r.version, r.known = v.V, true
+	}
+}
+
+func (r *reader) openswan() bool { return r.product == nameOpenswan }
 
 func (r *reader) libreswan() bool { return r.dialect == posture.Libreswan }
 

@@ -58,6 +58,42 @@ func TestAConnForL2TPWhoseVersionNobodyKnowsIsOfIKEv1(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsIndentedAsAWholeIsReadWithAWarning(t *testing.T) {
+	h := readAll(t, files{"ipsec.conf": "  version 2.0\n  config setup\n    virtual-private=%v4:10.0.0.0/8\n\n  conn a\n    left=192.0.2.1\n    right=192.0.2.2\n    ike=3des-md5;modp1024\n    auto=start\n"})
+	if len(h.Connections) != 1 || h.Connections[0].Name != "a" || len(h.Connections[0].IKE.V) != 1 {
+		t.Fatalf("%+v", h.Connections)
+	}
+	if len(h.Notes) != 2 || h.Notes[1].Kind != posture.Malformed || !strings.Contains(h.Notes[1].Text, "first column") {
+		t.Errorf("%+v", h.Notes)
+	}
+}
+
+func TestOpenswanIsToldFromLibreswan(t *testing.T) {
+	const conf = "config setup\n\tnat_traversal=yes\n\tprotostack=netkey\nconn l2tp\n\tauthby=secret\n\ttype=transport\n\tleft=192.0.2.1\n\tleftprotoport=17/1701\n\tright=%any\n\tauto=add\n"
+	for _, c := range []struct {
+		name string
+		f    files
+		list []string // packages
+		want string
+	}{
+		{"the title", files{"ipsec.conf": "# /etc/ipsec.conf - Openswan IPsec configuration file\n" + conf}, nil, "Openswan"},
+		{"Debian's secrets", files{"ipsec.conf": conf, "ipsec.secrets": "include /var/lib/openswan/ipsec.secrets.inc\n"}, nil, "Openswan"},
+		{"the title of the successor, which names both", files{"ipsec.conf": "# /etc/ipsec.conf - Libreswan IPsec configuration file\n# for openswan: version 2\n" + conf}, nil, "Libreswan"},
+		{"the package of the successor", files{"ipsec.conf": "# /etc/ipsec.conf - Openswan IPsec configuration file\n" + conf}, []string{"Libreswan 3.25"}, "Libreswan"},
+		{"nothing", files{"ipsec.conf": conf}, nil, "Libreswan"},
+	} {
+		h := readAll(t, c.f, c.list...)
+		if len(h.Connections) != 1 || h.Connections[0].Product != c.want {
+			t.Errorf("%s: %+v", c.name, h.Products)
+			continue
+		}
+		ike := h.Connections[0].IKE
+		if old := strings.Contains(ike.V[0].Text, "md5"); old != (c.want == "Openswan") || old && ike.Why != "version unknown: default of Openswan 2.6" {
+			t.Errorf("%s: %s, %s", c.name, ike.V[0].Text, ike.Why)
+		}
+	}
+}
+
 func TestATemplateThatLacksASideIsNotLoaded(t *testing.T) {
 	h := readAll(t, files{"ipsec.conf": "config setup\n\tvirtual-private=%v4:10.0.0.0/8\nconn all\n\tleft=192.0.2.1\n\tauto=start\nconn a\n\talso=all\n\tright=192.0.2.2\n"})
 	if len(h.Connections) != 1 || h.Connections[0].Name != "a" || h.Connections[0].Disabled {
@@ -115,7 +151,11 @@ func TestTheProductIsToldByItsWords(t *testing.T) {
 		{"default route", "conn a\n left=%defaultroute\n", posture.Libreswan},
 		{"logfile", "config setup\n logfile=/var/log/pluto.log\n", posture.Libreswan},
 		{"the shipped file's include", "include /etc/ipsec.d/*.conf\n", posture.Libreswan},
+		{"a default route beside a word of strongSwan's", "conn a\n left=%defaultroute\n leftauth=psk\n rightauth=psk\n", posture.Starter},
+		{"a pool", "conn a\n left=%defaultroute\n rightsourceip=10.8.0.0/16,fd00::/64\n", posture.Starter},
+		{"a client", "conn a\n left=%defaultroute\n leftsourceip=%config\n", posture.Starter},
 		{"charondebug", "config setup\n charondebug=\"ike 2\"\n", posture.Starter},
+		{"charondebug beside words from a guide", "config setup\n charondebug=\"ike 2\"\nconn a\n left=%defaultroute\n", posture.Starter},
 		{"strictcrlpolicy", "config setup\n strictcrlpolicy=yes\n", posture.Starter},
 		{"leftauth", "conn a\n leftauth=pubkey\n", posture.Starter},
 		{"rightauth2", "conn a\n rightauth2=xauth\n", posture.Starter},
@@ -129,7 +169,7 @@ func TestTheProductIsToldByItsWords(t *testing.T) {
 		if len(h.Products) != 1 || h.Products[0].Dialect != c.want {
 			t.Errorf("%s: %v", c.name, h.Products)
 		}
-		if guess := strings.Contains(noteTexts(h), "nothing tells"); guess != (c.name == "nothing") {
+		if guess := strings.Contains(noteTexts(h), "cannot be told apart"); guess != (c.name == "nothing") {
 			t.Errorf("%s: notes %v", c.name, noteTexts(h))
 		}
 	}
@@ -455,6 +495,28 @@ func TestStrongSwanAddsItsDefaultsUnlessToldNotTo(t *testing.T) {
 	}
 }
 
+func TestADaemonsNameServersCountBesideTheConns(t *testing.T) {
+	const text = "conn a\n  right=%any\n  rightsourceip=10.9.0.0/24\n  rightdns=10.0.0.53\n  auto=add\n"
+	daemon := []posture.Daemon{{Subject: posture.Subject{Dialect: posture.Swanctl}, Product: nameStrongSwan, DNS: posture.Written([]string{"8.8.8.8"}, posture.Pos{}, "8.8.8.8")}}
+	h := &posture.Host{Daemons: daemon}
+	in := source.NewInput(source.New("", fstest.MapFS{"ipsec.conf": {Data: []byte(text)}}, true), h)
+	in.Product(nameStrongSwan, posture.Written("5.9.8", posture.Pos{}, "5.9.8"))
+	Read(in.For("", []string{"ipsec.conf"}))
+	if got := h.Connections[0].DNS; !slices.Equal(got.V, []string{"10.0.0.53", "8.8.8.8"}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestAByteOrderMarkKeepsStrongSwanFromTheFile(t *testing.T) {
+	const text = "\ufeff# ours\nconn a\n  right=192.0.2.1\n  auto=add\n"
+	for product, want := range map[string]bool{"strongSwan 5.9.8": true, "Libreswan 4.9": false} {
+		h := readAll(t, files{"ipsec.conf": text}, product)
+		if got := strings.Contains(noteTexts(h), "byte order mark"); got != want || len(h.Connections) != 1 {
+			t.Errorf("%s: %s, %d connections", product, noteTexts(h), len(h.Connections))
+		}
+	}
+}
+
 func TestProofsOfBothProducts(t *testing.T) {
 	methods := func(all []posture.Auth) string {
 		var out []string
@@ -547,6 +609,54 @@ func TestWhatIsNotLoadedIsDisabled(t *testing.T) {
 	}
 	if !strings.Contains(noteTexts(h), "nothing includes this file") {
 		t.Error(noteTexts(h))
+	}
+}
+
+func TestWordsBehindANameDoNotLoseTheSection(t *testing.T) {
+	h := readAll(t, files{"ipsec.conf": "config setup // the daemon\n strictcrlpolicy=yes\nconn %default // for all\n keyexchange=ikev2\nconn a // one\n auto=add\n"})
+	if c := named(h, "a"); c == nil || !posture.Is(c.V1, false) || !posture.Is(h.Daemons[0].StrictCRL, posture.Always) {
+		t.Errorf("%+v", h.Connections)
+	}
+	if got := noteTexts(h); strings.Count(got, "the product refuses the file") != 3 || len(h.Notes) != 3 {
+		t.Error(got)
+	}
+}
+
+func TestTheFirewallScriptOfStrongSwanRecordsSessions(t *testing.T) {
+	const conn = "conn a\n auto=add\n leftfirewall=yes\n right=192.0.2.9\n left=192.0.2.1\n"
+	for product, want := range map[string]bool{"strongSwan 5.9.8": true, "Libreswan 4.9": false} {
+		if h := readAll(t, files{"ipsec.conf": conn}, product); h.Daemons[0].Accounting.V != want {
+			t.Errorf("%s: %+v", product, h.Daemons[0].Accounting)
+		}
+	}
+}
+
+func TestAFileOfAnotherProgramIsToldOnce(t *testing.T) {
+	for _, text := range []string{"flow esp from 192.0.2.0/24 to 198.51.100.0/24 \\\n\tpeer 198.51.100.1\nesp tunnel from 192.0.2.1 \\\n\tenckey 0x00112233\n", "#!/sbin/setkey -f\nflush;\nspdflush;\n"} {
+		h := readAll(t, files{"etc/ipsec.conf": text})
+		if got := noteTexts(h); !strings.Contains(got, "malformed no section") || strings.Contains(got, "indented") || len(h.Notes) > 2 {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
+
+func TestNothingIsSaidOfWhatATemplateWillPutIn(t *testing.T) {
+	h := readAll(t, files{"ipsec.conf": "config setup\n charondebug=\"ike 1\"\nconn a\n auto={{ auto }}\n ike=${IKE}!\n esp={{ esp }}\n ikelifetime=<%= life %>\n right={{ peer }}\n", "ipsec.secrets": "a b : PSK \"{{ psk }}\"\n: PSK ${PSK}\n"})
+	c := named(h, "a")
+	if c == nil || c.Role.Known() || c.IKE.Known() || c.Children[0].ESP.Known() || c.Children[0].PFS.Known() || c.IKELife.Known() || len(h.Notes) > 0 {
+		t.Errorf("%+v %s", c, noteTexts(h))
+	}
+	for _, s := range h.Secrets {
+		if s.Storage != posture.Elsewhere || s.Value != nil {
+			t.Errorf("%+v", s)
+		}
+	}
+}
+
+func TestAWordThatIsNoLevelOfTheLogIsNoted(t *testing.T) {
+	h := readAll(t, files{"ipsec.conf": "config setup\n charondebug=all\nconn a\n auto=add\n leftupdown=/bin/true\n"})
+	if got := noteTexts(h); !strings.Contains(got, `"charondebug"`) || len(h.Notes) != 1 || h.Daemons[0].LogsSecrets.V || h.Daemons[0].Accounting.V {
+		t.Error(got, h.Daemons)
 	}
 }
 

@@ -82,6 +82,13 @@ func (p *parser) file(chain []string, name string) {
 		return
 	}
 	p.seen[name] = true
+	if len(chain) == 0 && p.foreign(t) {
+		p.in.Note(posture.Malformed, posture.Pos{File: t.Show}, "no section of ipsec.conf in the file: it may be of OpenBSD or of setkey, and was not read")
+		return
+	}
+	if t.BOM && !p.libreswan() {
+		p.in.Note(posture.Malformed, t.At(1, 1), "the file begins with a byte order mark, which the starter of strongSwan takes for a word: a syntax error, and it loads nothing; it is judged as if the mark were not there")
+	}
 	chain = append(slices.Clone(chain), name)
 	p.cur = nil
 	for n, line := range p.in.Lines(t) {
@@ -90,6 +97,23 @@ func (p *parser) file(chain []string, name string) {
 		}
 		p.line(chain, t, n, line)
 	}
+}
+
+// foreign tells whether a file has lines, and among them neither sections nor
+// includes: ipsec.conf is the name of other programs' files, too.
+func (p *parser) foreign(t *source.Text) bool {
+	some := false
+	for line := range strings.Lines(string(t.Data)) {
+		words := strings.Fields(uncomment(line))
+		if len(words) == 0 {
+			continue
+		}
+		some = true
+		if slices.Contains([]string{"config", "conn", "ca", "include"}, words[0]) {
+			return false
+		}
+	}
+	return some
 }
 
 // line is one line. Sections begin in the first column; what is indented belongs
@@ -109,9 +133,12 @@ func (p *parser) line(chain []string, t *source.Text, n int, line string) {
 		p.include(chain, at, rest)
 	case setting:
 		p.setting(at, indent > 0, content)
-	case indent == 0 && word == "version":
+	case word == "version":
 		// FreeS/WAN's; both products ignore it.
-	case indent == 0 && slices.Contains([]string{"config", "conn", "ca"}, word):
+	case slices.Contains([]string{"config", "conn", "ca"}, word):
+		if indent > 0 { // as in a guide, or in a file of another format
+			p.in.Note(posture.Malformed, at, "%s must begin in the first column: the product refuses the file", notation.Key(word, rest))
+		}
 		p.begin(word, rest, at)
 	default:
 		p.in.Note(posture.Unparsed, at, "%s is no section and no setting", notation.Key(word, rest))
@@ -135,6 +162,12 @@ func uncomment(line string) string {
 
 func (p *parser) begin(kind, name string, at posture.Pos) {
 	p.cur = nil
+	if name[:min(1, len(name))] != `"` { // people write "// comment" there
+		if first, more, ok := strings.Cut(name, " "); ok {
+			p.in.Note(posture.Malformed, at, "%d words follow the name in this line of %q: the product refuses the file", len(strings.Fields(more)), kind)
+			name = first
+		}
+	}
 	name = strings.Trim(name, `"`)
 	switch {
 	case kind == "config" && name != "setup", kind != "config" && (name == "" || strings.ContainsAny(name, " ")):
@@ -210,7 +243,7 @@ func unquote(value string) (string, bool) {
 		in, _, ended := strings.Cut(rest, `"`)
 		return in, ended
 	}
-	if len(value) > 1 && value[0] == '{' && value[len(value)-1] == '}' {
+	if len(value) > 1 && value[0] == '{' && value[len(value)-1] == '}' && !notation.Placeholder(value) {
 		value = value[1 : len(value)-1]
 	}
 	return strings.Join(strings.Fields(value), " "), !strings.Contains(value, `"`)

@@ -11,6 +11,7 @@ import (
 
 	"sallyport/internal/secret"
 	"sallyport/posture"
+	notation "sallyport/posture/setting"
 	"sallyport/posture/source"
 )
 
@@ -67,6 +68,7 @@ type word struct {
 	text   string
 	quoted bool
 	open   bool // the quote has no end
+	more   bool // something follows in the line, if only a comment
 	at     posture.Pos
 }
 
@@ -163,7 +165,7 @@ func split(t *source.Text, n int, line string) []word {
 			if k := strings.IndexAny(line[i:], " \t"); k >= 0 {
 				end = i + k
 			}
-			words = append(words, unstick(word{text: line[i:end], at: t.At(n, i+1)})...)
+			words = append(words, unstick(word{text: line[i:end], more: strings.Trim(line[end:], " ") != "", at: t.At(n, i+1)})...)
 			i = end
 		}
 		if len(words) > mostWords {
@@ -252,11 +254,14 @@ func (p *secretParser) keep(at posture.Pos, selectors []word, kind kindOf, after
 	}
 	s.Kind = secretKinds[kind]
 	s.Anybody = p.anybody(at, ids, kind)
-	s.Value, s.Traps = decode(*value)
+	s.Value, s.Traps = p.decode(*value)
+	if notation.Placeholder(value.text) {
+		s.Value, s.Traps, s.Storage = nil, nil, posture.Elsewhere
+	}
 	if kind == aHash {
 		s.Value, s.Traps, s.Storage = nil, nil, posture.WeakHash
 	}
-	if p.crlf {
+	if p.crlf && p.libreswan() { // strongSwan takes the CR off
 		s.Traps = append(s.Traps, "lines end in CR LF")
 	}
 	p.in.Host.Secrets = append(p.in.Host.Secrets, s)
@@ -304,7 +309,7 @@ func (p *secretParser) anybody(at posture.Pos, ids []string, kind kindOf) postur
 // decode makes octets of a secret: what is quoted counts as it stands, else 0x
 // is hexadecimal, 0s base64, and 0t text. Traps are what the product reads in
 // another way than the writer may have meant, or does not read at all.
-func decode(w word) (secret.Bytes, []string) {
+func (r *reader) decode(w word) (secret.Bytes, []string) {
 	text := w.text
 	switch {
 	case w.quoted:
@@ -316,7 +321,19 @@ func decode(w word) (secret.Bytes, []string) {
 	case strings.HasPrefix(text, "0t"):
 		return secret.Bytes(text[2:]), nil
 	}
-	return secret.Bytes(text), append(trapsOfText(w), "not in quotes")
+	return secret.Bytes(text), append(trapsOfText(w), r.bare(w)...)
+}
+
+// bare is the trap of a secret without quotes. Libreswan wants them around all that
+// is not encoded; strongSwan does without and goes to the next blank, over a tab.
+func (r *reader) bare(w word) []string {
+	switch {
+	case r.libreswan():
+		return []string{"not in quotes"}
+	case w.more:
+		return []string{"not in quotes, so that it ends at the first blank"}
+	}
+	return nil
 }
 
 func trapsOfText(w word) []string {

@@ -79,10 +79,14 @@ func TestTrapsOfSecretsAreNamed(t *testing.T) {
 		": PSK \"no end\n":                      "the quote has no end",
 		": PSK \" spaced\"\n":                   "begins or ends with white space",
 		": PSK \"0x0011223344556677\"\n":        "0x and 0s mean nothing in quotes",
-		": PSK bare\n":                          "not in quotes",
+		": PSK bare\n":                          "",
+		": PSK bare  \n":                        "",
+		": PSK two words\n":                     "not in quotes, so that it ends at the first blank",
+		": PSK bare\t# why\n":                   "not in quotes, so that it ends at the first blank",
 		": PSK \"\"\n":                          "empty",
-		": PSK \"windows\"\r\n":                 "lines end in CR LF",
-		": PSK \u201csmart\u201d\n":             "typographic quotes,not in quotes",
+		": PSK \"windows\"\r\n":                 "",
+		": PSK bare\r\n":                        "",
+		": PSK \u201csmart\u201d\n":             "typographic quotes",
 		": PSK \"good and long enough text\"\n": "",
 	} {
 		h := readAll(t, files{"ipsec.secrets": text})
@@ -91,6 +95,15 @@ func TestTrapsOfSecretsAreNamed(t *testing.T) {
 		}
 		if len(h.Secrets) == 1 && h.Files[0].Secrets != true {
 			t.Errorf("%q: the file holds secrets", text)
+		}
+	}
+}
+
+func TestLibreswanWantsQuotesAndLinesOfUnix(t *testing.T) {
+	for text, want := range map[string]string{": PSK bare\n": "not in quotes", ": PSK \"windows\"\r\n": "lines end in CR LF"} {
+		h := readAll(t, files{"ipsec.secrets": text}, "Libreswan 5.2")
+		if len(h.Secrets) != 1 || strings.Join(h.Secrets[0].Traps, ",") != want {
+			t.Errorf("%q: %v, notes %s", text, h.Secrets, noteTexts(h))
 		}
 	}
 }

@@ -53,6 +53,9 @@ func choose[T any](c *conn, key string, words map[string]T, otherwise T) posture
 		if v, ok := words[strings.ToLower(s.value)]; ok {
 			return written(s, v)
 		}
+		if notation.Placeholder(s.value) {
+			return posture.Value[T]{}
+		}
 		c.odd(s)
 	}
 	return byDefault(c.reader, otherwise, c.at)
@@ -64,6 +67,9 @@ func (c *conn) duration(key string, otherwise time.Duration) posture.Value[time.
 	if s, ok := c.get(key); ok {
 		if v, ok := parseTime(s.value); ok {
 			return written(s, v)
+		}
+		if notation.Placeholder(s.value) {
+			return posture.Value[time.Duration]{}
 		}
 		c.odd(s)
 	}

@@ -15,6 +15,10 @@ func canonical(key string) string {
 	return side + word
 }
 
+// SameSetting tells whether two keys are spellings of one setting: "phase2alg" of
+// "esp", "keylife" of "salifetime".
+func SameSetting(a, b string) bool { return canonical(a) == canonical(b) }
+
 // cutSide takes "left" or "right" off a key.
 func cutSide(key string) (side, word string) {
 	for _, side := range []string{"left", "right"} {

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -25,5 +26,29 @@ func TestAnExportIsAHostOfItsOwn(t *testing.T) {
 	}
 	if len(want) != 0 {
 		t.Errorf("not read: %v", want)
+	}
+}
+
+// TestWhatWindowsSaysInSeveralFilesIsOneHost: what the registry allows, profiles in
+// another file propose.
+func TestWhatWindowsSaysInSeveralFilesIsOneHost(t *testing.T) {
+	const profile = `[{"Name": "Old", "ServerAddress": "192.0.2.1", "TunnelType": "L2tp", "AuthenticationMethod": ["MsChapv2"], "EncryptionLevel": "Required", "L2tpIPsecAuth": "Psk"}]`
+	const weak = "Windows Registry Editor Version 5.00\n\n[HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Services\\RasMan\\Parameters]\n\"ProhibitIPSec\"=dword:00000001\n"
+	named := func(name string) string { return `{"ComputerName": "` + name + `", "VpnConnection": ` + profile + `}` }
+	for _, c := range []struct {
+		files fstest.MapFS
+		hosts string
+	}{
+		{fstest.MapFS{"pc/rasman.reg": {Data: []byte(weak)}, "pc/vpn.json": {Data: []byte(profile)}}, "pc:never"},
+		{fstest.MapFS{"pc/rasman.reg": {Data: []byte(weak)}, "pc/vpn.json": {Data: []byte(named("PC7"))}}, "PC7:never"},
+		{fstest.MapFS{"a.json": {Data: []byte(named("A"))}, "b.json": {Data: []byte(named("B"))}, "c.reg": {Data: []byte(weak)}}, "A:always B:always c.reg:never"},
+	} {
+		var hosts []string
+		for h := range Hosts(source.New("", c.files, false), Options{}) {
+			hosts = append(hosts, h.Name+":"+h.L2TP[0].IPsec.V.String())
+		}
+		if got := strings.Join(hosts, " "); got != c.hosts {
+			t.Errorf("%s, want %s", got, c.hosts)
+		}
 	}
 }

@@ -3,6 +3,7 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"path"
@@ -20,6 +21,7 @@ type reader struct {
 	name   string
 	claims func(p string, head func() []byte) bool // is the file of this dialect
 	alone  bool                                    // each file is a host of its own: an export
+	named  func(head []byte) string                // not nil: the exports of a directory are a host, but those that name another
 	always bool                                    // also reads where no file is claimed: it looks for its own
 	read   func(*source.Input)
 }
@@ -95,13 +97,14 @@ type group struct {
 	files map[string][]string // by name of reader
 	count int
 	first string
+	name  string // where the files are, if not at the tree's root
 }
 
 // groups sorts files by host and reader. A directory above "etc" is a host, an
 // export is one by itself, and so is any other directory with what is nested in
 // it. Where nothing is claimed there is one group, so that the answer can say so.
 func groups(t *source.Tree, files []string) (all []*group, unclaimed []string) {
-	byRoot := map[string]*group{}
+	byRoot, byExport := map[string]*group{}, map[exports]*group{}
 	at := func(root, file string) *group {
 		g := byRoot[root]
 		if g == nil {
@@ -119,6 +122,18 @@ func groups(t *source.Tree, files []string) (all []*group, unclaimed []string) {
 			continue
 		}
 		r := readers[i]
+		if r.named != nil {
+			dir, name := path.Dir(f), r.named(head())
+			key := exports{r.name, dir, name}
+			g := byExport[key]
+			if g == nil {
+				g = &group{tree: t, files: map[string][]string{}, first: f}
+				byExport[key] = g
+				all = append(all, g)
+			}
+			g.add(r.name, f)
+			continue
+		}
 		if r.alone {
 			all = append(all, &group{tree: t, files: map[string][]string{r.name: {f}}, first: f, count: 1})
 			continue
@@ -128,10 +143,54 @@ func groups(t *source.Tree, files []string) (all []*group, unclaimed []string) {
 		g.count++
 		g.files[r.name] = append(g.files[r.name], below(root, f))
 	}
+	all = join(t, all, byExport)
 	if len(all) == 0 {
 		all = append(all, &group{tree: t, files: map[string][]string{}})
 	}
 	return all, unclaimed
+}
+
+// exports are the files of one product and directory that name the same host, or
+// none.
+type exports struct{ reader, dir, name string }
+
+func (g *group) add(reader, file string) {
+	g.count++
+	g.files[reader] = append(g.files[reader], file)
+}
+
+// join gives the exports that name no host to the one that others in their
+// directory name. Of two nobody knows whose they are: each is a host then.
+func join(t *source.Tree, all []*group, byExport map[exports]*group) []*group {
+	named := map[exports][]*group{}
+	for k, g := range byExport {
+		if k.name != "" {
+			k.name = ""
+			named[k] = append(named[k], g)
+		}
+	}
+	for k, g := range byExport {
+		switch owners := named[k]; {
+		case k.name != "" || len(owners) == 0:
+		case len(owners) == 1:
+			owners[0].files[k.reader] = slices.Sorted(slices.Values(slices.Concat(owners[0].files[k.reader], g.files[k.reader])))
+			owners[0].count += g.count
+			all = slices.DeleteFunc(all, func(o *group) bool { return o == g })
+		default:
+			i := slices.Index(all, g)
+			var single []*group
+			for _, f := range g.files[k.reader] {
+				single = append(single, &group{tree: t, files: map[string][]string{k.reader: {f}}, first: f, count: 1})
+			}
+			all = slices.Replace(all, i, i+1, single...)
+		}
+	}
+	for k, g := range byExport {
+		if g.count > 1 {
+			g.name = t.Show(k.dir)
+		}
+	}
+	return all
 }
 
 // strange says of files that were given by intention, and that no reader wants,
@@ -202,11 +261,14 @@ func (g *group) read(o Options) *posture.Host {
 			run(r, in.For("", files))
 		}
 	}
+	leaveOut(in)
+	algorithms(in)
+	networks(in)
 	if h.Name == "" {
 		h.Name = o.Host
 	}
 	if h.Name == "" {
-		h.Name = g.tree.Show(".")
+		h.Name = cmp.Or(g.name, g.tree.Show("."))
 		if len(g.files) == 1 && g.count == 1 {
 			h.Name = g.tree.Show(g.first)
 		}

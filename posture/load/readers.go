@@ -41,7 +41,7 @@ var readers = []reader{
 	{name: "vyos", claims: vyos.Claims, alone: true, read: vyos.Read},
 	{name: "wireguard", claims: wireguard.Claims, read: wireguard.Read},
 	{name: "sallyport", claims: own.Claims, read: own.Read},
-	{name: "windows", claims: windows.Claims, alone: true, read: windows.Read},
+	{name: "windows", claims: windows.Claims, named: windows.Named, read: windows.Read},
 	{name: "linux", claims: linux.Claims, read: linux.Read},
 	{name: "elf", claims: elf.Claims, always: true, read: elf.Read},
 	{name: "certfile", claims: certfile.Claims, read: certfile.Read},

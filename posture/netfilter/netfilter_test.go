@@ -413,6 +413,18 @@ func TestTheRulesOfUFWAreJudgedInTheChainsThatItMakes(t *testing.T) {
 	}
 }
 
+func TestWhatUFWWasToldIsJudgedWithoutItsOwnRules(t *testing.T) {
+	h := read(t, "etc/default/ufw", "DEFAULT_INPUT_POLICY=\"DROP\"\nDEFAULT_FORWARD_POLICY=\"DROP\"\n",
+		"etc/ufw/user.rules", "*filter\n:ufw-user-input - [0:0]\n-A ufw-user-input -p udp -m multiport --dports 500,1701 -j ACCEPT\nCOMMIT\n")
+	f := wall(t, h)
+	if !posture.Is(f.L2TPOpen, true) || f.L2TPOpen.At.Line != 3 || !posture.Is(f.NATTReachable, false) || !posture.Is(f.ForwardDrop, true) || !posture.Is(f.DropsPTB, false) {
+		t.Errorf("%+v %+v %+v %+v", f.L2TPOpen, f.NATTReachable, f.ForwardDrop, f.DropsPTB)
+	}
+	if len(h.Notes) != 1 || !strings.Contains(h.Notes[0].Text, "before.rules") {
+		t.Errorf("notes: %v", h.Notes)
+	}
+}
+
 func TestChainsThatCallEachOtherComeToAnEnd(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("*filter\n:INPUT DROP [0:0]\n-A INPUT -j a\n")

@@ -39,14 +39,38 @@ func (t *iptables) ufw(files []string) {
 	}
 	policies := t.variablesOf(path.Join(path.Dir(files[0]), "../default/ufw"))
 	for _, family := range []string{"ip", "ip6"} {
-		if t.rules.byName[family+" filter "+prefixOf(family)+"-before-input"] == nil {
+		t.family, t.table = family, "filter"
+		if !t.ufwBefore() {
 			continue
 		}
-		t.family, t.table = family, "filter"
 		t.ufwHook("INPUT", "input", policies["DEFAULT_INPUT_POLICY"], conf["LOGLEVEL"])
 		t.ufwHook("FORWARD", "forward", policies["DEFAULT_FORWARD_POLICY"], conf["LOGLEVEL"])
 	}
 	t.rules.whole = true
+}
+
+// ufwBefore tells whether there are rules of the family. What the user allowed is
+// often copied alone: before.rules is then taken as ufw ships it, as far as it
+// lets packets in.
+func (t *iptables) ufwBefore() bool {
+	prefix := prefixOf(t.family)
+	of := func(name string) *chain { return t.rules.byName[t.family+" filter "+prefix+name] }
+	switch {
+	case of("-before-input") != nil:
+		return true
+	case of("-user-input") == nil:
+		return false
+	}
+	icmp := map[string]string{"ip": "icmp", "ip6": "icmpv6"}[t.family]
+	t.in.Note(posture.Unparsed, t.text.At(0, 0), "before.rules is not here: taken as ufw ships it")
+	for _, c := range []string{"-before-input", "-before-forward"} {
+		t.chain(prefix+c, 0)
+		for _, rule := range []string{"-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", "-p " + icmp + " -j ACCEPT"} {
+			line := "-A " + prefix + c + " " + rule
+			t.command(0, line, strings.Fields(line))
+		}
+	}
+	return true
 }
 
 func prefixOf(family string) string {

@@ -98,7 +98,7 @@ const mostSecret = 4096
 // secret enters the secret of a file: its content, where the file is among those
 // that were given.
 func (r *reader) secret(kind posture.SecretKind, name, key, file string, ids []string) {
-	s := posture.Secret{Subject: r.subject("secret", name, key), Kind: kind, Storage: posture.Elsewhere, IDs: ids}
+	s := posture.Secret{Subject: r.subject("secret", name, key), Kind: kind, Storage: posture.Elsewhere, IDs: ids, Setting: file}
 	s.Anybody = always(r, key, false, "a secret is for one peer")
 	if value, shown, changed := r.content(file); value != nil {
 		s.Storage, s.Value, s.Changed, s.At = posture.Clear, value, changed, posture.Pos{File: shown, Line: 1}

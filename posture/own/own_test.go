@@ -132,7 +132,7 @@ func TestSecretsAreReadWhereTheirFilesAre(t *testing.T) {
 	if psk.Storage != posture.Elsewhere || psk.Value != nil || !psk.Anybody.V || psk.At.Line != 17 {
 		t.Errorf("group key: %+v", psk)
 	}
-	if radius.Storage != posture.Clear || string(radius.Value) != "sixteen or more octets" || radius.At.File != "etc/sallyport/radius.secret" {
+	if radius.Storage != posture.Clear || string(radius.Value) != "sixteen or more octets" || radius.At.File != "etc/sallyport/radius.secret" || radius.Setting != "/etc/sallyport/radius.secret" {
 		t.Errorf("shared secret: %+v", radius)
 	}
 	for _, f := range h.Files {

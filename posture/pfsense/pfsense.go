@@ -61,8 +61,15 @@ func rootName(b []byte) string {
 			return name
 		}
 	}
+	if bytes.HasPrefix(b, []byte("<"+area+">")) && bytes.Contains(b, []byte("<phase1>")) {
+		return "pfsense"
+	}
 	return ""
 }
+
+// area is the root of a backup of IPsec alone, which pfSense's Backup & Restore
+// makes where it is asked for this area.
+const area = "ipsec"
 
 // encrypted tells whether it is a backup under a password: base64 between
 // marks, both products alike.
@@ -160,6 +167,13 @@ func (r *reader) read() {
 	r.ours = map[string]bool{}
 	r.identity()
 	r.phases()
+	if r.root.part {
+		// Of the rest, nothing can be said: it is in the other areas.
+		r.daemon()
+		r.keys()
+		r.unknown()
+		return
+	}
 	r.swanctl()
 	r.daemon()
 	r.keys()
@@ -191,7 +205,7 @@ func (r *reader) identity() {
 	if r.version.Known() {
 		r.in.Host.Packages = append(r.in.Host.Packages, posture.Package{
 			Subject: r.subject("package", r.product, r.root.where("version")),
-			Manager: "firmware", Name: strings.ToLower(r.product), Source: strings.ToLower(r.product), Version: r.version.V,
+			Manager: "firmware", Name: r.product, Source: r.product, Version: r.version.V,
 		})
 	}
 }

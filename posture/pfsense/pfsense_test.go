@@ -46,6 +46,21 @@ func site(phase1, phase2 string) string {
 </pfsense>`
 }
 
+func TestABackupOfIPsecAloneIsRead(t *testing.T) {
+	whole := site("<interface>wan</interface>", "<pfsgroup>14</pfsgroup>")
+	text := "\n" + whole[strings.Index(whole, "<ipsec>"):strings.Index(whole, "</pfsense>")]
+	if !Claims("ipsec-config-edge.example.net-20240101.xml", func() []byte { return []byte(text) }) {
+		t.Fatal("not told")
+	}
+	h := read(text)
+	if c := only(t, h); c.Name != "office" || len(c.Children) != 1 || c.Dialect != posture.PfSense || len(h.Secrets) != 1 {
+		t.Errorf("%+v", c)
+	}
+	if len(h.Logs) != 0 || len(h.Firewalls) != 0 || len(h.Notes) != 0 {
+		t.Errorf("%+v, %+v, %+v", h.Logs, h.Firewalls, h.Notes)
+	}
+}
+
 func only(t *testing.T, h *posture.Host) posture.Connection {
 	t.Helper()
 	if len(h.Connections) != 1 {
@@ -91,7 +106,7 @@ func TestTheHostHasItsNameAndItsReleaseByTheRevision(t *testing.T) {
 	if h.Products[0].Name != "pfSense" || v.V != "2.7.2" || v.Origin != posture.Inferred {
 		t.Errorf("product %+v", h.Products[0])
 	}
-	if len(h.Packages) != 1 || h.Packages[0].Manager != "firmware" || h.Packages[0].Name != "pfsense" {
+	if len(h.Packages) != 1 || h.Packages[0].Manager != "firmware" || h.Packages[0].Name != "pfSense" {
 		t.Errorf("packages %+v", h.Packages)
 	}
 }

@@ -302,6 +302,9 @@ func (p *phase1) child(e *element) posture.Child {
 	c.Packets = byDefault(p.reader, uint64(0), e.at, "has no setting for it")
 	c.SHA256Trunc = p.truncates(e)
 	c.LocalTS, c.RemoteTS = p.selectors(e, "localid"), p.selectors(e, "remoteid")
+	if p.mobile && !c.RemoteTS.Known() {
+		c.RemoteTS = byDefault(p.reader, []string{"dynamic"}, e.at, "of mobile clients none is written")
+	}
 	c.FailOpen = p.failOpen(e, mode)
 	c.L2TP = p.protectsL2TP(mode)
 	return c

@@ -278,6 +278,9 @@ func (s *swanConn) child(e *element) posture.Child {
 	mode := cmp.Or(e.value("mode"), "tunnel")
 	c.Transport = posture.Written(mode == "transport", e.where("mode"), mode)
 	c.LocalTS, c.RemoteTS = networks(e, "local_ts"), networks(e, "remote_ts")
+	if !c.RemoteTS.Known() {
+		c.RemoteTS = posture.Guess([]string{"dynamic"}, e.at, "default of strongSwan")
+	}
 	c.FailOpen = s.failOpen(e, mode)
 	c.L2TP = mode == "transport" && strings.Contains(e.value("local_ts"), "1701")
 	return c

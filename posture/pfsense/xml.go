@@ -29,6 +29,7 @@ type element struct {
 	at       posture.Pos
 	children []*element
 	pieces   int
+	part     bool                // of the root: the file has one area of the configuration
 	index    map[string]*element // the first child of each name, once they are many
 }
 
@@ -71,8 +72,13 @@ func parse(in *source.Input, t *source.Text) *element {
 	p.open = []*element{p.root}
 	p.read()
 	for _, e := range p.root.children {
-		if e.name == "pfsense" || e.name == "opnsense" {
+		switch e.name {
+		case "pfsense", "opnsense":
 			return e
+		case area:
+			root := &element{name: "pfsense", at: e.at, part: true}
+			root.add(e)
+			return root
 		}
 	}
 	return nil

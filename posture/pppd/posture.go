@@ -1,6 +1,7 @@
 package pppd
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +30,9 @@ func (s *settings) posture(l Link, k kind) posture.PPP {
 	p.ShowsSecret = orDefault(s, s.shows, false, l.At, "default of pppd: hide-password")
 	p.Echo = orDefault(s, s.echo, time.Duration(0), l.At, "default of pppd: no echo requests")
 	p.TLSMax = s.tls(l.At)
+	if pptp.MatchString(l.Name) {
+		p.Service, p.IPsecForced = "pptp", posture.Guess(false, l.At, "PPTP is never inside IPsec")
+	}
 	if posture.Is(p.Server, false) {
 		p.Split = s.split(l.At)
 		return p
@@ -38,6 +42,9 @@ func (s *settings) posture(l Link, k kind) posture.PPP {
 	p.Accounting = orDefault(s, s.radius, false, l.At, "no plugin radius.so is loaded")
 	return p
 }
+
+// pptp are names of option files for pptpd's calls.
+var pptp = regexp.MustCompile(`^(options[.-]pptpd?|pptpd[.-]options)\b`)
 
 // orDefault fills in what the product does where nothing is written, as far as
 // all files of the link are here.

@@ -108,6 +108,7 @@ func Read(in *source.Input) {
 // of options alone if there is no other.
 func (r *Reader) links() {
 	var alone []string
+	r.backups()
 	for _, k := range []kind{peer, options} {
 		for _, p := range r.in.Files {
 			if kindOf(p) == k && !r.begun(p) {
@@ -122,6 +123,22 @@ func (r *Reader) links() {
 	}
 	if len(alone) > 0 && !slices.ContainsFunc(r.in.Host.PPP, func(p posture.PPP) bool { return p.Dialect == posture.PPPD }) {
 		r.build(Link{Name: "options", At: posture.Pos{File: r.in.Show(alone[0])}}, system, "")
+	}
+}
+
+// backups says of those among the peers that pppd knows no backups.
+func (r *Reader) backups() {
+	said := map[string]bool{}
+	for _, p := range r.in.Files {
+		dir := path.Dir(p)
+		if kindOf(p) != peer || said[dir] {
+			continue
+		}
+		said[dir] = true
+		found, _ := r.in.Glob(".", dir+"/[^.]*"+source.Backup)
+		for _, b := range found {
+			r.note(posture.Unparsed, posture.Pos{File: r.in.Show(b)}, `is a backup and is not judged, but "pppd call" would read it: move it away`, "")
+		}
 	}
 }
 

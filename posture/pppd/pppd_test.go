@@ -61,6 +61,20 @@ func quiet(t testing.TB, h *posture.Host) {
 	}
 }
 
+func TestABackupAmongThePeersIsNoLink(t *testing.T) {
+	fsys := fstest.MapFS{"etc/hostname": {Data: []byte("gw\n")}}
+	for _, name := range []string{"office", "office.before-sallyport", ".office.before-sallyport"} {
+		fsys["etc/ppp/peers/"+name] = &fstest.MapFile{Data: []byte("noauth\n")}
+	}
+	h := &posture.Host{}
+	in := source.NewInput(source.New("", fsys, false), h)
+	files, _ := in.Walk("etc")
+	pppd.Read(in.For("", slices.DeleteFunc(files, func(f string) bool { return !strings.Contains(f, "peers/") })))
+	if len(h.PPP) != 1 || len(h.Notes) != 1 || !strings.Contains(h.Notes[0].Text, "is a backup") {
+		t.Errorf("%d links, notes %v", len(h.PPP), h.Notes)
+	}
+}
+
 const account = "alice l2tpd \"correct horse\" 192.0.2.10\n"
 
 func TestWithoutAuthNobodyMustProveHimself(t *testing.T) {
@@ -121,6 +135,15 @@ func TestOptionsAloneIsALink(t *testing.T) {
 	p := link(t, h, "options")
 	if !posture.Is(p.Server, true) || !posture.Is(p.ProxyARP, true) || fmt.Sprint(p.DNS.V) != "[192.0.2.1 192.0.2.2]" {
 		t.Errorf("%+v", p)
+	}
+}
+
+func TestCallsOfPPTPAreNotTakenForThoseOfL2TP(t *testing.T) {
+	h := read(t, map[string]string{"options.pptpd": "auth\nrequire-mschap-v2\n", "pptpd-options": "auth\n", "options.xl2tpd": "auth\n"})
+	for name, want := range map[string]string{"options.pptpd": "pptp", "pptpd-options": "pptp", "options.xl2tpd": ""} {
+		if p := link(t, h, name); p.Service != want || posture.Is(p.IPsecForced, false) != (want != "") {
+			t.Errorf("%s: %q, IPsec forced %+v", name, p.Service, p.IPsecForced)
+		}
 	}
 }
 

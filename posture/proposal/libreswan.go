@@ -37,6 +37,33 @@ func LibreswanV1(p suite.Protocol, text string, at posture.Pos) []posture.Propos
 	return libreswan(p, text, at, hashes, libreswanGroups1(""))
 }
 
+// Openswan is Libreswan for its predecessor, whose defaults are older yet: see
+// OpenswanDefaults.
+func Openswan(p suite.Protocol, text string, at posture.Pos) []posture.Proposal {
+	return libreswan(p, text, at, openswanHashes, openswanGroups)
+}
+
+// OpenswanDefaults are the proposals of Openswan 2.6 where the file has none. Text
+// is the list in words.
+//
+// Source: oakley_trans_psk and its like in lib/libpluto/spdb.c.
+func OpenswanDefaults(p suite.Protocol) []posture.Proposal {
+	ciphers := "aes128,3des"
+	if p == AH {
+		ciphers = "sha1+md5"
+	}
+	all := libreswan(p, ciphers, posture.Pos{}, openswanHashes, openswanGroups)
+	for i := range all {
+		all[i].Text = LibreswanWords(all[i])
+	}
+	return all
+}
+
+var (
+	openswanHashes = []string{"sha1", "md5"}
+	openswanGroups = []string{"modp1536", "modp1024"}
+)
+
 func libreswan(p suite.Protocol, text string, at posture.Pos, hashes, groups []string) []posture.Proposal {
 	var all []posture.Proposal
 	for one := range strings.SplitSeq(text, ",") {
@@ -123,6 +150,7 @@ type libreswanProposal struct {
 	ciphers, integs, prfs, groups, additional, unknown []string
 
 	noInteg, noGroup bool // "none" or "null" stands in its place
+	implied          []suite.TransformType
 }
 
 // libreswanWords takes a proposal apart. After the ciphers come the hashes; two
@@ -172,7 +200,8 @@ func libreswanWords(p suite.Protocol, text string) libreswanProposal {
 }
 
 // libreswanParts splits at "-" and ";", except that a key length belongs to the
-// cipher before it ("aes_gcm_c-256-null").
+// cipher before it ("aes_gcm_c-256-null"), and Openswan's 96 to the hash
+// ("3des-md5-96").
 func libreswanParts(text string) []string {
 	var parts []string
 	for part := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return r == '-' || r == ';' }) {
@@ -182,6 +211,8 @@ func libreswanParts(text string) []string {
 			return parts
 		case len(parts) == 1 && part != "" && strings.Trim(part, "0123456789") == "":
 			parts[0] += "_" + part
+		case len(parts) > 1 && part == "96":
+			parts[len(parts)-1] += "_" + part
 		default:
 			parts = append(parts, part)
 		}
@@ -272,15 +303,18 @@ func (w *libreswanProposal) fill(p suite.Protocol, hashes, groups []string) {
 	}
 	if p == suite.ProtocolIKE && len(w.prfs) == 0 {
 		w.prfs = hashes
+		w.implied = append(w.implied, suite.PRF)
 	}
 	if p != AH && len(w.integs) == 0 && !w.aead() && !w.noInteg {
 		w.integs = hashes
+		w.implied = append(w.implied, suite.Integ)
 		if p == suite.ProtocolIKE {
 			w.integs = w.prfs
 		}
 	}
 	if p == suite.ProtocolIKE && len(w.groups) == 0 {
 		w.groups = groups
+		w.implied = append(w.implied, suite.KE)
 	}
 }
 
@@ -300,6 +334,7 @@ func (w *libreswanProposal) proposal(p suite.Protocol, text string, at posture.P
 	out := New(p, text, at, words...)
 	out.AddKE = New(AH, "", at, w.additional...).Transforms
 	out.Unknown = append(out.Unknown, w.unknown...)
+	out.Implied = w.implied
 	return out
 }
 

@@ -1,6 +1,7 @@
 package proposal
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,6 +45,7 @@ func TestLibreswanWordsAreReadAsTheDaemonReadsThem(t *testing.T) {
 		{suite.ProtocolESP, "chacha20_poly1305", "chacha20poly1305"},
 		{suite.ProtocolESP, "aes_ctr128-aes_xcbc", "aes128ctr aesxcbc"},
 		{suite.ProtocolESP, "null_auth_aes_gmac_256-null;modp8192", "aes256gmac modp8192"},
+		{suite.ProtocolESP, "3des-md5-96,aes128-sha1-96;modp1024", "3des md5, aes128 sha1 modp1024"},
 		{suite.ProtocolESP, "vanity-sha1", "sha1 ?vanity"},
 		{suite.ProtocolESP, "aes256-vanity", "aes256 sha512 sha256 ?vanity"},
 		{AH, "sha2_512;modp2048", "sha512 modp2048"},
@@ -65,6 +67,22 @@ func TestLibreswanFillsInTheDefaultsOfTheVersionOfIKE(t *testing.T) {
 		if got := showAll(LibreswanV1(suite.ProtocolIKE, text, posture.Pos{})); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", text, got, want)
 		}
+	}
+}
+
+func TestWhatLibreswanFillsInIsMarkedAsNotWritten(t *testing.T) {
+	for text, want := range map[string][]suite.TransformType{
+		"aes256-sha1":          {suite.KE},
+		"aes256":               {suite.PRF, suite.Integ, suite.KE},
+		"aes256-sha1;modp2048": nil,
+		"aes_gcm256;dh20":      {suite.PRF},
+	} {
+		if got := LibreswanV1(suite.ProtocolIKE, text, posture.Pos{})[0].Implied; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	if got := Libreswan(suite.ProtocolESP, "aes256-sha1", posture.Pos{})[0].Implied; got != nil {
+		t.Errorf("of a child %v", got)
 	}
 }
 

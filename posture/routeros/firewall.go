@@ -43,6 +43,40 @@ func (r *reader) firewall() {
 	r.mangle(&f)
 	r.masquerade(&f)
 	r.host.Firewalls = append(r.host.Firewalls, f)
+	r.forces(&f)
+}
+
+// forces keeps the calls of L2TP in IPsec where the server does not do so itself:
+// the IPsec may be of a peer that was set up by hand.
+func (r *reader) forces(f *posture.Firewall) {
+	forced := f.L2TPNeedsIPsec
+	if rule := r.sealed(); rule != nil {
+		forced = r.ruled(rule, true)
+	}
+	if forced.Origin != posture.Explicit || !forced.V {
+		return
+	}
+	for i := range r.host.PPP {
+		if p := &r.host.PPP[i]; p.Dialect == posture.RouterOS && p.Name == l2tpServer && posture.Is(p.IPsecForced, false) {
+			p.IPsecForced = forced
+		}
+	}
+}
+
+// sealed is the rule that takes L2TP from IPsec, where without it nobody is let in
+// but networks that may do anything: those are the inner ones, and not callers.
+func (r *reader) sealed() *entry {
+	if v, rule := r.run("input", packet{1701}); v != someTaken || rule.text("dst-port") != "" || rule.text("protocol") != "" {
+		return nil
+	}
+	rules := r.table.on("ip firewall filter")
+	i := slices.IndexFunc(rules, func(e *entry) bool {
+		return (e.text("action") == "accept" || e.text("action") == "") && hasPort(e.text("dst-port"), 1701) && e.text("ipsec-policy") == "in,ipsec"
+	})
+	if i < 0 {
+		return nil
+	}
+	return rules[i]
 }
 
 // fact is a conclusion from rules; without any it is the default of a router
@@ -60,6 +94,10 @@ func (r *reader) input(f *posture.Firewall) {
 	natt, nattRule := r.run("input", packet{4500})
 	f.L2TPOpen = r.ruled(clearRule, clear == taken)
 	f.L2TPNeedsIPsec = r.ruled(clearRule, clear == dropped)
+	if !r.whole() && !slices.Contains(r.table.menus, "interface l2tp-server server") && !names1701(clearRule) {
+		// Nobody thought of L2TP here, and nothing shows that it is answered.
+		f.L2TPOpen, f.L2TPNeedsIPsec = posture.Value[bool]{}, posture.Value[bool]{}
+	}
 	f.IKEOpen = r.ruled(ikeRule, ike == taken || natt == taken)
 	f.IKEReachable = r.ruled(ikeRule, ike != dropped)
 	f.NATTReachable = r.ruled(nattRule, natt != dropped)
@@ -72,6 +110,11 @@ func (r *reader) input(f *posture.Firewall) {
 		return hasPort(e.text("dst-port"), 1701) && (e.text("log") == "yes" || e.text("action") == "log")
 	})
 	f.LogsL2TP = r.fact(r.table.on("ip firewall filter"), logged >= 0)
+}
+
+// names1701 tells whether a rule is for the port of L2TP in so many words.
+func names1701(rule *entry) bool {
+	return rule != nil && (rule.text("dst-port") != "" && hasPort(rule.text("dst-port"), 1701) || rule.text("port") != "" && hasPort(rule.text("port"), 1701))
 }
 
 // ruled is a conclusion that rests on one rule, or on there being none.
@@ -278,14 +321,20 @@ func (r *reader) forward(f *posture.Firewall, rules []*entry) {
 // has to be kept from leaving in the clear, and without clients there are none to
 // keep apart.
 func (r *reader) needless(f *posture.Firewall) {
-	if !r.whole() {
+	clients := slices.ContainsFunc(r.host.Connections, func(c posture.Connection) bool { return !c.Disabled && len(c.Pool.V) > 0 }) ||
+		slices.ContainsFunc(r.host.PPP, func(p posture.PPP) bool { return posture.Is(p.Server, true) })
+	if !r.whole() { // what is not here may be in another part
+		if !r.tunnels() && posture.Is(f.DropsClear, false) {
+			f.DropsClear = posture.Value[bool]{}
+		}
+		if !clients && posture.Is(f.ClientToClient, true) {
+			f.ClientToClient = posture.Value[bool]{}
+		}
 		return
 	}
 	if !r.tunnels() && posture.Is(f.DropsClear, false) {
 		f.DropsClear = posture.Guess(true, f.At, "the export has no policy for networks")
 	}
-	clients := slices.ContainsFunc(r.host.Connections, func(c posture.Connection) bool { return !c.Disabled && len(c.Pool.V) > 0 }) ||
-		slices.ContainsFunc(r.host.PPP, func(p posture.PPP) bool { return posture.Is(p.Server, true) })
 	if !clients && posture.Is(f.ClientToClient, true) {
 		f.ClientToClient = posture.Guess(false, f.At, "the export has no clients")
 	}
@@ -331,9 +380,10 @@ func (r *reader) masquerade(f *posture.Firewall) {
 	}
 }
 
-// tunnels tells whether there is a policy that a translation would miss.
+// tunnels tells whether there is a policy that a translation would miss. In
+// transport mode it is for the router's own packets, which have its own address.
 func (r *reader) tunnels() bool {
 	return slices.ContainsFunc(r.host.Connections, func(c posture.Connection) bool {
-		return !c.Disabled && slices.ContainsFunc(c.Children, func(child posture.Child) bool { return !child.L2TP })
+		return !c.Disabled && slices.ContainsFunc(c.Children, func(child posture.Child) bool { return !child.L2TP && !posture.Is(child.Transport, true) })
 	})
 }

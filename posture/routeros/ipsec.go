@@ -2,6 +2,7 @@ package routeros
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -20,10 +21,10 @@ func (r *reader) ipsec() {
 		}
 		identities := r.identities(peer)
 		if len(identities) == 0 {
-			r.connect(peer, nil, peer.owner())
+			r.connect(peer, nil, peerName(peer))
 		}
 		for i, id := range identities {
-			name := peer.owner()
+			name := peerName(peer)
 			if i > 0 {
 				name = fmt.Sprintf("%s/%d", name, i+1)
 			}
@@ -32,6 +33,22 @@ func (r *reader) ipsec() {
 	}
 	r.manual()
 	r.daemon()
+}
+
+// peerName is the name of a peer. Before 6.44 there was none, and it is called by
+// its address, as a prefix.
+func peerName(peer *entry) string {
+	if peer.name != "" {
+		return peer.name
+	}
+	address := peer.text("address")
+	if isAny(address) {
+		return "0.0.0.0/0"
+	}
+	if a, err := netip.ParseAddr(address); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()).String()
+	}
+	return peer.owner()
 }
 
 // manual are the SAs that were keyed by hand, of versions that had them.
@@ -87,10 +104,15 @@ func (r *reader) connect(peer, id *entry, name string) {
 // word1 is a text as it is.
 func word1(s string) (string, bool) { return s, true }
 
+// exchange knows the modes; RouterOS takes no other word for one.
+func exchange(word string) (string, bool) {
+	return word, slices.Contains([]string{"main", "main-l2tp", "aggressive", "base", "ike2"}, word)
+}
+
 // peer is who may connect, and how.
 func (r *reader) peer(c *posture.Connection, peer *entry) {
-	mode := read(r, peer, "exchange-mode", word1)
-	two := strings.HasPrefix(mode.V, "ike2")
+	mode := read(r, peer, "exchange-mode", exchange)
+	two := mode.V == "ike2"
 	c.V1, c.V2 = setting.As(mode, !two), setting.As(mode, two)
 	c.Aggressive = setting.As(mode, mode.V == "aggressive")
 
@@ -209,7 +231,7 @@ func (r *reader) proposals(e *entry, p suite.Protocol) (posture.Value[[]posture.
 	for i := range all.V {
 		all.V[i].Implied = implied
 		if parts[2].Origin == posture.Explicit {
-			all.V[i].KEAt = parts[2].At
+			all.V[i].Groups = posture.Written(text[2], parts[2].At, text[2])
 		}
 	}
 	return all, posture.Value[bool]{V: all.Origin != posture.Explicit, Origin: all.Origin, At: all.At, Why: all.Why}
@@ -259,6 +281,7 @@ func (r *reader) proof(c *posture.Connection, id *entry) {
 		set(posture.MethodPSK, posture.MethodPSK)
 	case "digital-signature", "rsa-signature", "rsa-key":
 		set(posture.MethodPubkey, posture.MethodPubkey)
+		local.RawKey, remote.RawKey = method.V == "rsa-key", method.V == "rsa-key"
 	case "eap":
 		set(posture.MethodEAP, posture.MethodPubkey)
 		if m, ok := id.props["eap-methods"]; ok {
@@ -326,7 +349,11 @@ func (r *reader) identitySecrets(c *posture.Connection, id *entry, method string
 		if !c.AnyPeer.V {
 			ids = c.Address.V
 		}
-		r.secret(id, "secret", kind, c.Name, ids, c.AnyPeer)
+		anybody := c.AnyPeer
+		if who := c.Remote[0].ID; posture.Is(c.V2, true) && who.Origin == posture.Explicit && who.V != "" && who.V != "%any" {
+			ids, anybody = []string{who.V}, setting.As(who, false) // IKEv1 needs the key before it knows who comes
+		}
+		r.secret(id, "secret", kind, c.Name, ids, anybody)
 	}
 	if _, ok := id.props["password"]; ok {
 		r.secret(id, "password", posture.UserPassword, c.Name, []string{id.text("username")}, posture.Value[bool]{})
@@ -347,7 +374,13 @@ func (r *reader) secret(e *entry, key string, kind posture.SecretKind, name stri
 		}
 		return
 	}
-	s.At, s.Storage, s.Backup = p.at, posture.Clear, true
+	s.At = p.at
+	if p.variable {
+		r.in.Note(posture.Opaque, p.at, "a script's variable stands for the secret")
+		r.host.Secrets = append(r.host.Secrets, s)
+		return
+	}
+	s.Storage, s.Backup = posture.Clear, true
 	s.Value = []byte(p.value)
 	if kind == posture.PSK || kind == posture.GroupKey {
 		s.Value, s.Traps = ipsecSecret(p.value)
@@ -361,10 +394,15 @@ func (r *reader) modeConfig(c *posture.Connection, id *entry) {
 	c.Pool = setting.Of(r.defaults, []string(nil), id.at, true)
 	name, ok := id.props["mode-config"]
 	if !ok {
+		c.AsksAddress = setting.Of(r.defaults, false, id.at, true)
 		return
 	}
 	m := r.table.named("ip ipsec mode-config", name.value)
-	if m == nil || m.builtin != "" || m.text("responder") == "no" {
+	if m == nil {
+		return
+	}
+	asks := m.builtin != "" || m.text("responder") == "no"
+	if c.AsksAddress = posture.Written(asks, name.at, name.value); asks {
 		return
 	}
 	if p, ok := m.props["static-dns"]; ok {
@@ -407,6 +445,14 @@ func (r *reader) children(c *posture.Connection, peer, id *entry) {
 	}
 	for _, policy := range policies {
 		r.child(c, policy, read(r, policy, "template", setting.Switch).V)
+	}
+	if mode, ok := peer.props["exchange-mode"]; ok && mode.value == "main-l2tp" && generates {
+		// The mode is there for the clients of L2TP, who ask for transport mode.
+		for i := range c.Children {
+			if child := &c.Children[i]; !child.Transport.Known() { // of a template
+				child.L2TP, child.Transport = true, posture.Written(true, mode.at, mode.value)
+			}
+		}
 	}
 	r.split(c, id)
 }
@@ -478,13 +524,54 @@ func (r *reader) child(c *posture.Connection, policy *entry, template bool) {
 	level := read(r, policy, "level", word1)
 	child.FailOpen = setting.As(level, level.V == "use")
 	child.LocalTS, child.RemoteTS = selector(policy, "src-address"), selector(policy, "dst-address")
+	if template && policy.builtin != "" && !child.LocalTS.Known() && len(c.Pool.V) > 0 {
+		// The template that is always there is for all addresses, and a client
+		// gets one of IPv4 alone.
+		child.LocalTS = posture.ByDefault([]string{"0.0.0.0/0"}, policy.at, "the default template of RouterOS, and addresses of IPv4")
+	}
+	if template && policy.builtin != "" && !child.RemoteTS.Known() {
+		child.RemoteTS = posture.ByDefault([]string{"0.0.0.0/0", "::/0"}, policy.at, "the default template of RouterOS")
+		if c.AsksAddress.V {
+			child.RemoteTS = posture.ByDefault([]string{"0.0.0.0/0"}, policy.at, "the default template of RouterOS, and an address of IPv4")
+		}
+	}
 	protocol := read(r, policy, "protocol", word1).V
 	child.L2TP = (protocol == "udp" || protocol == "17") && (policy.text("src-port") == "1701" || policy.text("dst-port") == "1701")
 	r.phase2(&child, read(r, policy, "proposal", word1))
 	if protocols.V == "ah" {
 		child.ESP, child.ESPImplicit = posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}
 	}
+	if template && joins(c, &child) {
+		return
+	}
 	c.Children = append(c.Children, child)
+}
+
+// joins gives the addresses of a template to an earlier one of the group that is
+// otherwise the same: a group has one for IPv4 and one for IPv6.
+func joins(c *posture.Connection, child *posture.Child) bool {
+	for i := range c.Children {
+		o := &c.Children[i]
+		same := o.Phase2 == child.Phase2 && o.AH.V == child.AH.V && o.FailOpen.V == child.FailOpen.V && o.L2TP == child.L2TP && o.Transport == child.Transport
+		if !same || !o.LocalTS.Known() || !o.RemoteTS.Known() || !child.LocalTS.Known() || !child.RemoteTS.Known() {
+			continue
+		}
+		o.LocalTS.V = union(o.LocalTS.V, child.LocalTS.V)
+		o.RemoteTS.V = union(o.RemoteTS.V, child.RemoteTS.V)
+		o.LocalTS.Text, o.RemoteTS.Text = strings.Join(o.LocalTS.V, ","), strings.Join(o.RemoteTS.V, ",")
+		return true
+	}
+	return false
+}
+
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 func selector(policy *entry, key string) posture.Value[[]string] {
@@ -526,8 +613,28 @@ func bytes64(s string) (uint64, bool) {
 // and proposal named default, IKEv1, in transport mode.
 func (r *reader) l2tpConnection(e *entry, name string, role posture.Role, address string) {
 	use := r.get(e, "use-ipsec")
-	c := posture.Connection{Subject: r.subject("connection", name, use.At), Product: product, Disabled: e.off()}
-	of := setting.Written(use.Text, use.At)
+	r.dynamic(e, setting.Written(use.Text, use.At), name, role, address, true)
+}
+
+// overlays are tunnels whose ipsec-secret does for them what use-ipsec does for L2TP.
+var overlays = []string{"interface gre", "interface gre6", "interface ipip", "interface ipipv6", "interface eoip", "interface eoipv6", "interface 6to4"}
+
+func (r *reader) overlayConnections() {
+	for _, menu := range overlays {
+		for _, e := range r.table.on(menu) {
+			if r.full || len(r.host.Connections) >= mostConnections || e.text("ipsec-secret") == "" {
+				continue
+			}
+			at := e.props["ipsec-secret"].at
+			r.dynamic(e, setting.Written("ipsec-secret", at), e.owner(), posture.Answers|posture.Initiates, e.text("remote-address"), false)
+			r.host.Secrets[len(r.host.Secrets)-1].Setting = menu
+		}
+	}
+}
+
+// dynamic is a peer that RouterOS makes by itself, for one entry of another menu.
+func (r *reader) dynamic(e *entry, of setting.Setting, name string, role posture.Role, address string, l2tp bool) {
+	c := posture.Connection{Subject: r.subject("connection", name, of.At), Product: product, Disabled: e.off()}
 	yes, _ := setting.To(of, func(string) (bool, bool) { return true, true })
 	c.Role = setting.As(yes, role)
 	c.V1, c.V2, c.Aggressive = yes, setting.As(yes, false), setting.As(yes, false)
@@ -539,7 +646,7 @@ func (r *reader) l2tpConnection(e *entry, name string, role posture.Role, addres
 	r.phase1(&c, profile)
 	psk := posture.Auth{Method: setting.As(yes, posture.MethodPSK)}
 	c.Local, c.Remote = []posture.Auth{psk}, []posture.Auth{psk}
-	child := posture.Child{Subject: r.subject("child", name+"[1]", use.At), Transport: yes, L2TP: true}
+	child := posture.Child{Subject: r.subject("child", name+"[1]", of.At), Transport: yes, L2TP: l2tp}
 	child.AH, child.FailOpen = setting.As(yes, false), setting.As(yes, false)
 	r.phase2(&child, setting.As(yes, "default"))
 	c.Children = []posture.Child{child}

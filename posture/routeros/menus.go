@@ -1,6 +1,8 @@
 package routeros
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -17,14 +19,37 @@ type menu struct {
 }
 
 func (m menu) knows(key string) bool {
-	if _, ok := m.defaults[key]; ok || m.any {
-		return true
+	_, ok := m.defaults[key]
+	return ok || m.any || slices.Contains(m.keys(), key)
+}
+
+// keys are all the words of a menu.
+func (m menu) keys() []string {
+	keys := append(strings.Fields(m.words), "name", "comment", "disabled", "numbers", "place-before", "copy-from")
+	return slices.AppendSeq(keys, maps.Keys(m.defaults))
+}
+
+// leastWord is the shortest beginning of a word that is taken for it.
+const leastWord = 3
+
+// whole is the word of the menu that begins so, where there is one alone: RouterOS
+// takes words that were cut short, and people write them in scripts. One that lacks
+// a whole part, as "proposal" for "proposal-check", is rather a mistake.
+func (m menu) whole(key string) string {
+	if len(key) < leastWord || m.knows(key) {
+		return key
 	}
-	switch key {
-	case "name", "comment", "disabled", "numbers", "place-before", "copy-from":
-		return true
+	found := ""
+	for _, k := range m.keys() {
+		switch {
+		case !strings.HasPrefix(k, key) || k[len(key)] == '-' || k == found:
+		case found != "":
+			return key
+		default:
+			found = k
+		}
 	}
-	return slices.Contains(strings.Fields(m.words), key)
+	return cmp.Or(found, key)
 }
 
 // menus are those that are read. The defaults are what "export verbose" of
@@ -62,7 +87,7 @@ var menus = map[string]menu{
 		defaults: map[string]string{"responder": "yes", "system-dns": "no"},
 		words:    "address address-pool address-prefix-length static-dns split-include split-dns src-address-list connection-mark send-dns use-responder-dns",
 	},
-	"ip ipsec settings": {single: true, defaults: map[string]string{"accounting": "yes", "xauth-use-radius": "no", "interim-update": "0s"}},
+	"ip ipsec settings": {single: true, defaults: map[string]string{"accounting": "yes", "xauth-use-radius": "no", "interim-update": "0s"}, words: "ddos-cookie-threshold"},
 	"ppp profile": {
 		defaults: map[string]string{"use-encryption": "default", "change-tcp-mss": "default", "use-ipv6": "yes", "only-one": "default"},
 		words: "local-address remote-address dns-server wins-server use-compression use-mpls use-upnp use-vj-compression address-list bridge bridge-horizon bridge-learning bridge-path-cost " +
@@ -119,6 +144,13 @@ var menus = map[string]menu{
 	"interface bridge":      {any: true},
 	"interface ethernet":    {any: true, hardware: true},
 	"interface vlan":        {any: true},
+	"interface gre":         {any: true},
+	"interface gre6":        {any: true},
+	"interface ipip":        {any: true},
+	"interface ipipv6":      {any: true},
+	"interface eoip":        {any: true},
+	"interface eoipv6":      {any: true},
+	"interface 6to4":        {any: true},
 	"interface wireguard":   {defaults: map[string]string{"mtu": "1420"}, words: "listen-port private-key public-key vrf"},
 	"interface wireguard peers": {
 		words: "interface public-key preshared-key allowed-address endpoint-address endpoint-port persistent-keepalive private-key client-address client-dns client-endpoint client-keepalive client-listen-port client-allowed-address responder is-responder name",

@@ -1,6 +1,7 @@
 package routeros
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,14 +22,17 @@ type command struct {
 type prop struct {
 	key, value string
 	at         posture.Pos
+	variable   bool // a script's variable stands there: exports write \$ for the sign
 }
 
 // verbs end the name of a menu.
 var verbs = []string{"add", "set", "remove", "enable", "disable", "unset", "reset", "move", "print", "export", "comment", "edit"}
 
-// line is one logical line, which a backslash may have continued.
+// line is one logical line, which a backslash may have continued, or one of the
+// commands in it.
 type line struct {
 	text  string
+	base  int // where the text begins in the logical line
 	parts []piece
 }
 
@@ -37,6 +41,7 @@ type piece struct{ start, line, col int }
 
 // pos is the place in the file of an octet of the line.
 func (l *line) pos(t *source.Text, offset int) posture.Pos {
+	offset += l.base
 	i, found := slices.BinarySearchFunc(l.parts, offset, func(p piece, offset int) int { return p.start - offset })
 	if !found {
 		i--
@@ -44,6 +49,10 @@ func (l *line) pos(t *source.Text, offset int) posture.Pos {
 	p := l.parts[max(i, 0)]
 	return t.At(p.line, p.col+offset-p.start)
 }
+
+// stray is an indented setting without a command: what pages in which the
+// backslashes at the ends of lines were lost have.
+var stray = regexp.MustCompile(`^[ \t]+[a-z][a-z0-9-]*=`)
 
 // lines joins what backslashes continue. The spaces that RouterOS indents a
 // continued line with are no part of it.
@@ -61,10 +70,17 @@ func lines(in *source.Input, t *source.Text, yield func(*line)) {
 		l = nil
 		b.Reset()
 	}
-	last := 0
+	last, whole := 0, false // whole: the line goes on only if a backslash was lost
 	for n, text := range in.Lines(t) {
-		if l != nil && n != last+1 {
+		switch {
+		case l == nil:
+		case n != last+1:
 			end() // a line in between was too long
+		case whole && stray.MatchString(text) && b.Len() > 0 && !strings.HasPrefix(b.String(), "#") && b.Len() < source.MostLine:
+			in.Note(posture.Unparsed, t.At(n, 1), "there is no backslash at the end of the line before: taken as its continuation")
+			b.WriteByte(' ')
+		case whole:
+			end()
 		}
 		last = n
 		trimmed := strings.TrimLeft(text, " \t")
@@ -81,9 +97,7 @@ func lines(in *source.Input, t *source.Text, yield func(*line)) {
 			in.Note(posture.Limit, t.At(n, 1), "the continued line has more than %d octets: cut", source.MostLine)
 			more = false
 		}
-		if !more {
-			end()
-		}
+		whole = !more
 	}
 	end()
 }
@@ -116,11 +130,11 @@ func continued(s string) (string, bool) {
 // word is a token with its place in the line. value is set where there was an
 // equals sign, and unquoted.
 type word struct {
-	text   string
-	value  string
-	equals bool
-	at     int
-	valAt  int
+	text     string
+	value    string
+	equals   bool
+	variable bool // the value is a variable
+	at       int
 }
 
 // words splits a line at spaces, but not in quotes and brackets.
@@ -138,8 +152,10 @@ func words(s string) []word {
 		default:
 			w.text, i = bare(s, i)
 			if i < len(s) && s[i] == '=' {
-				w.equals, w.valAt = true, i+1
-				w.value, i = value(s, i+1)
+				w.equals = true
+				start := detached(s, i+1)
+				w.value, i = value(s, start)
+				w.variable = strings.HasPrefix(strings.TrimPrefix(s[start:i], `"`), "$")
 			}
 		}
 		all = append(all, w)
@@ -180,6 +196,21 @@ func bare(s string, i int) (string, int) {
 		i++ // an equals sign without a key
 	}
 	return s[start:i], i
+}
+
+// detached is where the value of an equals sign begins. Where something has
+// joined the lines of an export, a space stands before it; an empty value of its
+// own is written as "".
+func detached(s string, i int) int {
+	next := i + len(s[i:]) - len(strings.TrimLeft(s[i:], " \t"))
+	if next == len(s) || s[next] == '"' {
+		return next
+	}
+	word, _, _ := strings.Cut(s[next:], " ")
+	if strings.ContainsAny(word, "=![") {
+		return i
+	}
+	return next
 }
 
 // value is what stands after an equals sign: quoted, or up to the next space.
@@ -240,19 +271,59 @@ func hexDigit(c byte) int { return strings.IndexByte("0123456789ABCDEF", c) }
 func commands(in *source.Input, t *source.Text, header func(string, posture.Pos), yield func(command)) {
 	menu := ""
 	lines(in, t, func(l *line) {
-		switch {
-		case l.text == "":
-		case l.text[0] == '#':
-			header(l.text, l.pos(t, 0))
-		case l.text[0] == ':' || l.text[0] == '{' || l.text[0] == '}':
-			in.Note(posture.Unparsed, l.pos(t, 0), "a script, not a setting: not followed")
-		default:
-			c, ok := parse(t, l, &menu)
-			if ok {
-				yield(c)
+		for _, l := range statements(l) {
+			switch {
+			case l.text == "":
+			case l.text[0] == '#':
+				header(l.text, l.pos(t, 0))
+			case l.text[0] == ':' || l.text[0] == '{' || l.text[0] == '}':
+				in.Note(posture.Unparsed, l.pos(t, 0), "a script, not a setting: not followed")
+			default:
+				if c, ok := parse(t, l, &menu); ok {
+					yield(c)
+				}
 			}
 		}
 	})
+}
+
+// statements are the commands of a line: people put semicolons between them, and
+// a comment behind. A script is not taken apart.
+func statements(l *line) []*line {
+	var all []*line
+	rest := 0
+	for rest < len(l.text) {
+		text := strings.TrimLeft(l.text[rest:], " \t")
+		rest = len(l.text) - len(text)
+		end := len(text)
+		if text != "" && !strings.ContainsRune("#:{}", rune(text[0])) {
+			end = semicolon(text)
+		}
+		all = append(all, &line{text: strings.TrimRight(text[:end], " \t"), base: rest, parts: l.parts})
+		rest += end + 1
+	}
+	return all
+}
+
+// semicolon is where the first command of a text ends.
+func semicolon(s string) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case strings.IndexByte("[({", c) >= 0:
+			depth++
+		case strings.IndexByte("])}", c) >= 0:
+			depth--
+		case c == ';' && depth <= 0:
+			return i
+		}
+	}
+	return len(s)
 }
 
 // parse reads one line. Where it begins with a slash it names a menu, which
@@ -264,7 +335,7 @@ func parse(t *source.Text, l *line, menu *string) (command, bool) {
 		c.menu = ""
 	}
 	i := 0
-	for ; i < len(all) && !all[i].equals && !strings.HasPrefix(all[i].text, "["); i++ {
+	for ; i < len(all) && !all[i].equals && !strings.HasPrefix(all[i].text, "[") && !strings.HasPrefix(all[i].text, "("); i++ {
 		if c.path(all[i].text) {
 			i++
 			break
@@ -285,7 +356,7 @@ func parse(t *source.Text, l *line, menu *string) (command, bool) {
 			}
 			continue
 		}
-		c.props = append(c.props, prop{key: w.text, value: w.value, at: l.pos(t, w.at)})
+		c.props = append(c.props, prop{key: w.text, value: w.value, at: l.pos(t, w.at), variable: w.variable})
 	}
 	return c, true
 }

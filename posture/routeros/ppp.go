@@ -11,10 +11,13 @@ import (
 
 // servers are the services that answer calls with PPP.
 func (r *reader) servers() {
-	r.l2tpServer()
+	r.l2tp()
 	for _, protocol := range []string{"pptp", "sstp", "ovpn"} {
 		e := r.table.one("interface "+protocol+"-server server", r.file)
 		enabled := read(r, e, "enabled", setting.Switch)
+		if protocol == "ovpn" && !posture.Is(enabled, true) {
+			enabled = r.listed(e, enabled)
+		}
 		if len(e.props) == 0 && !r.whole() {
 			continue
 		}
@@ -34,13 +37,27 @@ func (r *reader) servers() {
 	}
 }
 
-// l2tpServer is a listener, a connection of IPsec and a set of options of PPP.
-func (r *reader) l2tpServer() {
+// listed is whether one of several servers is on: since 7.17 those of OpenVPN are
+// entries of a list.
+func (r *reader) listed(first *entry, enabled posture.Value[bool]) posture.Value[bool] {
+	for _, e := range r.table.on(first.menu) {
+		if e.name != "" {
+			return posture.Written(true, e.at, e.name)
+		}
+	}
+	return enabled
+}
+
+// l2tpServer is the name of the server, of which there is one.
+const l2tpServer = "l2tp-server"
+
+// l2tp is a listener, a connection of IPsec and a set of options of PPP.
+func (r *reader) l2tp() {
 	e := r.table.one("interface l2tp-server server", r.file)
 	if len(e.props) == 0 && !r.whole() {
 		return
 	}
-	const name = "l2tp-server"
+	const name = l2tpServer
 	enabled := read(r, e, "enabled", setting.Switch)
 	ipsec := read(r, e, "use-ipsec", useIPsec)
 	r.host.L2TP = append(r.host.L2TP, posture.L2TP{

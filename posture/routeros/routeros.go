@@ -27,8 +27,12 @@ const product = "RouterOS"
 //	# 2024-05-01 12:00:00 by RouterOS 7.14.3
 var by = regexp.MustCompile(`(?m)^# .{0,40}\bby RouterOS ([0-9][0-9A-Za-z.]{0,20})`)
 
-// menuLine is a line that names a menu whose words no other product has.
-var menuLine = regexp.MustCompile(`(?m)^/(ip|ppp|interface|system|radius|ipv6)[ /][a-z0-9 /-]{2,60}$`)
+// broken is what the router writes where it could not go on.
+var broken = regexp.MustCompile(`^# ?(interrupted|error exporting)`)
+
+// menuLine is a line that begins with a menu: as an export has it, or a command
+// as people write it, with slashes or without the first.
+var menuLine = regexp.MustCompile(`(?m)^[ \t]*/?(ip|ppp|interface|system|radius|ipv6|routing|certificate|user-manager)[ /][a-z0-9]`)
 
 // Claims tells whether a file is an export: by its first line, or by the name
 // .rsc and menus in it.
@@ -83,6 +87,7 @@ func (r *reader) read() {
 	r.ipsec()
 	r.servers()
 	r.clients()
+	r.overlayConnections()
 	r.users()
 	r.radius()
 	r.wireguard()
@@ -93,6 +98,9 @@ func (r *reader) read() {
 
 // header reads a comment: the first says which version wrote the export.
 func (r *reader) header(line string, at posture.Pos) {
+	if broken.MatchString(line) {
+		r.in.Note(posture.Malformed, at, "the router did not finish this export: something is missing")
+	}
 	m := by.FindStringSubmatch(line)
 	if m == nil || r.headed {
 		return

@@ -1,6 +1,7 @@
 package routeros_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -60,6 +61,20 @@ add dst-address=10.0.0.0/24 group=ike2 proposal=ike2 src-address=0.0.0.0/0 \
 /system identity
 set name="edge router"
 `
+
+func TestTheTwoTemplatesOfAGroupAreOneChild(t *testing.T) {
+	two := strings.Replace(roadwarrior, "    template=yes\n", "    template=yes\nadd dst-address=::/0 group=ike2 proposal=ike2 src-address=::/0 template=yes\n", 1)
+	h := host(two)
+	quiet(t, h)
+	cs := h.Connections[0].Children
+	if len(cs) != 1 || fmt.Sprint(cs[0].LocalTS.V, cs[0].RemoteTS.V) != "[0.0.0.0/0 ::/0] [10.0.0.0/24 ::/0]" {
+		t.Errorf("%+v", cs)
+	}
+	other := strings.Replace(two, "::/0 group=ike2 proposal=ike2", "::/0 group=ike2 proposal=default", 1)
+	if cs := host(other).Connections[0].Children; len(cs) != 2 {
+		t.Errorf("%d children", len(cs))
+	}
+}
 
 func TestAConnectionIsPeerIdentityProfileAndPolicy(t *testing.T) {
 	h := host(roadwarrior)
@@ -240,7 +255,7 @@ func TestAFirewallIsJudgedByWhatItDoesWithAPacket(t *testing.T) {
 
 func TestChainsThatJumpToEachOtherEnd(t *testing.T) {
 	rules := strings.Repeat("add chain=input action=jump jump-target=input\n", 50)
-	if h := host("# by RouterOS 7.16\n/ip firewall filter\n" + rules); !h.Firewalls[0].L2TPOpen.V {
+	if h := host("# by RouterOS 7.16\n/ip firewall filter\n" + rules); !h.Firewalls[0].IKEOpen.V {
 		t.Errorf("%+v", h.Firewalls[0])
 	}
 }
@@ -254,8 +269,53 @@ func TestClientsAndClearPacketsAreStoppedByRulesOfTheForwardChain(t *testing.T) 
 	if !h.PPP[0].ProxyARP.V {
 		t.Errorf("%+v", h.PPP[0].ProxyARP)
 	}
-	if f := host("# by RouterOS 7.16\n/ip firewall filter\nadd chain=forward action=accept\n").Firewalls[0]; f.DropsClear.V || !f.ClientToClient.V {
+	server, tunnel := "/interface l2tp-server server\nset enabled=yes\n", "/ip ipsec peer\nadd name=x address=192.0.2.1/32\n/ip ipsec policy\nadd peer=x tunnel=yes\n"
+	if f := host(server + tunnel + "/ip firewall filter\nadd chain=forward action=accept\n").Firewalls[0]; !posture.Is(f.DropsClear, false) || !posture.Is(f.ClientToClient, true) {
 		t.Errorf("%+v", f)
+	}
+}
+
+func TestAPartOfAnExportTellsNothingOfTunnelsThatAreNotInIt(t *testing.T) {
+	if f := host("/ip firewall filter\nadd chain=forward action=accept\n").Firewalls[0]; f.DropsClear.Known() || f.ClientToClient.Known() {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAFilterMayForceIPsecOnAServerThatDoesNot(t *testing.T) {
+	const export = "/interface l2tp-server server\nset enabled=yes\n/ip firewall filter\n"
+	h := host(export + "add chain=input action=accept protocol=udp dst-port=1701 ipsec-policy=in,ipsec\nadd chain=input action=drop\n")
+	if !posture.Is(h.PPP[0].IPsecForced, true) || h.PPP[0].IPsecForced.At.Line != 5 {
+		t.Errorf("%+v", h.PPP[0].IPsecForced)
+	}
+	h = host(export + "add chain=input action=accept src-address-list=inner\nadd chain=input action=accept protocol=udp dst-port=1701 ipsec-policy=in,ipsec\nadd chain=input action=drop\n")
+	if !posture.Is(h.PPP[0].IPsecForced, true) || h.PPP[0].IPsecForced.At.Line != 5 {
+		t.Errorf("%+v", h.PPP[0].IPsecForced)
+	}
+	if h := host(export + "add chain=input action=accept protocol=udp dst-port=1701\nadd chain=input action=drop\n"); !posture.Is(h.PPP[0].IPsecForced, false) {
+		t.Errorf("%+v", h.PPP[0].IPsecForced)
+	}
+}
+
+func TestServersOfOpenVPNAreAList(t *testing.T) {
+	for line, want := range map[string]bool{"set enabled=yes": true, "set enabled=no": false, "add name=a disabled=no": true, "add name=a disabled=yes": false} {
+		h := host("/interface ovpn-server server\n" + line + "\n")
+		if s := h.Services[0]; s.Protocol != "openvpn" || s.Enabled.V != want {
+			t.Errorf("%s: %+v", line, s)
+		}
+	}
+}
+
+func TestKeysOfWireGuardAreSecrets(t *testing.T) {
+	h := host("/interface wireguard\nadd name=wg1 private-key=\"K1moN5wm/Vm9Co56ZHepEh7dmUyo1iAWBJfCKz5rue0=\"\n/interface wireguard peers\nadd interface=wg1 public-key=\"HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A=\" preshared-key=\"xqUpMEeRk+aSwi/zBndpr9jCZHQTaBHrSWx5EpNnpgQ=\"\nadd interface=wg1 public-key=\"t7Qm2Vw9pXz4LrK8sYb1NcJf6HdUe3GaRo5TiWlEy0M=\" preshared-key=\"\"\n")
+	quiet(t, h)
+	if len(h.Keys) != 1 || !h.Keys[0].Private || h.Keys[0].Public == nil || h.Keys[0].Name != "wg1" {
+		t.Errorf("%+v", h.Keys)
+	}
+	if len(h.Secrets) != 1 || h.Secrets[0].Kind != posture.PPKSecret || !h.Secrets[0].Backup || h.Secrets[0].Anybody.V {
+		t.Errorf("%+v", h.Secrets)
+	}
+	if peers := h.Tunnels[0].Peers; !posture.Is(peers[0].PSK, true) || !posture.Is(peers[1].PSK, false) {
+		t.Errorf("%+v", peers)
 	}
 }
 
@@ -356,6 +416,160 @@ func TestAQuoteThatIsNotClosedIsNoted(t *testing.T) {
 		got := slices.ContainsFunc(h.Notes, func(n posture.Note) bool { return n.Kind == posture.Malformed })
 		if got != want {
 			t.Errorf("%q: noted %v, want %v: %v", text, got, want, h.Notes)
+		}
+	}
+}
+
+func TestCommandsAreReadAsPeopleWriteThem(t *testing.T) {
+	for name, export := range map[string]string{
+		"one line, with spaces":      "/ip ipsec peer add name=site address=192.0.2.1/32 exchange-mode=ike2\n",
+		"one line, with slashes":     "/ip/ipsec/peer/add name=site address=192.0.2.1/32 exchange-mode=ike2\n",
+		"no slash at all":            "ip ipsec peer add name=site address=192.0.2.1/32 exchange-mode=ike2\n",
+		"a comment behind":           "/ip ipsec peer add name=site address=192.0.2.1/32 exchange-mode=ike2; # the branch\n",
+		"two commands":               "/ip ipsec peer add name=site address=192.0.2.1/32; set site exchange-mode=ike2;\n",
+		"a space before the value":   "/ip ipsec peer\nadd name= \"site\" address= 192.0.2.1/32 exchange-mode= ike2\n",
+		"lost backslashes":           "/ip ipsec peer\nadd name=site\n    address=192.0.2.1/32\n    exchange-mode=ike2\n",
+		"Windows line ends, no menu": "ip ipsec peer add name=site \\\r\n    address=192.0.2.1/32 exchange-mode=ike2\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if !routeros.Claims("gw.rsc", func() []byte { return []byte(export) }) {
+				t.Error("it is not taken for an export")
+			}
+			h := host(export)
+			for _, c := range h.Connections {
+				if name == "two commands" {
+					break // what follows a semicolon begins at the root again
+				}
+				if c.Name != "site" || !c.V2.V || !slices.Equal(c.Address.V, []string{"192.0.2.1/32"}) {
+					t.Errorf("%q, version 2 %v, address %v", c.Name, c.V2.V, c.Address.V)
+				}
+			}
+			if len(h.Connections) != 1 {
+				t.Errorf("%d connections; notes %v", len(h.Connections), h.Notes)
+			}
+		})
+	}
+}
+
+func TestAnEmptyValueStaysEmpty(t *testing.T) {
+	h := host("/ip ipsec profile\nset [ find default=yes ] name= dh-group=ecp384 hash-algorithm=\n/ip ipsec peer\nadd name=x address=192.0.2.1 profile=\"\"\n")
+	if len(h.Connections) != 1 || h.Connections[0].Phase1 != "" {
+		t.Errorf("%+v", h.Connections)
+	}
+}
+
+func TestSemicolonsInQuotesAndBracketsEndNothing(t *testing.T) {
+	h := host("/ip ipsec peer\nadd name=\"a;b\" comment=\"x; y\" address=192.0.2.1/32\n/ip ipsec identity\nadd peer=[:pick \"a;b\"; 1] secret=x\n")
+	if c := h.Connections[0]; c.Name != "a;b" {
+		t.Errorf("%q", c.Name)
+	}
+}
+
+func TestAScriptsVariableIsNoSecret(t *testing.T) {
+	h := host("/interface l2tp-server server\nset enabled=yes use-ipsec=required ipsec-secret=$psk\n/ppp secret\nadd name=u password=\"$word\"\nadd name=v password=\"\\$word\"\n")
+	if len(h.Secrets) != 3 {
+		t.Fatalf("%+v", h.Secrets)
+	}
+	for i, want := range []posture.Storage{posture.Elsewhere, posture.Elsewhere, posture.Clear} {
+		if h.Secrets[i].Storage != want {
+			t.Errorf("%s is %s, not %s", h.Secrets[i].Name, h.Secrets[i].Storage, want)
+		}
+	}
+}
+
+func TestAnExchangeModeThatDoesNotExistIsNeitherVersion(t *testing.T) {
+	h := host("/ip ipsec peer\nadd name=x address=192.0.2.1/32 exchange-mode=ikev2\n")
+	if c := h.Connections[0]; c.V1.Known() || c.V2.Known() || len(h.Notes) == 0 {
+		t.Errorf("version 1 %+v, version 2 %+v, notes %v", c.V1, c.V2, h.Notes)
+	}
+}
+
+func TestTheModeForL2TPIsForItsClients(t *testing.T) {
+	h := host("# jan/02/2017 00:00:11 by RouterOS 6.36.4\n/ip ipsec peer\nadd address=0.0.0.0/0 exchange-mode=main-l2tp generate-policy=port-override secret=x\n")
+	child := h.Connections[0].Children[0]
+	if !child.L2TP || !child.Transport.V {
+		t.Errorf("%+v", child)
+	}
+}
+
+func TestATunnelWithASecretHasAPeerOfItsOwn(t *testing.T) {
+	h := host("# by RouterOS 6.48\n/interface gre\nadd ipsec-secret=pAss name=hq local-address=192.0.2.1 remote-address=198.51.100.7 allow-fast-path=no !keepalive\nadd name=clear remote-address=198.51.100.8\n/interface eoip\nadd disabled=yes ipsec-secret=x name=off tunnel-id=0\n/interface ipip\nadd ipsec-secret=\"\" name=none\n")
+	quiet(t, h)
+	if len(h.Connections) != 1 || len(h.Secrets) != 1 {
+		t.Fatalf("%+v, %+v", h.Connections, h.Secrets)
+	}
+	c := h.Connections[0]
+	if c.Name != "hq" || !c.V1.V || c.V2.V || c.AnyPeer.V || !slices.Equal(c.Address.V, []string{"198.51.100.7"}) || c.Phase1 != "default" || strings.Contains(c.V1.Text, "pAss") {
+		t.Errorf("%+v", c)
+	}
+	if child := c.Children[0]; !child.Transport.V || child.L2TP || child.Phase2 != "default" {
+		t.Errorf("%+v", child)
+	}
+	if s := h.Secrets[0]; string(s.Value) != "pAss" || s.Anybody.V || s.Setting != "interface gre" {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestAnExportThatTheRouterDidNotFinishIsNoted(t *testing.T) {
+	for _, end := range []string{"#interrupted", "#error exporting /interface/wifi", "# error exporting /ip/smb"} {
+		if h := host("# by RouterOS 7.16\n/ip address\nadd address=192.0.2.1/24\n" + end + "\n"); len(h.Notes) != 1 || h.Notes[0].Kind != posture.Malformed || h.Notes[0].At.Line != 4 {
+			t.Errorf("%s: %v", end, h.Notes)
+		}
+	}
+	quiet(t, host("# by RouterOS 7.16\n/ip address\n# an interface that was interrupted\nadd address=192.0.2.1/24\n"))
+}
+
+func TestAKeyForOneIdentityIsNotForAnybody(t *testing.T) {
+	const peer = "/ip ipsec peer\nadd name=hub passive=yes exchange-mode=%s\n/ip ipsec identity\nadd peer=hub secret=x remote-id=%s\n"
+	for _, c := range []struct {
+		mode, id string
+		anybody  bool
+	}{{"ike2", "fqdn:bern.example.org", false}, {"ike2", "auto", true}, {"ike2", "ignore", true}, {"main", "fqdn:bern.example.org", true}} {
+		s := host(fmt.Sprintf(peer, c.mode, c.id)).Secrets[0]
+		if s.Anybody.V != c.anybody || !c.anybody && !slices.Equal(s.IDs, []string{"bern.example.org"}) {
+			t.Errorf("%s %s: %+v", c.mode, c.id, s)
+		}
+	}
+}
+
+func TestAPartOfAFilterTellsNothingOfL2TPUnlessItSaysSo(t *testing.T) {
+	const peer, filter = "/ip ipsec peer\nadd name=x address=192.0.2.1/32\n", "/ip firewall filter\nadd chain=input action=accept protocol=udp dst-port="
+	if f := host(peer + filter + "500,4500\n").Firewalls[0]; f.L2TPOpen.Known() || f.L2TPNeedsIPsec.Known() {
+		t.Errorf("%+v", f)
+	}
+	if f := host(peer + filter + "500,1701,4500\n").Firewalls[0]; !posture.Is(f.L2TPOpen, true) {
+		t.Errorf("%+v", f)
+	}
+	if f := host("/interface l2tp-server server\nset enabled=yes\n" + filter + "500,4500\n").Firewalls[0]; !posture.Is(f.L2TPOpen, true) {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAClientAsksForItsAddress(t *testing.T) {
+	const mode, peer = "/ip ipsec mode-config\nadd name=get responder=no\nadd name=give address-pool=p\n", "/ip ipsec peer\nadd name=a address=vpn.example.org exchange-mode=ike2\n/ip ipsec identity\nadd peer=a auth-method=eap eap-methods=eap-mschapv2 generate-policy=port-strict username=u password=p"
+	for config, asks := range map[string]posture.Value[bool]{
+		" mode-config=get": posture.Written(true, posture.Pos{}, "get"), " mode-config=request-only": posture.Written(true, posture.Pos{}, "request-only"),
+		" mode-config=give": posture.Written(false, posture.Pos{}, "give"), "": posture.ByDefault(false, posture.Pos{}, ""), " mode-config=elsewhere": {},
+	} {
+		c := host(mode + peer + config + "\n").Connections[0]
+		if got := c.AsksAddress; got.V != asks.V || got.Known() != asks.Known() {
+			t.Errorf("%q: %+v", config, got)
+		}
+		if want := 2; len(c.Children) != 1 || asks.V && !slices.Equal(c.Children[0].RemoteTS.V, []string{"0.0.0.0/0"}) || !asks.V && len(c.Children[0].RemoteTS.V) != want {
+			t.Errorf("%q: %+v", config, c.Children)
+		}
+	}
+}
+
+func TestAWordMayBeCutShort(t *testing.T) {
+	h := host("/ip ipsec peer\nadd name=a addres=192.0.2.1 exchange-mode=ike2 disable=yes\n")
+	if c := h.Connections[0]; !slices.Equal(c.Address.V, []string{"192.0.2.1"}) || !c.Disabled {
+		t.Errorf("%+v", c)
+	}
+	quiet(t, h)
+	for _, word := range []string{"di", "p", "proposal", "addressing", "pa"} { // too short, of a part, of none
+		if h := host("/ip ipsec peer\nadd name=a address=192.0.2.1 exchange-mode=ike2 " + word + "=yes\n"); len(h.Notes) != 1 {
+			t.Errorf("%s: %v", word, h.Notes)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package routeros
 
 import (
+	"crypto/ecdh"
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -21,6 +23,7 @@ func (r *reader) wireguard() {
 		w.PrivateKeyInFile = posture.Written(ok && key.value != "", e.at, "interface wireguard")
 		if w.PrivateKeyInFile.V {
 			r.in.HoldsSecrets(r.text)
+			r.tunnelKey(w.Name, key)
 		}
 		for _, p := range peers[e.name] {
 			w.Peers = append(w.Peers, r.wireguardPeer(p, shows))
@@ -28,6 +31,24 @@ func (r *reader) wireguard() {
 		delete(peers, e.name) // a second interface of the name has none
 		r.host.Tunnels = append(r.host.Tunnels, w)
 	}
+}
+
+// tunnelKey enters a private key by its public half alone. It is of WireGuard's own
+// dialect, whose key it is.
+func (r *reader) tunnelKey(name string, p prop) {
+	private, err := base64.StdEncoding.DecodeString(p.value)
+	if err != nil || p.variable {
+		return
+	}
+	k, err := ecdh.X25519().NewPrivateKey(private)
+	clear(private)
+	if err != nil {
+		return
+	}
+	r.host.Keys = append(r.host.Keys, posture.Key{
+		Subject: posture.Subject{Dialect: posture.WireGuard, Kind: "key", Name: name, At: p.at},
+		Public:  k.PublicKey(), Private: true, Used: []string{name}, Places: []posture.Pos{p.at},
+	})
 }
 
 func (r *reader) wireguardPeer(e *entry, shows bool) posture.TunnelPeer {
@@ -38,8 +59,11 @@ func (r *reader) wireguardPeer(e *entry, shows bool) posture.TunnelPeer {
 		}
 	}
 	p := posture.TunnelPeer{Subject: r.subject("peer", name, e.at), PublicKey: e.text("public-key")}
-	_, psk := e.props["preshared-key"]
+	psk := e.text("preshared-key") != ""
 	p.PSK = posture.Written(psk, e.at, "peers")
+	if psk {
+		r.secret(e, "preshared-key", posture.PPKSecret, p.PublicKey, []string{p.PublicKey}, setting.Of(r.defaults, false, e.at, true))
+	}
 	// An export without show-sensitive leaves the key out, if there is one.
 	if !psk && !shows {
 		p.PSK = posture.Value[bool]{}

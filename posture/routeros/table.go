@@ -116,6 +116,7 @@ func (t *table) insert(e *entry) {
 func (t *table) assign(e *entry, c command, m menu) {
 	for _, p := range c.props {
 		key, off := strings.CutPrefix(p.key, "!")
+		key = m.whole(key)
 		if off {
 			delete(e.props, key)
 			continue
@@ -164,6 +165,14 @@ func (t *table) find(c command, m menu) []*entry {
 			t.entries[c.menu] = []*entry{{menu: c.menu, props: map[string]prop{}, at: c.at}}
 		}
 		return t.entries[c.menu]
+	}
+	if inner, ok := strings.CutPrefix(c.which, "(["); ok { // one of those that were found
+		inner, index, _ := strings.Cut(inner, "]->")
+		n, err := strconv.Atoi(strings.TrimSuffix(index, ")"))
+		if all := t.where(c.menu, inner); err == nil && n >= 0 && n < len(all) {
+			return all[n : n+1]
+		}
+		return nil
 	}
 	if inner, ok := strings.CutPrefix(c.which, "["); ok {
 		return t.where(c.menu, strings.TrimSuffix(inner, "]"))

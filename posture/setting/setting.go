@@ -199,3 +199,22 @@ func Key(key, value string) string {
 	}
 	return strconv.Quote(key)
 }
+
+// Records tells whether an updown script records sessions. The products' own set
+// routes and rules, and strongSwan's with the word iptables logs who came and went,
+// too. A script of the administrator's may, unless it is a program that does
+// nothing, which stands there so that no route is set.
+func Records(script string) bool {
+	words := strings.Fields(script)
+	switch {
+	case len(words) == 0:
+		return false
+	case strings.Contains(script, "_updown"):
+		return strings.Contains(script, "_updown iptables")
+	}
+	switch words[0] {
+	case "%disabled", ":", "true", "/bin/true", "/usr/bin/true", "/bin/false", "/usr/bin/false":
+		return false
+	}
+	return true
+}

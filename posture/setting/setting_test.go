@@ -71,3 +71,37 @@ func TestAKeyInBase64IsNoKeyOfASetting(t *testing.T) {
 		}
 	}
 }
+
+func TestSomeScriptsRecordSessions(t *testing.T) {
+	for script, want := range map[string]bool{
+		"": false, "%disabled": false, "/bin/true": false, "ipsec _updown": false, "/usr/lib/ipsec/_updown iptables": true, "/usr/local/bin/sessions": true, "/etc/ipsec.d/vti.sh -m 100": true,
+	} {
+		if setting.Records(script) != want {
+			t.Errorf("%q", script)
+		}
+	}
+}
+
+func TestAMaskIsNoSecret(t *testing.T) {
+	for text, want := range map[string]bool{
+		"*****": true, "xxxxx": true, "XXXXXXXX": true, "<removed>": true, "<pre-shared-key>": true, "${psk}": true, "{{ psk }}": true,
+		"__PSK__": true, "@PRE_SHARED_KEY@": true, "%RandomKey%": true, "$SECRET": true, "<%= key %>": true, "vpn-${site}": true,
+		"": false, "xxx": false, "<>": false, "a*": false, "<a": false, "<a><b>": false, "xyxy": false,
+		"$ecret": false, "a$SECRET": false, "p@SS@word": false, "100%sure%": false, "____": false, "@@": false, "%any": false,
+	} {
+		if got := setting.LeftOut(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestWhatIsLeftOutOfAValueIsNotKnown(t *testing.T) {
+	for text, want := range map[string]bool{
+		"${PEER}": true, "aes256-{{ group }}": true, "<peer-address>": true, "__ROUTES__": true, "@ADDRESS@": true, "%SERVERIP%": true, "$LEFTSUBNET": true,
+		"%any": false, "%defaultroute": false, "@gw.example.org": false, "xxxx": false, "****": false, "*": false, "10.0.0.1": false, "": false,
+	} {
+		if got := setting.Placeholder(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

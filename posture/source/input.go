@@ -53,6 +53,7 @@ type Text struct {
 	Path string // below the root
 	Show string // as shown, for positions
 	Data []byte // UTF-8, as far as the file is; never with NUL
+	BOM  bool   // the file begins with the byte order mark of UTF-8, which Data lacks
 }
 
 // At is a position in the text.
@@ -82,15 +83,19 @@ func (in *Input) Lines(t *Text) iter.Seq2[int, string] {
 // note of the reason and Read returns nil.
 func (in *Input) Read(p string, secrets bool) *Text {
 	at := posture.Pos{File: in.Show(p)}
-	data, info, err := in.read(p)
+	b, info, err := in.raw(p)
 	if info != nil {
 		in.enter(p, info, secrets)
+	}
+	var data []byte
+	if err == nil {
+		data, err = decode(b)
 	}
 	if err != nil {
 		in.unreadable(at, info, err)
 		return nil
 	}
-	return &Text{Path: p, Show: at.File, Data: data}
+	return &Text{Path: p, Show: at.File, Data: data, BOM: bytes.HasPrefix(b, mark)}
 }
 
 // Raw reads a file that need not be text, such as a compressed one, as Read
@@ -121,15 +126,6 @@ func (in *Input) unreadable(at posture.Pos, info fs.FileInfo, err error) {
 type limitError struct{ text string }
 
 func (e *limitError) Error() string { return e.text }
-
-func (in *Input) read(p string) ([]byte, fs.FileInfo, error) {
-	b, info, err := in.raw(p)
-	if err != nil {
-		return nil, info, err
-	}
-	text, err := decode(b)
-	return text, info, err
-}
 
 // raw is the file's octets.
 func (in *Input) raw(p string) ([]byte, fs.FileInfo, error) {
@@ -189,7 +185,10 @@ func (in *Input) Include(chain []string, at posture.Pos, pattern string) []strin
 	if len(chain) > 0 {
 		dir = path.Dir(chain[len(chain)-1])
 	}
-	found, ok := in.Glob(dir, pattern)
+	found, ok := in.glob(dir, pattern)
+	if !IsBackup(pattern) {
+		found = slices.DeleteFunc(found, func(f string) bool { return in.backup(at, f) })
+	}
 	if !ok {
 		in.Note(posture.Outside, at, "%q leaves what was given: not followed", Quote(pattern))
 		return nil
@@ -201,7 +200,7 @@ func (in *Input) Include(chain []string, at posture.Pos, pattern string) []strin
 	for _, f := range found {
 		switch {
 		case slices.Contains(chain, f):
-			in.Note(posture.Limit, at, "%q includes itself: not followed", Quote(f))
+			in.Note(posture.Limit, at, "%q includes itself: not followed", Quote(shownName(f)))
 		case in.budget.includes == 0:
 			in.Note(posture.Limit, at, "more than %d includes: not followed", MostIncludes)
 			return files
@@ -211,6 +210,18 @@ func (in *Input) Include(chain []string, at posture.Pos, pattern string) []strin
 		}
 	}
 	return files
+}
+
+// backup says of a backup that a pattern matches that it is left out here and not
+// by the product, unless it is hidden: * matches no dot at the begin (glob(7)).
+func (in *Input) backup(at posture.Pos, f string) bool {
+	if !IsBackup(f) {
+		return false
+	}
+	if !strings.HasPrefix(path.Base(f), ".") {
+		in.Note(posture.Unparsed, at, "%q is a backup and is not judged, but the product itself would read it: move it away", Quote(shownName(f)))
+	}
+	return true
 }
 
 // Quote shortens what a file says so that a note stays a line.

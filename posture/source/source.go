@@ -65,7 +65,7 @@ func Open(name string) (*Tree, error) {
 	if err != nil {
 		abs = ""
 	}
-	t := &Tree{name: dir, abs: abs, fsys: root.FS(), closer: root, modes: true, only: only}
+	t := &Tree{name: dir, abs: abs, fsys: rooted{root}, closer: root, modes: true, only: only}
 	t.host = t.isDir("etc")
 	return t, nil
 }
@@ -92,7 +92,9 @@ func (t *Tree) isDir(name string) bool {
 }
 
 // Show is a path below the root as a person would write it.
-func (t *Tree) Show(p string) string {
+func (t *Tree) Show(p string) string { return shownName(t.path(p)) }
+
+func (t *Tree) path(p string) string {
 	switch {
 	case p == "." && t.name != "":
 		return t.name
@@ -114,11 +116,11 @@ func (t *Tree) Sub(dir string) *Tree {
 	if dir == "." {
 		return t
 	}
-	fsys, err := fs.Sub(t.fsys, dir)
+	fsys, err := sub(t.fsys, dir)
 	if err != nil {
 		return t
 	}
-	s := &Tree{name: t.Show(dir), fsys: fsys, modes: t.modes}
+	s := &Tree{name: t.path(dir), fsys: fsys, modes: t.modes}
 	if t.abs != "" {
 		s.abs = filepath.Join(t.abs, filepath.FromSlash(dir))
 	}
@@ -195,6 +197,9 @@ func (w *walker) link(p string) {
 }
 
 func (w *walker) file(p string) {
+	if IsBackup(p) {
+		return
+	}
 	if len(w.files) == MostFiles {
 		w.note(posture.Limit, ".", "more than %d files: the rest was not read", MostFiles)
 		w.full = true
@@ -304,7 +309,7 @@ func (t *Tree) follow(p string) (string, bool) {
 		}
 		todo = append(strings.Split(strings.Trim(path.Clean(to), "/"), "/"), todo...)
 	}
-	return done, fs.ValidPath(done)
+	return done, valid(done)
 }
 
 // open opens a regular file; anything else could block or never end.
@@ -326,12 +331,15 @@ func (t *Tree) open(p string) (fs.File, error) {
 // errBinary is for a file that is no text.
 var errBinary = errors.New("is binary")
 
+// mark is the byte order mark of UTF-8.
+var mark = []byte{0xEF, 0xBB, 0xBF}
+
 // decode makes text of a file: UTF-16 with a byte order mark, which Windows
 // writes, becomes UTF-8; the mark of UTF-8 goes away. The line ends stay.
 func decode(b []byte) ([]byte, error) {
 	switch {
-	case bytes.HasPrefix(b, []byte{0xEF, 0xBB, 0xBF}):
-		b = b[3:]
+	case bytes.HasPrefix(b, mark):
+		b = b[len(mark):]
 	case bytes.HasPrefix(b, []byte{0xFF, 0xFE}), bytes.HasPrefix(b, []byte{0xFE, 0xFF}):
 		b = fromUTF16(b[2:], b[0] == 0xFE)
 	}
@@ -363,21 +371,38 @@ func (t *Tree) resolve(dir, name string) (string, bool) {
 	name = filepath.ToSlash(name)
 	if !path.IsAbs(name) {
 		name = path.Join(dir, name)
-		return name, fs.ValidPath(name)
+		return name, valid(name)
 	}
 	name = path.Clean(name)
 	if t.abs != "" {
 		if rest, ok := strings.CutPrefix(name, strings.TrimSuffix(filepath.ToSlash(t.abs), "/")+"/"); ok {
-			return rest, fs.ValidPath(rest)
+			return rest, valid(rest)
 		}
 	}
 	rest := strings.TrimPrefix(name, "/")
-	return rest, t.host && fs.ValidPath(rest)
+	return rest, t.host && valid(rest)
 }
 
+// Backup ends the names of what files were before "sallyport audit --fix --write"
+// changed them.
+const Backup = ".before-sallyport"
+
+// IsBackup tells whether a file is such a backup: neither Walk nor a pattern finds
+// it, because what it says is no longer in force.
+func IsBackup(p string) bool { return strings.HasSuffix(p, Backup) }
+
 // Glob lists the files of a pattern with *, ? and [] that a file below dir
-// names, sorted. ok is false when the pattern leaves the root.
+// names, sorted, without backups that it does not name as such. ok is false when
+// the pattern leaves the root.
 func (t *Tree) Glob(dir, pattern string) (files []string, ok bool) {
+	files, ok = t.glob(dir, pattern)
+	if IsBackup(pattern) {
+		return files, ok
+	}
+	return slices.DeleteFunc(files, IsBackup), ok
+}
+
+func (t *Tree) glob(dir, pattern string) (files []string, ok bool) {
 	p, ok := t.resolve(dir, pattern)
 	if !ok {
 		return nil, false

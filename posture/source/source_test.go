@@ -220,3 +220,48 @@ func TestThePermissionsOfAFileAreKept(t *testing.T) {
 		t.Errorf("file %+v", f)
 	}
 }
+
+func TestANameNeedNotBeUTF8(t *testing.T) {
+	dir := disk(t, map[string]string{"etc/swanctl/conf.d/b\xfcro.conf": "b", "etc/swanctl/swanctl.conf": ""})
+	for _, root := range []string{dir, filepath.Join(dir, "etc")} {
+		tree := open(t, root)
+		below := tree.Sub(strings.TrimPrefix("etc/swanctl", filepath.Base(root)+"/"))
+		in := NewInput(below, &posture.Host{})
+		files, _ := below.Walk(".")
+		if len(files) != 2 {
+			t.Fatalf("walked %q", files)
+		}
+		found := in.Include([]string{"swanctl.conf"}, posture.Pos{}, "conf.d/*.conf")
+		if len(found) != 1 {
+			t.Fatalf("included %q, notes %v", found, in.Host.Notes)
+		}
+		text := in.Read(found[0], false)
+		if text == nil || string(text.Data) != "b" || !strings.HasSuffix(text.Show, `conf.d/b\xfcro.conf`) {
+			t.Errorf("%+v, notes %v", text, in.Host.Notes)
+		}
+	}
+}
+
+func TestABackupIsLeftOutWhereverItLies(t *testing.T) {
+	files := fstest.MapFS{}
+	for _, name := range []string{"d/a.conf", "d/a.conf.before-sallyport", "d/.a.conf.before-sallyport"} {
+		files[name] = &fstest.MapFile{Data: []byte("x")}
+	}
+	in := NewInput(New("", files, false), &posture.Host{})
+	if got, _ := in.Walk("."); len(got) != 1 {
+		t.Errorf("walked %q", got)
+	}
+	if got, _ := in.Glob(".", "d/*"); len(got) != 1 {
+		t.Errorf("matched %q", got)
+	}
+	if got := in.Include([]string{"main.conf"}, posture.Pos{}, "d/*"); len(got) != 1 {
+		t.Errorf("included %q", got)
+	}
+	wantNote(t, "a backup that the product reads", in.Host.Notes, posture.Unparsed, `"d/a.conf.before-sallyport" is a backup`)
+	if len(in.Host.Notes) != 1 {
+		t.Errorf("notes %v", in.Host.Notes)
+	}
+	if got := in.Include([]string{"main.conf"}, posture.Pos{}, "d/a.conf.before-sallyport"); len(got) != 1 {
+		t.Errorf("by its name: %q", got)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sallyport/posture"
+	notation "sallyport/posture/setting"
 	"sallyport/posture/source"
 )
 
@@ -110,7 +111,9 @@ func (r *reader) method(c *posture.Connection, a *posture.Auth, s setting) {
 			c.SHA1Sig = posture.Written(true, s.at, s.value)
 		}
 	default:
-		r.unparsed(s.at, "the method %q is not known", source.Quote(s.value))
+		if !notation.Placeholder(s.value) {
+			r.unparsed(s.at, "the method %q is not known", source.Quote(s.value))
+		}
 		a.Method = posture.Value[posture.Method]{}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/proposal"
+	notation "sallyport/posture/setting"
 	"sallyport/protocol/suite"
 )
 
@@ -150,7 +151,7 @@ func (r *reader) volume(v view, rekey, life string) posture.Value[uint64] {
 
 // besides remembers what children have and the posture knows of the daemon.
 func (r *reader) besides(v view) {
-	if s, ok := v.get("updown"); ok && !r.updown.Known() {
+	if s, ok := v.get("updown"); ok && !r.updown.Known() && notation.Records(s.value) {
 		r.updown = posture.Written(true, s.at, s.value)
 	}
 	if _, ok := v.get("copy_df"); ok && !r.copyDF.Known() {
@@ -181,7 +182,11 @@ func (r *reader) actions(ch *posture.Child, v view, anyPeer bool) posture.Value[
 	trap := strings.Contains(action.V, "trap")
 	// For a peer without an address there is no trap, and a packet filter must do it.
 	dynamic := anyPeer || !slices.ContainsFunc(ch.RemoteTS.V, func(ts string) bool { return !strings.HasPrefix(ts, "dynamic") })
-	switch out, routed := r.interfaceOf(v); {
+	out, routed := r.interfaceOf(v)
+	if routed {
+		ch.Routed = posture.Written(true, out.at, out.value)
+	}
+	switch {
 	case routed && !trap:
 		ch.FailOpen = posture.Written(false, out.at, out.value)
 	case trap || !dynamic:

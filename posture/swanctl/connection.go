@@ -7,6 +7,7 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/proposal"
+	notation "sallyport/posture/setting"
 	"sallyport/posture/source"
 	"sallyport/protocol/suite"
 )
@@ -76,6 +77,9 @@ func (r *reader) proposals(v view, key string, p suite.Protocol) (posture.Value[
 	if !ok {
 		return follows(placed(defaults, v.at()), posture.Value[bool]{Origin: normal(r, 0, v.at()).Origin, At: v.at(), Why: why}), normal(r, true, v.at())
 	}
+	if notation.Placeholder(s.value) {
+		return posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}
+	}
 	words := split(s.value)
 	if len(words) > 0 && !slices.ContainsFunc(words, isNotDefault) {
 		return posture.Value[[]posture.Proposal]{V: placed(defaults, s.at), Origin: normal(r, 0, s.at).Origin, At: s.at, Text: s.value, Why: why}, posture.Written(true, s.at, s.value)
@@ -84,7 +88,7 @@ func (r *reader) proposals(v view, key string, p suite.Protocol) (posture.Value[
 	implicit := false
 	for _, text := range words {
 		if !isNotDefault(text) {
-			all, implicit = append(all, byDaemon(placed(defaults, s.at))...), true
+			all, implicit = append(all, byDaemon(r, placed(defaults, s.at))...), true
 			continue
 		}
 		one := proposal.StrongSwan(p, text, s.at)
@@ -108,9 +112,10 @@ func (r *reader) defaults(p suite.Protocol) ([]posture.Proposal, string) {
 func isNotDefault(word string) bool { return !strings.EqualFold(word, "default") }
 
 // byDaemon marks proposals as the daemon's own among those that are written.
-func byDaemon(list []posture.Proposal) []posture.Proposal {
+func byDaemon(r *reader, list []posture.Proposal) []posture.Proposal {
+	inferred := normal(r, 0, posture.Pos{}).Origin == posture.Inferred
 	for i := range list {
-		list[i].Default = true
+		list[i].Default, list[i].Inferred = true, inferred
 	}
 	return list
 }
@@ -159,6 +164,10 @@ func (r *reader) lifetimes(c *posture.Connection, v view) {
 	}
 	c.IKELife = follows(life, from)
 	c.Rekey = follows(soft > 0, from)
+	if posture.Is(c.V2, false) && rekey.V > 0 && (c.Reauth.V == 0 || rekey.V < c.Reauth.V) {
+		c.Reauth = follows(rekey.V, rekey)
+		c.Reauth.Why = "IKEv1 has no rekeying of the IKE SA: it is made anew"
+	}
 }
 
 func (r *reader) features(c *posture.Connection, v view) {

@@ -1,6 +1,7 @@
 package swanctl
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -116,7 +117,16 @@ func (r *reader) plugins(d *posture.Daemon, v view) {
 		d.Plugins = posture.Written(modular(plugins), set.at, set.value)
 	}
 	d.StrongRNG = r.randomness(plugins)
+	for _, name := range []string{"sql", "attr-sql"} {
+		if s, ok := plugins.sub(name).get("database"); ok && holdsPassword.MatchString(s.value) {
+			r.holds(s.at)
+		}
+	}
 }
+
+// holdsPassword is a database with the user's name and password:
+// "mysql://user:password@host/database".
+var holdsPassword = regexp.MustCompile(`^\w+://[^/@]*:[^/]+@`)
 
 func modular(plugins view) []string {
 	var all []string

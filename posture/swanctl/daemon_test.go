@@ -205,3 +205,12 @@ func TestUnknownSettingsOfTheDaemonAreNoted(t *testing.T) {
 		}
 	}
 }
+
+func TestThePasswordOfADatabaseMakesTheFileOneWithSecrets(t *testing.T) {
+	for uri, want := range map[string]bool{"mysql://vpn:pw@db.example.net/vpn": true, "sqlite:///etc/ipsec.d/ipsec.db": false, "mysql://vpn@db/vpn": false} {
+		h := host("5.9.8", "etc/strongswan.conf", "charon { plugins { sql { database = "+uri+" } } }\n")
+		if len(h.Files) != 1 || h.Files[0].Secrets != want {
+			t.Errorf("%s: %+v", uri, h.Files)
+		}
+	}
+}

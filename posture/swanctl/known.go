@@ -35,7 +35,7 @@ var (
 var (
 	programs = words("charon charon-systemd charon-svc charon-nm charon-cmd charon-tkm charon-xpc starter swanctl pki pool scepclient scepd aikgen aikpub2 " +
 		"aikgen2 attest manager medsrv medcli openac pacman sec-updater sw-collector imv_policy_manager conftest libimcv libtls libtnccs libtncif " +
-		"libtpmtss libstrongswan libhydra libcharon libipsec pt-tls-client tpm_extendpcr vici charon-stroke ipsec stroke")
+		"libtpmtss libstrongswan libhydra libcharon libipsec pt-tls-client tpm_extendpcr vici charon-stroke ipsec stroke pluto")
 	daemonKnown = words("accept_private_algs accept_unencrypted_mainmode_messages block_threshold cache_crls cert_cache check_current_path cisco_flexvpn " +
 		"cisco_unity close_ike_on_child_failure cookie_threshold cookie_threshold_ip crypto_test delete_rekeyed delete_rekeyed_delay dh_exponent_ansi_x9_42 " +
 		"dlopen_use_rtld_now dns1 dns2 dos_protection filelog flush_auth_cfg follow_redirects force_eap_only_authentication fragment_size group " +

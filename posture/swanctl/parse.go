@@ -42,7 +42,23 @@ func (l *loader) load(into *section, chain []string, p string) {
 	l.texts[text.Show] = &source.Text{Path: text.Path, Show: text.Show}
 	l.times[text.Show] = changed(l.in.Host.Files, text.Show)
 	f := &file{loader: l, text: text, rest: text.Data, line: 1, chain: append(chain, p)}
+	f.untemplate()
+	f.marked()
 	f.statements(into, 0)
+}
+
+// marked says what strongSwan makes of a byte order mark: its lexer takes the mark
+// for letters of a name (settings_lexer.l).
+func (f *file) marked() {
+	if !f.text.BOM {
+		return
+	}
+	next := bytes.TrimLeft(f.rest, blank)
+	if len(next) == len(f.rest) && len(next) > 0 && !bytes.ContainsAny(next[:1], "#\r\n") {
+		f.malformed(f.at(), "the file begins with a byte order mark, which strongSwan takes as letters of the first name: what that begins is not in force; it is judged as if the mark were not there")
+		return
+	}
+	f.malformed(f.at(), "the file begins with a byte order mark, which strongSwan takes for a name by itself: a syntax error, and nothing of it is loaded; it is judged as if the mark were not there")
 }
 
 // changed is the last change of a file, where times are those of the host.
@@ -63,6 +79,9 @@ type file struct {
 	line  int
 	col   int // octets of the line that were read
 	chain []string
+
+	template bool // it has placeholders, which untemplate has hidden
+	wrong    int  // the last line that a note says of that the daemon refuses it
 }
 
 func (f *file) at() posture.Pos { return f.text.At(f.line, f.col+1) }
@@ -78,6 +97,9 @@ func (f *file) take(n int) string {
 		f.col = len(word) - i - 1
 	} else {
 		f.col += len(word)
+	}
+	if f.template {
+		return written.Replace(string(word))
 	}
 	return string(word)
 }
@@ -133,9 +155,13 @@ func (f *file) statements(into *section, depth int) {
 	}
 }
 
-// malformed is for what the daemon refuses, with the whole file. The text of the
-// file is not shown: it could be a part of a secret.
+// malformed is for what the daemon refuses, with the whole file, told once of a
+// line. The text of the file is not shown: it could be a part of a secret.
 func (f *file) malformed(at posture.Pos, format string, args ...any) {
+	if f.wrong == at.Line {
+		return
+	}
+	f.wrong = at.Line
 	f.in.Note(posture.Malformed, at, format, args...)
 }
 

@@ -1,10 +1,15 @@
 package swanctl
 
 import (
+	"slices"
 	"strconv"
 
 	"sallyport/posture"
+	"sallyport/posture/source"
 )
+
+// pluginPools are the names by which plugins give addresses that no file has.
+var pluginPools = []string{"dhcp", "radius"}
 
 // fromPools reads what clients of a connection are given. A pool that the file
 // does not have is one of a plugin, such as dhcp or radius, of which nothing is
@@ -19,7 +24,10 @@ func (r *reader) fromPools(c *posture.Connection, v, pools view) {
 	for _, name := range names.V {
 		pool := pools.sub(name)
 		if !pool.exists() {
-			c.DNS, c.Pool = posture.Value[[]string]{}, posture.Value[[]string]{}
+			if !slices.Contains(pluginPools, name) {
+				r.unparsed(names.At, "the pool %q is not defined: unless a plugin such as attr-sql has it, clients get no address", source.Quote(name))
+			}
+			c.Pool = posture.Value[[]string]{}
 			return
 		}
 		if s, ok := pool.get("addrs"); ok {

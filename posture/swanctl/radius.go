@@ -2,6 +2,7 @@ package swanctl
 
 import (
 	"sallyport/posture"
+	notation "sallyport/posture/setting"
 )
 
 // radius reads the servers that the plugin eap-radius asks: one by itself, or
@@ -46,7 +47,7 @@ func (r *reader) server(v view, key, name string, accounting posture.Value[bool]
 // shared enters a secret of RADIUS, which is never encoded.
 func (r *reader) shared(name string, s setting, ids []string) {
 	r.holds(s.at)
-	r.in.Host.Secrets = append(r.in.Host.Secrets, posture.Secret{
+	out := posture.Secret{
 		Subject: posture.Subject{Dialect: posture.Swanctl, Kind: "secret", Name: name, At: s.at},
 		Kind:    posture.RADIUSSecret,
 		Storage: posture.Clear,
@@ -54,5 +55,9 @@ func (r *reader) shared(name string, s setting, ids []string) {
 		IDs:     ids,
 		Traps:   oddities(s),
 		Changed: r.loader.times[s.at.File],
-	})
+	}
+	if notation.Placeholder(s.value) {
+		out.Storage, out.Value, out.Traps = posture.Elsewhere, nil, nil
+	}
+	r.in.Host.Secrets = append(r.in.Host.Secrets, out)
 }

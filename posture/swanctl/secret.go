@@ -8,6 +8,7 @@ import (
 
 	"sallyport/internal/secret"
 	"sallyport/posture"
+	notation "sallyport/posture/setting"
 	"sallyport/posture/source"
 )
 
@@ -60,6 +61,9 @@ func (r *reader) secret(v view, name string, kind posture.SecretKind, s setting)
 		Changed: r.loader.times[s.at.File],
 	}
 	out.Value, out.Traps = decode(s)
+	if notation.Placeholder(s.value) {
+		out.Storage, out.Value, out.Traps = posture.Elsewhere, nil, nil
+	}
 	switch {
 	case kind == posture.KeyPassword:
 	case strings.HasPrefix(name, "ntlm"): // the MD4 hash is as good as the password

@@ -9,6 +9,7 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/proposal"
+	notation "sallyport/posture/setting"
 )
 
 // product is the name in Host.Products.
@@ -44,6 +45,9 @@ func read[T any](r *reader, v view, key string, fallback T, parse func(string) (
 		return normal(r, fallback, v.at())
 	}
 	x, ok := parse(s.value)
+	if notation.Placeholder(s.value) {
+		return posture.Value[T]{}
+	}
 	if !ok {
 		r.unparsed(s.at, "%s has a value that is not understood", key)
 		return normal(r, fallback, s.at)

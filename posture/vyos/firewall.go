@@ -29,6 +29,9 @@ type packet struct {
 // since 1.4, before that the rulesets that interfaces have for "local".
 func (r *reader) firewall() {
 	fw := r.root.get("firewall")
+	if !r.whole() && fw == nil && !r.root.has("nat") && !r.root.has("zone-policy") {
+		return // a part without it
+	}
 	f := posture.Firewall{Subject: r.subject("firewall", "firewall", r.root.where("firewall"))}
 	r.l2tpRules(&f)
 	ike, at := r.judge(packet{port: 500})
@@ -66,6 +69,9 @@ func (r *reader) truth(v verdict, at posture.Pos, yes, no verdict) posture.Value
 	switch v {
 	case yes, no:
 		if at == (posture.Pos{}) {
+			if !r.whole() {
+				return posture.Value[bool]{}
+			}
 			return byDefault(r, v == yes, r.root.where("firewall"), "no firewall for the router itself: everything is let in")
 		}
 		return posture.Written(v == yes, at, "")
@@ -247,7 +253,7 @@ func (r *reader) forwardDrop(fw *node) posture.Value[bool] {
 	if a := fw.leaf("ipv4", "forward", "filter", "default-action"); a != nil {
 		return written(a.name == "drop" || a.name == "reject", a)
 	}
-	if fw.has("ipv4", "forward", "filter") || fw == nil {
+	if fw.has("ipv4", "forward", "filter") || fw == nil && r.whole() {
 		return byDefault(r, false, r.root.where("firewall"), "default of VyOS: accept")
 	}
 	return posture.Value[bool]{}
@@ -267,6 +273,12 @@ func (r *reader) mssClamp(at posture.Pos) posture.Value[bool] {
 			return written(true, m)
 		}
 	}
+	if m := r.root.get("firewall", "options", "mss-clamp").leaf("mss"); m != nil { // EdgeOS
+		return written(true, m)
+	}
+	if !r.whole() {
+		return posture.Value[bool]{}
+	}
 	return byDefault(r, false, at, "no adjust-mss")
 }
 
@@ -282,6 +294,9 @@ func (r *reader) masquerades() posture.Value[bool] {
 		}
 		for _, child := range c.Children {
 			for _, remote := range child.RemoteTS.V {
+				if remote == "dynamic" {
+					continue // the address of a client
+				}
 				checked = true
 				rule, ok := r.translates(rules, child.LocalTS.V, remote)
 				if !ok {
@@ -295,6 +310,9 @@ func (r *reader) masquerades() posture.Value[bool] {
 	}
 	if !checked && slices.ContainsFunc(r.in.Host.Connections, func(c posture.Connection) bool { return c.Pool.Known() }) {
 		return posture.Value[bool]{} // what is sent to clients is in no rule by name
+	}
+	if len(rules) == 0 && !r.whole() {
+		return posture.Value[bool]{}
 	}
 	return byDefault(r, false, r.root.where("nat", "source"), "no rule of nat source is for the networks of a tunnel")
 }

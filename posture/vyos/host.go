@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sallyport/posture"
+	"sallyport/posture/setting"
 )
 
 // logging is where the router's records go, and its clock.
@@ -76,7 +77,7 @@ func (r *reader) key(n *node, ca bool, used []string) {
 
 func (r *reader) private(n *node) (there, encrypted bool) {
 	key := n.leaf("private", "key")
-	if key == nil || masked(key.name) {
+	if key == nil || setting.LeftOut(key.name) {
 		return false, false
 	}
 	return true, n.has("private", "password-protected")
@@ -113,7 +114,7 @@ func (r *reader) revocations(n *node) {
 }
 
 func (r *reader) der(leaf *node) []byte {
-	if leaf == nil || masked(leaf.name) {
+	if leaf == nil || setting.LeftOut(leaf.name) {
 		return nil
 	}
 	b, err := base64.StdEncoding.DecodeString(leaf.name)

@@ -23,6 +23,7 @@ func (r *reader) ipsec() {
 	ipsec := vpn.get("ipsec")
 	r.check(vpn, "vpn")
 	r.check(ipsec, "ipsec")
+	r.check(ipsec.get("authentication"), "authentication")
 	for _, g := range ipsec.nodes("ike-group") {
 		r.checkGroup(g, "ike-group", "ike-proposal")
 	}
@@ -435,10 +436,11 @@ func (r *reader) peerAuth(c *posture.Connection, p *node) {
 	remote := posture.Auth{Method: written(method, mode), ID: id(a.first("remote-id"))}
 	if method == posture.MethodPubkey {
 		remote.CA = r.authority(a.get("x509"))
+		local.RawKey, remote.RawKey = mode.name == "rsa", mode.name == "rsa"
 	}
 	c.Local, c.Remote = []posture.Auth{local}, []posture.Auth{remote}
 	anybody := c.AnyPeer.V && (!remote.ID.Known() || remote.ID.V == "%any")
-	s := posture.Secret{Anybody: posture.Written(anybody, a.at, "")}
+	s := posture.Secret{Anybody: posture.Written(anybody, a.at, ""), Unused: method != posture.MethodPSK}
 	if !anybody {
 		s.IDs = []string{cmp.Or(remote.ID.V, p.name)}
 	}
@@ -482,7 +484,7 @@ func (r *reader) tunnels(ipsec, ike, p *node) []posture.Child {
 	if vti := p.get("vti"); vti != nil {
 		esp := ipsec.get("esp-group", cmp.Or(vti.value("esp-group"), p.value("default-esp-group")))
 		c := r.child(p.name+" vti", esp, ike, vti.at)
-		c.FailOpen = posture.Written(false, vti.at, "vti")
+		c.FailOpen, c.Routed = posture.Written(false, vti.at, "vti"), posture.Written(true, vti.at, "vti")
 		found = append(found, r.window(c, p))
 	}
 	return found
@@ -522,6 +524,10 @@ func (r *reader) remoteAccess(ipsec, n *node) posture.Connection {
 	if !child.LocalTS.Known() {
 		child.LocalTS = byDefault(r, []string{"0.0.0.0/0", "::/0"}, n.at, "default of VyOS")
 	}
+	child.RemoteTS = all(n.get("remote", "prefix"))
+	if !child.RemoteTS.Known() {
+		child.RemoteTS = byDefault(r, []string{"dynamic"}, n.at, "default of strongSwan")
+	}
 	c.Children = []posture.Child{child}
 	return c
 }
@@ -529,6 +535,7 @@ func (r *reader) remoteAccess(ipsec, n *node) posture.Connection {
 func (r *reader) remoteAccessAuth(c *posture.Connection, n *node) {
 	a := n.get("authentication")
 	at := n.where("authentication")
+	r.check(a, "connection authentication")
 	local := posture.Auth{Method: byDefault(r, posture.MethodPubkey, at, "default of VyOS: x509"), ID: id(a.first("local-id", "id")), CertFile: a.value("x509", "certificate")}
 	if m := a.leaf("server-mode"); m != nil {
 		local.Method = written(peerMethods[m.name], m)

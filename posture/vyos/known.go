@@ -13,7 +13,7 @@ var known = map[string]map[string]bool{
 	"config": tops,
 	"vpn":    words(`ipsec l2tp pptp sstp openconnect rsa-keys nat-pt`),
 	"ipsec": words(`ike-group esp-group site-to-site remote-access profile authentication interface ipsec-interfaces log logging options
-		auto-update disable-uniqreqids nat-traversal nat-networks include-ipsec-conf include-ipsec-secrets`),
+		auto-firewall-nat-exclude auto-update disable-uniqreqids nat-traversal nat-networks include-ipsec-conf include-ipsec-secrets`),
 	"ike-group":    words(`proposal lifetime key-exchange mode dead-peer-detection close-action ikev2-reauth mobike disable-mobike disable-rekey`),
 	"esp-group":    words(`proposal lifetime life-bytes life-packets mode pfs compression disable-rekey`),
 	"ike-proposal": words(`encryption hash dh-group prf`),
@@ -23,9 +23,11 @@ var known = map[string]map[string]bool{
 	"peer authentication": words(`mode pre-shared-secret local-id remote-id id rsa rsa-key-name x509 use-x509-id`),
 	"connection": words(`authentication description disable esp-group ike-group local-address dhcp-interface local timeout pool unique
 		replay-window bind`),
-	"pool":    words(`prefix range name-server exclude gateway`),
-	"profile": words(`authentication bind disable esp-group ike-group`),
-	"psk":     words(`id secret secret-type dhcp-interface`),
+	"connection authentication": words(`client-mode eap-id id local-id local-users pre-shared-secret remote-id server-mode x509`),
+	"authentication":            words(`psk ppk`),
+	"pool":                      words(`prefix range name-server exclude gateway`),
+	"profile":                   words(`authentication bind disable esp-group ike-group`),
+	"psk":                       words(`id secret secret-type dhcp-interface`),
 	"remote-access": words(`authentication client-ip-pool client-ipv6-pool default-pool default-ipv6-pool description dhcp-interface
 		dns-servers name-server wins-server wins-servers gateway-address idle ipsec-settings lns mtu outside-address outside-nexthop
 		ppp-options max-concurrent-sessions limits shaper snmp extended-scripts thread-count log ccp-disable`),

@@ -322,6 +322,7 @@ func (r *reader) wireGuard() {
 func (r *reader) tunnelPeer(n *node) posture.TunnelPeer {
 	p := posture.TunnelPeer{Subject: r.subject("peer", n.name, n.at), PublicKey: n.first("public-key", "pubkey").value()}
 	p.PSK = posture.Written(n.has("preshared-key"), n.where("preshared-key"), "")
+	r.secret(posture.PPKSecret, p.PublicKey, n.leaf("preshared-key"), posture.Secret{IDs: []string{p.PublicKey}, Anybody: posture.Written(false, n.at, "")})
 	p.AllowedIPs = all(n.get("allowed-ips"))
 	if a := n.leaf("address"); a != nil {
 		p.Endpoint = written(a.name+":"+n.value("port"), a)

@@ -153,6 +153,7 @@ type parser struct {
 	t       *source.Text
 	root    *node
 	count   int
+	removed int
 	release *node // the text of "Release version"
 
 	// Of the form with braces.
@@ -185,23 +186,50 @@ func (p *parser) enter(n *node, words []token) *node {
 	return n
 }
 
+// session are the words of a terminal that set nothing: files of commands to be
+// pasted, and copies of what was typed, have them.
+var session = words("configure commit save exit end top comment [edit]")
+
+// removals take away what stands at a path: "deactivate" leaves it written, and not
+// in force.
+var removals = words("delete deactivate")
+
 // isCommands tells whether the first line that is no comment is a command.
 func isCommands(b []byte) bool {
 	for line := range strings.Lines(string(b[:min(len(b), 8<<10)])) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "/") {
+		line = strings.TrimSpace(unprompted(line))
+		first, _, _ := strings.Cut(line, " ")
+		if line == "" || strings.HasPrefix(line, "#") || strings.HasPrefix(line, "/") || session[first] || removals[first] {
 			continue
 		}
-		return strings.HasPrefix(line, "set ")
+		return first == "set"
 	}
 	return false
 }
 
-// commands reads "show configuration commands".
+// unprompted puts spaces in the place of "user@host# ", where a line was copied
+// with it.
+func unprompted(line string) string {
+	first, _, ok := strings.Cut(line, " ")
+	if !ok || len(first) < 4 || !strings.Contains(first, "@") || strings.IndexByte("#$", first[len(first)-1]) < 0 {
+		return line
+	}
+	return strings.Repeat(" ", len(first)) + line[len(first):]
+}
+
+// commands reads "show configuration commands". The shell of VyOS joins lines
+// that end in a backslash.
 func (p *parser) commands() {
+	var before []token
 	for n, line := range p.in.Lines(p.t) {
-		words, ok := split(line, n, p.t)
+		words, ok := split(unprompted(line), n, p.t)
+		words = append(before, words...)
+		before = nil
 		at := p.t.At(n, 1)
+		if last := len(words) - 1; ok && last > 0 && last < mostDepth && words[last].text == `\` && strings.HasSuffix(strings.TrimRight(line, blanks), ` \`) {
+			before = words[:last]
+			continue
+		}
 		switch {
 		case strings.HasPrefix(strings.TrimSpace(line), "/"):
 			p.comment(line, at)
@@ -212,12 +240,48 @@ func (p *parser) commands() {
 			p.in.Note(posture.Limit, at, "more than %d words in a command: not read", mostDepth)
 		case words[0].text == "set":
 			p.enter(p.root, words[1:])
-		case words[0].text == "comment" || words[0].text == "deactivate" || words[0].text == "exit":
+		case removals[words[0].text]:
+			p.remove(words[1:], at)
+		case session[words[0].text]:
 		default:
 			// Its words may be the rest of a secret that a terminal has wrapped.
 			p.in.Note(posture.Unparsed, at, "is no command that sets something")
 		}
 	}
+}
+
+// mostRemovals bounds the time that a file of nothing else takes.
+const mostRemovals = 2_000
+
+// remove takes away what earlier lines have set. Of the rest of a router's
+// configuration, which a file of commands need not have, nobody knows.
+func (p *parser) remove(words []token, at posture.Pos) {
+	n := p.root
+	for _, w := range words {
+		n = n.child(w.text)
+	}
+	if p.removed++; p.removed > mostRemovals {
+		if p.removed == mostRemovals+1 {
+			p.in.Note(posture.Limit, at, "more than %d lines that take away: the rest was not applied", mostRemovals)
+		}
+		return
+	}
+	if n == nil || n == p.root {
+		p.in.Note(posture.Unparsed, at, "takes away what the lines before do not set: not applied")
+		return
+	}
+	up := n.drop()
+	if len(n.children) == 0 && len(up.children) == 0 && up != p.root {
+		up.drop() // a setting without its last value
+	}
+}
+
+// drop takes a node out of the tree and returns the one above.
+func (n *node) drop() *node {
+	up := n.up
+	up.children = slices.DeleteFunc(up.children, func(c *node) bool { return c == n })
+	delete(up.index, n.name)
+	return up
 }
 
 // blanks end a word. Old files have returns within a line.
@@ -274,5 +338,9 @@ func (p *parser) comment(text string, at posture.Pos) {
 		return
 	}
 	rest = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "*/"))
+	if len(rest) > 1 && rest[0] == 'v' && rest[1] >= '0' && rest[1] <= '9' {
+		p.in.Note(posture.Unparsed, at, "a release of EdgeOS, which is read as the Vyatta that VyOS also comes from: its defaults may be others")
+		return
+	}
 	p.release = &node{name: strings.TrimSpace(strings.TrimPrefix(rest, "VyOS")), at: at}
 }

@@ -21,6 +21,7 @@ import (
 	"sallyport/internal/secret"
 	"sallyport/posture"
 	"sallyport/posture/proposal"
+	"sallyport/posture/setting"
 	"sallyport/posture/source"
 	"sallyport/protocol/suite"
 )
@@ -64,7 +65,7 @@ func Claims(p string, head func() []byte) bool {
 // vyosCommands knows what Junos, which also has "set interfaces", has not.
 func vyosCommands(b []byte) bool {
 	for line := range bytes.Lines(b) {
-		w := strings.Fields(string(line[:min(len(line), 200)]))
+		w := strings.Fields(unprompted(string(line[:min(len(line), 200)])))
 		if len(w) < 3 || w[0] != "set" {
 			continue
 		}
@@ -162,9 +163,16 @@ func (r *reader) read() {
 	r.services()
 	r.wireGuard()
 	r.firewall()
-	r.logging()
+	if r.whole() {
+		r.logging()
+	}
 	r.pki()
 }
+
+// whole tells whether the file is the router's configuration and not a part, so
+// that what is not in it is not set: the section of the system is never empty, and
+// the release stands at the end of what was saved.
+func (r *reader) whole() bool { return r.root.has("system") || r.release != nil }
 
 // identity is the host's name and the release.
 func (r *reader) identity() {
@@ -184,7 +192,7 @@ func (r *reader) identity() {
 	r.version = r.in.Version(product)
 	if r.version.Known() {
 		r.in.Host.Packages = append(r.in.Host.Packages, posture.Package{
-			Subject: r.subject("package", product, r.version.At), Manager: "firmware", Name: "vyos", Source: "vyos", Version: r.version.V,
+			Subject: r.subject("package", product, r.version.At), Manager: "firmware", Name: product, Source: product, Version: r.version.V,
 		})
 	}
 }
@@ -239,19 +247,13 @@ func (r *reader) secret(kind posture.SecretKind, name string, leaf *node, more p
 	}
 	more.Subject = r.subject("secret", name, leaf.at)
 	more.Kind, more.Backup, more.Setting = kind, true, leaf.path()
-	if masked(leaf.name) {
+	if setting.LeftOut(leaf.name) { // "xxxxxx" of strip-private, or "****" for who may not see secrets
 		r.in.Note(posture.Opaque, leaf.at, "a secret was left out of the export")
 		more.Storage = posture.Elsewhere
 	} else {
 		more.Storage, more.Value = posture.Clear, secret.Bytes(leaf.name)
 	}
 	r.in.Host.Secrets = append(r.in.Host.Secrets, more)
-}
-
-// masked tells whether an export was made with "strip-private", which writes
-// "xxxxxx", or by a user who may not see secrets ("****").
-func masked(s string) bool {
-	return len(s) >= 4 && (strings.Trim(s, "x") == "" || strings.Trim(s, "*") == "")
 }
 
 // decode understands the types of a secret (secret-type, since 1.4): strongSwan

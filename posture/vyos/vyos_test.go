@@ -407,7 +407,8 @@ set firewall name WAN default-action 'drop'
 		{"the chain of 1.4 that jumps in circles", "set firewall ipv4 input filter rule 1 action 'jump'\nset firewall ipv4 input filter rule 1 jump-target 'X'\nset firewall ipv4 name X rule 1 action 'jump'\nset firewall ipv4 name X rule 1 jump-target 'X'\n", "unknown"},
 		{"the chain of 1.4 that drops", "set firewall ipv4 input filter default-action 'drop'\nset firewall ipv4 input filter rule 1 action 'accept'\nset firewall ipv4 input filter rule 1 ipsec match-ipsec-in\n", "forced"},
 		{"zones", "set firewall zone LOCAL local-zone\n", "unknown"},
-		{"none", "", "open"},
+		{"none", "set system host-name 'gw'\n", "open"},
+		{"none in a part of a configuration", "", "unknown"},
 	} {
 		h := read(l2tp + c.rules)
 		got := "unknown"
@@ -550,4 +551,82 @@ func FuzzRead(f *testing.F) {
 	f.Add("set nat source rule 1 exclude\nset firewall ipv4 input filter rule 1 action jump\nset vpn ipsec site-to-site peer a tunnel 0 remote prefix ::/0\n")
 	f.Add("set vpn ipsec authentication psk A secret-type hex\nset vpn ipsec authentication psk A secret 0xabc\n")
 	f.Fuzz(func(t *testing.T, text string) { read(text) })
+}
+
+func TestWhatIsTakenAwayIsNotInForce(t *testing.T) {
+	const group = "set vpn ipsec esp-group E lifetime '3600'\nset vpn ipsec esp-group E proposal 1 encryption 'aes256'\nset vpn ipsec esp-group E proposal 2 encryption '3des'\n" +
+		"set vpn ipsec site-to-site peer lyon remote-address '192.0.2.1'\nset system host-name old\nset system host-name gw\n"
+	for name, c := range map[string]struct {
+		text  string
+		gone  []string
+		notes int
+	}{
+		"a block":            {"delete vpn ipsec esp-group E proposal 2\n", []string{"vpn", "ipsec", "esp-group", "E", "proposal", "2"}, 0},
+		"a setting":          {"delete vpn ipsec esp-group E lifetime\n", []string{"vpn", "ipsec", "esp-group", "E", "lifetime"}, 0},
+		"a last value":       {"delete vpn ipsec esp-group E lifetime 3600\n", []string{"vpn", "ipsec", "esp-group", "E", "lifetime"}, 0},
+		"what is turned off": {"deactivate vpn ipsec site-to-site\n", []string{"vpn", "ipsec", "site-to-site"}, 0},
+		"what is not there":  {"delete vpn ipsec esp-group F\n", []string{"vpn", "ipsec", "esp-group", "F"}, 1},
+		"all":                {"delete\n", nil, 1},
+	} {
+		h := &posture.Host{}
+		in := source.NewInput(source.New("", fstest.MapFS{"f": {Data: []byte(group + c.text)}}, true), h)
+		p := parse(in, in.Read("f", false))
+		if c.gone != nil && p.root.has(c.gone...) || len(h.Notes) != c.notes || !p.root.has("vpn", "ipsec", "esp-group", "E", "proposal", "1") {
+			t.Errorf("%s: notes %v", name, h.Notes)
+		}
+	}
+}
+
+func TestCommandsAreReadAsPeopleKeepThem(t *testing.T) {
+	const peer = "set vpn ipsec site-to-site peer lyon remote-address '192.0.2.1'\n"
+	for name, text := range map[string]string{
+		"a file to be pasted":  "configure\n" + peer + "commit\nsave\nexit\n",
+		"a copy of a terminal": "vyos@gw:~$ configure\n[edit]\nvyos@gw# " + peer + "[edit]\nvyos@gw# commit\n",
+		"lines that go on":     "set vpn ipsec site-to-site peer lyon \\\n  remote-address \\\r\n  192.0.2.1\r\n",
+	} {
+		if !Claims("gw.txt", func() []byte { return []byte(text) }) {
+			t.Errorf("%s: not taken for VyOS", name)
+		}
+		h := read(text)
+		if len(h.Notes) > 0 || len(h.Connections) != 1 || !slices.Equal(h.Connections[0].Address.V, []string{"192.0.2.1"}) {
+			t.Errorf("%s: notes %v, connections %+v", name, h.Notes, h.Connections)
+		}
+	}
+}
+
+func TestAPartOfAConfigurationTellsNothingOfTheRest(t *testing.T) {
+	h := read("set vpn ipsec site-to-site peer lyon remote-address '192.0.2.1'\n")
+	if len(h.Firewalls) > 0 || len(h.Logs) > 0 {
+		t.Errorf("%+v, %+v", h.Firewalls, h.Logs)
+	}
+	h = read("set firewall name WAN rule 1 action 'accept'\nset vpn ipsec site-to-site peer lyon remote-address '192.0.2.1'\n")
+	if f := h.Firewalls[0]; f.IKEOpen.Known() || f.MSSClamp.Known() || f.MasqueradesIn.Known() {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestAReleaseOfEdgeOSIsNoneOfVyOS(t *testing.T) {
+	h := read("set firewall options mss-clamp mss '1340'\nset system host-name 'ubnt'\n/* Release version: v1.10.9.5166958.190213.1939 */\n")
+	if h.Products[0].Version.Known() || len(h.Packages) > 0 || len(h.Notes) != 1 {
+		t.Errorf("%+v, %+v, %v", h.Products, h.Packages, h.Notes)
+	}
+	if f := h.Firewalls[0]; !posture.Is(f.MSSClamp, true) {
+		t.Errorf("%+v", f.MSSClamp)
+	}
+}
+
+func TestAKeyBesideCertificatesIsNotUsed(t *testing.T) {
+	for mode, unused := range map[string]bool{"pre-shared-secret": false, "x509": true, "rsa": true} {
+		h := read("set vpn ipsec site-to-site peer 192.0.2.1 authentication mode '" + mode + "'\nset vpn ipsec site-to-site peer 192.0.2.1 authentication pre-shared-secret 'x'\n")
+		if s := h.Secrets[0]; s.Unused != unused {
+			t.Errorf("%s: %+v", mode, s)
+		}
+	}
+}
+
+func TestAPresharedKeyOfWireGuardIsASecret(t *testing.T) {
+	h := read("set interfaces wireguard wg0 peer x public-key 'HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A='\nset interfaces wireguard wg0 peer x preshared-key 'xqUpMEeRk+aSwi/zBndpr9jCZHQTaBHrSWx5EpNnpgQ='\n")
+	if len(h.Secrets) != 1 || h.Secrets[0].Kind != posture.PPKSecret || h.Secrets[0].Setting != "interfaces wireguard wg0 peer x preshared-key" {
+		t.Errorf("%+v", h.Secrets)
+	}
 }

@@ -234,10 +234,23 @@ func (r *reader) registry(servers []object) {
 		}
 		return
 	}
+	if v, ok := r.reg.find("AllowL2TPWeakCrypto"); ok && v.number == 1 && len(r.in.Host.Connections) == 0 {
+		r.weakL2TP(v)
+	}
 	if v, ok := r.reg.find("ProhibitIPSec"); ok && len(r.in.Host.L2TP) == 0 {
 		r.in.Host.L2TP = append(r.in.Host.L2TP, posture.L2TP{Subject: r.subject("l2tp", product, v.at), Product: product, IPsec: r.insists(v.at),
 			Enabled: posture.Guess(true, v.at, "every Windows has an L2TP client"), Server: posture.Guess(false, v.at, "no ServerFlags in the file")})
 	}
+}
+
+// weakL2TP is what all profiles for L2TP propose to IKE where the registry allows
+// it DES and MD5. The profiles themselves are not in the file.
+func (r *reader) weakL2TP(v value) {
+	all := posture.Guess(true, v.at, "what all profiles for L2TP may propose")
+	one := r.base("(each for L2TP)", v.at, posture.Initiates, policy{}, false, posture.Value[string]{})
+	one.V1, one.V2 = all, as(false, all)
+	one.IKE, one.Children = r.l2tpDefaults(v.at), nil
+	r.in.Host.Connections = append(r.in.Host.Connections, one)
 }
 
 // serverPPP is what Routing and Remote Access takes of clients.

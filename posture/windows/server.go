@@ -240,7 +240,9 @@ func (r *reader) sharedSecret(o object, name string, auth []posture.Auth) {
 
 // secret enters one that stands in the file.
 func (r *reader) secret(kind posture.SecretKind, name string, p property) {
-	r.in.HoldsSecrets(r.text)
+	if t := r.texts[p.at.File]; t != nil {
+		r.in.HoldsSecrets(t)
+	}
 	r.in.Host.Secrets = append(r.in.Host.Secrets, posture.Secret{
 		Subject: r.subject("secret", name, p.at), Kind: kind, Storage: posture.Clear, Value: []byte(p.value.text), IDs: []string{name}, Backup: true,
 		Anybody: posture.ByDefault(false, p.at, "a key for one peer"),

@@ -26,8 +26,14 @@ import (
 // product is the name in Host.Products.
 const product = "Windows"
 
-// registryHead begins an export of the registry.
-const registryHead = "Windows Registry Editor Version 5"
+// exports are how an export of the registry begins; the second is the older form,
+// in which texts are not in UTF-16.
+var exports = []string{"Windows Registry Editor Version 5", "REGEDIT4"}
+
+func isExport(text []byte) bool {
+	text = bytes.TrimSpace(text)
+	return slices.ContainsFunc(exports, func(head string) bool { return bytes.HasPrefix(text, []byte(head)) })
+}
 
 var (
 	jsonBegins = regexp.MustCompile(`^\s*[\[{]`)
@@ -49,10 +55,10 @@ func Claims(p string, head func() []byte) bool {
 		return isOurs(text)
 	case ".reg":
 		text := head()
-		return bytes.HasPrefix(bytes.TrimSpace(text), []byte(registryHead))
+		return isExport(text)
 	case ".txt":
 		text := head()
-		return bytes.HasPrefix(bytes.TrimSpace(text), []byte(registryHead)) && ourKeys.Match(text) || isOurs(text)
+		return isExport(text) && ourKeys.Match(text) || isOurs(text)
 	}
 	return false
 }
@@ -73,42 +79,57 @@ func isOurs(text []byte) bool {
 	return len(seen) >= 3
 }
 
-// reader fills a host from one file.
+// Named is the name of the host that a file is of, as far as its beginning tells.
+func Named(head []byte) string {
+	if m := computer.FindSubmatch(head); m != nil {
+		return strings.ToLower(string(m[1]))
+	}
+	return ""
+}
+
+var computer = regexp.MustCompile(`"(?:ComputerName|CsName)"\s*:\s*"([^"\\]{1,255})"`)
+
+// reader fills a host from its files.
 type reader struct {
 	in     *source.Input
-	text   *source.Text
-	server bool // the file is of a server
+	text   *source.Text            // that is parsed
+	texts  map[string]*source.Text // without content, by shown path
+	server bool                    // the files are of a server
 	reg    registry
 
 	policies map[string]object // of Get-VpnConnectionIPsecConfiguration, by connection
 	auth     *object           // Get-VpnAuthProtocol
 }
 
-// Read reads the files of one host.
+// Read reads the files of one host: what one cmdlet says, another's file and the
+// registry bear on.
 func Read(in *source.Input) {
 	in = in.For(posture.Windows, in.Files)
+	r := &reader{in: in, reg: registry{}, policies: map[string]object{}, texts: map[string]*source.Text{}}
+	all := map[string][]object{}
+	documents := 0
 	for _, p := range in.Files {
-		text := in.Read(p, false)
-		if text == nil {
+		if r.text = in.Read(p, false); r.text == nil {
 			continue
 		}
-		r := &reader{in: in, text: text, reg: registry{}, policies: map[string]object{}}
-		if bytes.HasPrefix(bytes.TrimSpace(text.Data), []byte(registryHead)) {
+		r.texts[r.text.Show] = &source.Text{Path: r.text.Path, Show: r.text.Show}
+		if isExport(r.text.Data) {
 			r.exported()
-			r.registry(nil)
-			continue
+		} else if root, ok := r.parse(); ok {
+			documents++
+			r.collect(root, "", all, 0)
 		}
-		if root, ok := r.parse(); ok {
-			r.document(root)
-		}
+	}
+	if documents > 0 {
+		r.objects(all)
+	} else {
+		r.registry(nil)
 	}
 	in.Product(product, in.Version(product))
 }
 
-// document reads a tree by the kinds of its objects.
-func (r *reader) document(root node) {
-	all := map[string][]object{}
-	r.collect(root, "", all, 0)
+// objects reads what the documents have, by kind.
+func (r *reader) objects(all map[string][]object) {
 	for _, o := range all["Registry"] {
 		r.registryOf(o)
 	}

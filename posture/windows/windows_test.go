@@ -243,6 +243,33 @@ func TestAnExportOfTheRegistryIsAServer(t *testing.T) {
 	}
 }
 
+func TestAnOlderExportIsReadAsWell(t *testing.T) {
+	const old = "REGEDIT4\r\n\r\n[HKEY_LOCAL_MACHINE\\SYSTEM\\CurrentControlSet\\Services\\RasMan\\Parameters]\r\n\"ProhibitIpSec\"=dword:1\r\n"
+	if !Claims("vpn.reg", func() []byte { return []byte(old) }) {
+		t.Fatal("not told")
+	}
+	h := quiet(t, host("vpn.reg", old))
+	is(t, "IPsec", h.L2TP[0].IPsec, posture.Never, posture.Explicit)
+}
+
+func TestWeakL2TPIsOfAllProfiles(t *testing.T) {
+	for number, want := range map[string]int{"0": 0, "1": 1} {
+		h := quiet(t, host("vpn.reg", "Windows Registry Editor Version 5.00 \n[HKEY_LOCAL_MACHINE\\System\\CurrentControlSet\\Services\\Rasman\\Parameters]\n\"AllowL2TPWeakCrypto\"=dword:"+number+"\n"))
+		if len(h.Connections) != want {
+			t.Fatalf("%s: %+v", number, h.Connections)
+		}
+		for _, c := range h.Connections {
+			var all []string
+			for _, p := range c.IKE.V {
+				all = append(all, keywords(p))
+			}
+			if words := strings.Join(all, " "); !strings.Contains(words, "md5") || c.IKE.At.Line != 3 || len(c.Children) != 0 {
+				t.Errorf("%s: %+v", words, c)
+			}
+		}
+	}
+}
+
 func TestUTF16IsRead(t *testing.T) {
 	b := []byte{0xFF, 0xFE}
 	for _, u := range utf16.Encode([]rune(export)) {

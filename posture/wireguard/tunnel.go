@@ -32,7 +32,7 @@ func (r *reader) tunnel(text *source.Text, all []*section) {
 	r.network(&t, face)
 	r.peers(&t, text, all)
 	t.Routes = routes(&t)
-	t.KillSwitch = killSwitch(&t, face)
+	t.KillSwitch, t.StopsIPv6 = killSwitch(&t, face)
 	r.in.Host.Tunnels = append(r.in.Host.Tunnels, t)
 }
 
@@ -170,6 +170,7 @@ func (r *reader) preshared(p *posture.TunnelPeer, text *source.Text, e entry) {
 	if key == nil {
 		r.in.HoldsSecrets(text)
 		r.in.Note(posture.Malformed, e.at, "PresharedKey is not 32 octets in base64")
+		p.PSK = posture.Value[bool]{} // there should be one
 		return
 	}
 	if !slices.ContainsFunc(key, func(b byte) bool { return b != 0 }) {
@@ -216,8 +217,9 @@ var (
 )
 
 // killSwitch looks for the rule that wg-quick(8) shows: what does not carry the
-// interface's mark is rejected on its way out. A script may do the same, unseen.
-func killSwitch(t *posture.Tunnel, face *section) posture.Value[bool] {
+// interface's mark is rejected on its way out, and whether there is one for IPv6.
+// A script may do the same, unseen.
+func killSwitch(t *posture.Tunnel, face *section) (stops, stops6 posture.Value[bool]) {
 	var v4, v6, unseen bool
 	var found entry
 	for _, e := range face.entries {
@@ -230,16 +232,22 @@ func killSwitch(t *posture.Tunnel, face *section) posture.Value[bool] {
 		}
 		unseen = unseen || !plain(e.value)
 	}
+	switch {
+	case v6:
+		stops6 = posture.Written(true, found.at, found.value)
+	case !unseen:
+		stops6 = posture.ByDefault(false, t.At, "no PostUp rejects what does not go through the tunnel")
+	}
 	all6 := slices.ContainsFunc(t.Peers, func(p posture.TunnelPeer) bool { return slices.Contains(p.AllowedIPs.V, "::/0") })
 	switch {
 	case v4 && (v6 || !all6):
-		return posture.Written(true, found.at, found.value)
+		return posture.Written(true, found.at, found.value), stops6
 	case unseen:
-		return posture.Value[bool]{}
+		return posture.Value[bool]{}, stops6
 	case v4 || v6:
-		return posture.Written(false, found.at, found.value)
+		return posture.Written(false, found.at, found.value), stops6
 	}
-	return posture.ByDefault(false, t.At, "no PostUp rejects what does not go through the tunnel")
+	return posture.ByDefault(false, t.At, "no PostUp rejects what does not go through the tunnel"), stops6
 }
 
 // plain tells whether all commands of a line are programs that are known to set

@@ -81,10 +81,12 @@ func list(s string) []string {
 	return out
 }
 
-// known are the keys of each section.
+// known are the keys of each section. The second line is of AmneziaWG, whose tools
+// are made of these: it hides what packets look like and changes no key.
 var known = map[string]map[string]bool{
-	"interface": words("privatekey listenport fwmark address dns mtu table preup postup predown postdown saveconfig"),
-	"peer":      words("publickey presharedkey allowedips endpoint persistentkeepalive"),
+	"interface": words("privatekey listenport fwmark address dns mtu table preup postup predown postdown saveconfig " +
+		"jc jmin jmax s1 s2 s3 s4 h1 h2 h3 h4 i1 i2 i3 i4 i5 j1 j2 j3 itime"),
+	"peer": words("publickey presharedkey allowedips endpoint persistentkeepalive advancedsecurity"),
 }
 
 func words(s string) map[string]bool {

@@ -125,10 +125,10 @@ func TestTableOffSetsNoRoutes(t *testing.T) {
 }
 
 func TestWhatIsWrongIsNoted(t *testing.T) {
-	h := host("MTU = 1\n[Interface]\nPrivateKey = short\nJc = 4\nMTU = big\nnonsense\n[Peer]\nPublicKey = " + public + "\n[Peer]\nPublicKey = " + public +
+	h := host("MTU = 1\n[Interface]\nPrivateKey = short\nColor = 4\nMTU = big\nnonsense\n[Peer]\nPublicKey = " + public + "\n[Peer]\nPublicKey = " + public +
 		"\n[Peer]\n[Peer]\nPublicKey = x\nPresharedKey = y\nPersistentKeepalive = often\n[Other]\nA = b\n")
 	want := `1: unparsed the setting "MTU" stands before any section
-4: unparsed the setting "Jc" of [interface] is not known
+4: unparsed the setting "Color" of [interface] is not known
 6: unparsed the line has no =
 16: unparsed the section "other" is not known
 3: malformed PrivateKey is not 32 octets in base64
@@ -161,4 +161,28 @@ func FuzzRead(f *testing.F) {
 	f.Add(client)
 	f.Add("[Interface]\nTable=off\n[Peer]\n[Peer]\nPublicKey = x\n[x]\n=\n")
 	f.Fuzz(func(t *testing.T, text string) { host(text) })
+}
+
+func TestAPresharedKeyThatCannotBeReadIsNotNone(t *testing.T) {
+	h := host("[Interface]\nListenPort = 51820\n[Peer]\nPublicKey = HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A=\nPresharedKey = KEY\n")
+	if p := h.Tunnels[0].Peers[0]; p.PSK.Known() {
+		t.Errorf("%+v", p.PSK)
+	}
+}
+
+func TestTheKeysOfAmneziaAreKnown(t *testing.T) {
+	h := host("[Interface]\nListenPort = 51820\nJc = 4\nJmin = 40\nS1 = 116\nH4 = 5\n[Peer]\nPublicKey = HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A=\n")
+	if len(h.Notes) > 0 {
+		t.Errorf("%v", h.Notes)
+	}
+}
+
+func TestAKillSwitchForIPv6StopsIPv6(t *testing.T) {
+	const four = "PostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark 0xca6c -j REJECT\n"
+	for up, want := range map[string]bool{"": false, four: false, four + "PostUp = ip6tables -I OUTPUT ! -o %i -m mark ! --mark 0xca6c -j REJECT\n": true} {
+		h := host("[Interface]\nListenPort = 51820\n" + up + "[Peer]\nPublicKey = HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A=\nAllowedIPs = 0.0.0.0/0\n")
+		if v := h.Tunnels[0].StopsIPv6; !v.Known() || v.V != want {
+			t.Errorf("%q: %+v", up, v)
+		}
+	}
 }

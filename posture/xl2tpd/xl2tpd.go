@@ -10,6 +10,7 @@ package xl2tpd
 
 import (
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,10 +23,19 @@ import (
 // Claims tells whether a file is xl2tpd's.
 func Claims(p string, _ func() []byte) bool { return isConf(p) || isSecrets(p) }
 
+// isConf tells it by the name, or by the directory: who runs several daemons has
+// a file for each below xl2tpd, or beside it.
 func isConf(p string) bool {
-	dir, base := path.Base(path.Dir(p)), path.Base(p)
-	return base == "xl2tpd.conf" || base == "l2tpd.conf" || dir == "xl2tpd" && strings.HasSuffix(base, ".conf")
+	dirs, base := strings.Split(path.Dir(p), "/"), path.Base(p)
+	if slices.Contains(others, dirs[len(dirs)-1]) {
+		return false
+	}
+	return base == "l2tpd.conf" || strings.HasPrefix(base, "xl2tpd") && strings.HasSuffix(base, ".conf") ||
+		slices.Contains(dirs, "xl2tpd") && strings.HasSuffix(base, ".conf")
 }
+
+// others are directories of other programs, which name files after the daemon.
+var others = []string{"init", "tmpfiles.d", "sysusers.d", "rsyslog.d", "sysctl.d", "modules-load.d", "conf.d", "supervisor"}
 
 func isSecrets(p string) bool { return path.Base(p) == "l2tp-secrets" }
 

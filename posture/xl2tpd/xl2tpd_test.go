@@ -124,6 +124,17 @@ func TestEachLNSHasItsOwnLink(t *testing.T) {
 	}
 }
 
+func TestEachOfSeveralDaemonsHasItsFile(t *testing.T) {
+	for p, want := range map[string]bool{
+		"etc/xl2tpd/xl2tpd.conf": true, "etc/xl2tpd/instances/a.conf": true, "etc/xl2tpd/xl2tpd1.conf": true, "etc/xl2tpd-guests.conf": true,
+		"etc/l2tpd.conf": true, "etc/other/a.conf": false, "usr/lib/tmpfiles.d/xl2tpd.conf": false, "etc/init/xl2tpd.conf": false, "usr/lib/xl2tpd/README": false,
+	} {
+		if got := xl2tpd.Claims(p, nil); got != want {
+			t.Errorf("%s: %v", p, got)
+		}
+	}
+}
+
 func TestAMissingOptionFileLeavesItUnknown(t *testing.T) {
 	h := read(t, map[string]string{"xl2tpd/xl2tpd.conf": "[lns default]\npppoptfile = /etc/ppp/options.gone\n"})
 	if h.L2TP[0].AuthNeeded.Known() || len(h.Notes) != 1 || h.Notes[0].At.Line != 2 || h.Notes[0].Dialect != posture.PPPD {
