@@ -10,6 +10,7 @@ package adopt
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"net/netip"
 	"slices"
 	"strings"
@@ -87,14 +88,15 @@ type adopter struct {
 	host  *posture.Host
 	draft *draft
 	out   *Result
-	group []string // zones of users by password
 
 	// What would be looked for again and again; files may hold very much.
-	known   map[told]bool       // lines of subjects that have a fate
-	own     map[string]bool     // identities of our side
-	names   map[string]bool     // of device keys
-	inUse   map[netip.Addr]bool // addresses of users
-	singles bool                // there are keys of single peers
+	known   map[told]bool              // lines of subjects that have a fate
+	own     map[string]bool            // identities of our side
+	names   map[string]bool            // of device keys
+	inUse   map[netip.Addr]bool        // addresses of users
+	logins  map[string]bool            // names of users
+	taken   map[[sha256.Size]byte]bool // of users, as hashes
+	singles bool                       // there are keys of single peers
 }
 
 // told is a line of a subject.
@@ -104,7 +106,7 @@ type told struct {
 }
 
 func newAdopter(h *posture.Host) *adopter {
-	a := &adopter{host: h, draft: &draft{}, out: &Result{Host: h.Name}, known: map[told]bool{}, own: map[string]bool{}, names: map[string]bool{}, inUse: map[netip.Addr]bool{}}
+	a := &adopter{host: h, draft: &draft{}, out: &Result{Host: h.Name}, known: map[told]bool{}, own: map[string]bool{}, names: map[string]bool{}, inUse: map[netip.Addr]bool{}, logins: map[string]bool{}, taken: map[[sha256.Size]byte]bool{}}
 	a.out.config = a.draft
 	for _, c := range h.Connections {
 		for _, l := range c.Local {

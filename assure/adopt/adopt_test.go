@@ -105,7 +105,7 @@ func TestUsersComeThroughTheList(t *testing.T) {
 	r := adoptFiles(t, map[string]string{
 		"etc/xl2tpd/xl2tpd.conf": "[lns default]\nip range = 10.9.0.10-10.9.0.20\npppoptfile = /etc/ppp/options.xl2tpd\n",
 		"etc/ppp/options.xl2tpd": "auth\nrequire-mschap-v2\n",
-		"etc/ppp/chap-secrets":   "a * \"with, comma \\\" and quote\" *\nb * \" space before\" 10.9.0.12\nc * x 10.9.0.1\nme isp mine\n",
+		"etc/ppp/chap-secrets":   "a * \"with, comma \\\" and quote\" *\nb * \" space before\" 10.9.0.12\nc * \"long enough\" 10.9.0.1\nme isp mine\n",
 	})
 	var b bytes.Buffer
 	if err := r.CSV(&b); err != nil {
@@ -117,6 +117,43 @@ func TestUsersComeThroughTheList(t *testing.T) {
 	}
 	if all[0].Secret != `with, comma " and quote` || all[1].Secret != " space before" || len(all[1].Inner) != 1 || len(all[2].Inner) != 0 {
 		t.Errorf("%+v", all)
+	}
+}
+
+// The gateway refuses short passwords, passwords of two and names with spaces; one
+// such line and it takes none of the list.
+func TestTheListHoldsWhatTheGatewayTakes(t *testing.T) {
+	r := adoptFiles(t, map[string]string{
+		"etc/xl2tpd/xl2tpd.conf": "[lns default]\nip range = 10.9.0.10-10.9.0.20\npppoptfile = /etc/ppp/options.xl2tpd\n",
+		"etc/ppp/options.xl2tpd": "auth\nrequire-mschap-v2\n",
+		"etc/ppp/chap-secrets": "\"Carol Smith\" * \"Hut Tasse Fenster\" *\ncarol-smith * \"Hut Tasse Fenster\" *\nbob * short *\n" +
+			"dora * My-Dora-2026 *\neve * password123 *\n",
+	})
+	if len(r.Users) != 5 {
+		t.Fatalf("%+v", r.Users)
+	}
+	for i, want := range []adopt.User{{Name: "carol-smith", Password: []byte("Hut Tasse Fenster")}, {Name: "carol-smith-2"}, {Name: "bob"}, {Name: "dora"}, {Name: "eve"}} {
+		if u := r.Users[i]; u.Name != want.Name || string(u.Password) != string(want.Password) {
+			t.Errorf("user %d is %q with a password of %d octets, want %q with %d", i, u.Name, len(u.Password), want.Name, len(want.Password))
+		}
+	}
+	for _, want := range []string{"sallyport user password bob --generate", "\n  sallyport user password bob --generate\n", "another user has the same password", "name Carol Smith -> carol-smith\n"} {
+		if !strings.Contains(everything(r), want) {
+			t.Errorf("nothing says %q", want)
+		}
+	}
+}
+
+func TestUsersOfOneZoneAmongTwoAreNotLeftToTheOther(t *testing.T) {
+	r := adoptFiles(t, map[string]string{
+		"etc/swanctl/swanctl.conf": "connections { a { version=2\n pools = p\n remote { auth = eap-mschapv2 }\n children { n { } } } }\npools { p { addrs = 10.5.0.0/24 } }\n",
+		"etc/xl2tpd/xl2tpd.conf":   "[lns default]\nip range = 10.9.0.10-10.9.0.20\npppoptfile = /etc/ppp/options.xl2tpd\n",
+		"etc/ppp/options.xl2tpd":   "auth\nrequire-mschap-v2\n",
+		"etc/ppp/chap-secrets":     "bob * \"Hut Tasse Fenster\" 10.9.0.12\n",
+	})
+	c := mustParse(t, r)
+	if len(c.Zones) != 2 || len(r.Users) != 1 || r.Users[0].Zone != "l2tp" {
+		t.Errorf("%d zones, users %+v", len(c.Zones), r.Users)
 	}
 }
 

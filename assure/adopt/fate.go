@@ -150,6 +150,7 @@ var childRows = map[string]row{
 	"SHA256Trunc": {"truncated SHA-256", dropped("the gateway has the 128 bits of RFC 4868 alone"), taken("128 bits"), false},
 	"Transport":   elsewhere(""),
 	"FailOpen":    {"packets in the clear", dropped("the gateway never lets the packets of a client out in the clear"), taken("never"), false},
+	"Routed":      elsewhere(""),
 	"LocalTS":     elsewhere(""), "RemoteTS": always("networks of the client", turned("its address from the pool", "a client has the address that it was given, and no network behind it")),
 }
 

@@ -1,11 +1,14 @@
 package adopt
 
 import (
+	"crypto/sha256"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"sallyport/internal/people"
 	"sallyport/internal/secret"
 	"sallyport/posture"
 )
@@ -21,11 +24,25 @@ func (a *adopter) users() {
 			}
 		}
 	}
-	if len(a.group) < 2 {
+	if a.zonesOfPasswords() < 2 {
 		for i := range a.out.Users {
 			a.out.Users[i].Zone = ""
 		}
 	}
+}
+
+// zonesOfPasswords counts the zones that a user without one could be taken for.
+func (a *adopter) zonesOfPasswords() (n int) {
+	for _, z := range a.draft.zones {
+		if z.takesPasswords() {
+			n++
+		}
+	}
+	return n
+}
+
+func (z *zone) takesPasswords() bool {
+	return slices.Contains(z.auth, "peap") || slices.Contains(z.auth, "eap-ttls")
 }
 
 // user is one secret, which may be for several names.
@@ -49,13 +66,49 @@ func (a *adopter) user(s posture.Secret, seen map[string]string) {
 			continue
 		}
 		seen[name] = z.name
-		u := User{Name: name, Password: s.Value, Zone: z.name, Inner: a.inner(s, z)}
-		a.out.Users = append(a.out.Users, u)
-		if !slices.Contains(a.group, z.name) {
-			a.group = append(a.group, z.name)
+		u := User{Name: a.userName(name), Password: s.Value, Zone: z.name, Inner: a.inner(s, z)}
+		item := Item{Fate: Taken, At: s.At, Subject: subject(s.Subject), What: "user " + plain(name) + " and password", Became: "a line of the list of users"}
+		if why := a.unfitPassword(u.Name, s.Value); why != "" {
+			u.Password = nil
+			item.Fate, item.What, item.Became = Changed, "user "+plain(name), "a line of the list of users, without a password"
+			item.Why, item.Do = why, "when the list is imported: sallyport user password "+u.Name+" --generate"
 		}
-		a.add(Item{Fate: Taken, At: s.At, Subject: subject(s.Subject), What: "user " + plain(name) + " and password", Became: "a line of the list of users"})
+		a.out.Users = append(a.out.Users, u)
+		a.add(item)
+		if u.Name != name {
+			a.add(Item{Fate: Changed, At: s.At, Subject: subject(s.Subject), What: "name " + plain(name), Became: u.Name,
+				Why: "names have lower-case letters, digits, dots, hyphens and underscores", Do: "tell the user"})
+		}
 	}
+}
+
+// nameOfUser is what the gateway takes for one.
+var nameOfUser = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
+
+// userName is a name that the gateway takes, and that nobody else has.
+func (a *adopter) userName(name string) string {
+	if !nameOfUser.MatchString(name) || strings.Contains(name, "..") {
+		name = label(name)
+	}
+	base := name
+	for n := 2; a.logins[name]; n++ {
+		name = base + "-" + itoa(n)
+	}
+	a.logins[name] = true
+	return name
+}
+
+// unfitPassword says why the gateway would not take a user's password.
+func (a *adopter) unfitPassword(user string, p secret.Bytes) string {
+	sum := sha256.Sum256(p)
+	if why := people.Weak(user, p); why != "" {
+		return "the gateway refuses the password: " + why
+	}
+	if a.taken[sum] {
+		return "another user has the same password"
+	}
+	a.taken[sum] = true
+	return ""
 }
 
 const longestField = 4096 // of a list of users
@@ -84,7 +137,7 @@ func unfit(s posture.Secret) (why, do string) {
 // zoneOfUsers is where users of a kind go.
 func (a *adopter) zoneOfUsers(legacy bool) *zone {
 	takes := func(z *zone) bool {
-		return z.l2tp == legacy && (slices.Contains(z.auth, "peap") || slices.Contains(z.auth, "eap-ttls"))
+		return z.l2tp == legacy && z.takesPasswords()
 	}
 	i := slices.IndexFunc(a.draft.zones, takes)
 	if i < 0 {

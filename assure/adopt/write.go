@@ -324,14 +324,17 @@ func (l Line) place() string {
 func (r *Result) Commands(dir string) []string {
 	all := []string{
 		"sallyport config check " + dir + "/sallyport.yaml",
-		"install -m 644 " + dir + "/sallyport.yaml /etc/sallyport/sallyport.yaml",
+		"install -D -m 644 " + dir + "/sallyport.yaml /etc/sallyport/sallyport.yaml",
 		"sallyport init",
 	}
 	if r.Empty() {
 		return nil
 	}
 	if len(r.Users) > 0 {
-		all = append(all, "sallyport user import "+dir+"/users.csv --format csv --dry-run")
+		all = append(all, "sallyport user import "+dir+"/users.csv --format csv --dry-run",
+			"sallyport user import "+dir+"/users.csv --format csv",
+			"rm "+dir+"/users.csv")
+		all = append(all, r.newPasswords()...)
 	}
 	for _, k := range r.Keys {
 		line := fmt.Sprintf("sallyport device add %s --user USER --zone %s --psk --psk-file %s/psk/%s.psk", k.Name, k.Zone, dir, k.Name)
@@ -339,6 +342,21 @@ func (r *Result) Commands(dir string) []string {
 			line += " --address " + k.Address
 		}
 		all = append(all, line)
+	}
+	return append(all, "# stop what serves now: it holds UDP 500, 4500 and 1701", "sallyport serve")
+}
+
+// newPasswords are the commands for users whose password was not taken.
+func (r *Result) newPasswords() (all []string) {
+	const most = 20
+	for _, u := range r.Users {
+		if len(u.Password) > 0 {
+			continue
+		}
+		if len(all) == most {
+			return append(all, "# and so on: REPORT.txt says for whom")
+		}
+		all = append(all, "sallyport user password "+u.Name+" --generate")
 	}
 	return all
 }

@@ -367,3 +367,18 @@ func TestThePageHasEveryAnchorOnce(t *testing.T) {
 		}
 	}
 }
+
+// The id of a rule is one word: a reader looks for it by eye.
+func TestAPageKeepsIDsOfRulesWhole(t *testing.T) {
+	text := string(document(t, func(b *bytes.Buffer) error { return fixture(t).HTML(b) }))
+	if !strings.Contains(text, `<span class="id">NAT-004</span>`) || !strings.Contains(text, ".id { white-space: nowrap; }") {
+		t.Error("the caps break ids of rules")
+	}
+}
+
+func TestAPageOfNothingDoesNotSayThatAllIsAnswered(t *testing.T) {
+	r := &report.Report{Grade: audit.Grade{Letter: "-"}}
+	if text := string(document(t, func(b *bytes.Buffer) error { return r.HTML(b) })); !strings.Contains(text, "There was nothing to assess.") || strings.Contains(text, "Every rule had an answer") {
+		t.Error(text)
+	}
+}

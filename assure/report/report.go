@@ -122,11 +122,17 @@ type Note struct {
 	Text    string `json:"text"`
 }
 
-// Rule is a row of the catalogue that was not looked at, and what would.
+// Rule is a row of the catalogue that was not looked at, and what would answer it.
 type Rule struct {
-	ID    string `json:"rule"`
-	Title string `json:"title"`
-	Needs string `json:"needs"`
+	ID     string `json:"rule"`
+	Title  string `json:"title"`
+	Needs  string `json:"needs"`
+	Reason string `json:"reason"` // the same as a sentence
+}
+
+// notLookedAt is a rule that configuration cannot answer.
+func notLookedAt(r *audit.Rule) Rule {
+	return Rule{ID: r.ID, Title: r.Title, Needs: string(r.Needs), Reason: "This is no finding: it takes a " + string(r.Needs) + " to tell whether the rule holds."}
 }
 
 // Make makes a report of an audit, and of the cryptography that was seen on the
@@ -143,12 +149,17 @@ func Make(a *audit.Audit, seen Inventory, p *policy.Policy, tool Tool, target st
 	for i := range a.Results {
 		r.add(&a.Results[i], now)
 	}
+	noted := map[Note]bool{} // what two readers want of a file is said twice
 	for _, n := range a.Notes {
-		r.Notes = append(r.Notes, Note{Kind: string(n.Kind), Dialect: string(n.Dialect), File: n.At.File, Line: n.At.Line, Text: n.Text})
+		note := Note{Kind: string(n.Kind), Dialect: string(n.Dialect), File: n.At.File, Line: n.At.Line, Text: n.Text}
+		if !noted[note] {
+			noted[note] = true
+			r.Notes = append(r.Notes, note)
+		}
 	}
 	for _, rule := range audit.Rules() {
 		if rule.Needs != audit.Config {
-			r.NotLookedAt = append(r.NotLookedAt, Rule{ID: rule.ID, Title: rule.Title, Needs: string(rule.Needs)})
+			r.NotLookedAt = append(r.NotLookedAt, notLookedAt(&rule))
 		}
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {

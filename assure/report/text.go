@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,28 +27,36 @@ const (
 // TextOptions say how much of a report is printed, and how.
 type TextOptions struct {
 	All   bool                       // what passed, and every subject that could not be assessed
-	Width int                        // columns; 0: 100
+	Width int                        // columns of a terminal; 0: none, and 100
 	Paint func(Style, string) string // nil: no colours
 }
 
 // Text writes the report for a person: findings first, the worst of each host
 // above the others, then what could not be assessed, then the grade.
 func (r *Report) Text(w io.Writer, o TextOptions) error {
-	if o.Width == 0 {
+	terminal := o.Width > 0
+	if !terminal {
 		o.Width = 100
 	}
 	if o.Paint == nil {
 		o.Paint = func(_ Style, s string) string { return s }
 	}
-	t := textWriter{w: &stickyWriter{w: w}, o: o}
-	for _, host := range r.Hosts {
-		t.host(r, host)
+	o.Width = max(o.Width, narrowest)
+	t := textWriter{w: &stickyWriter{w: w}, o: o, terminal: terminal, indent: 10}
+	if o.Width < 80 {
+		t.indent = 2
+	}
+	for i, host := range r.Hosts {
+		if !slices.Contains(r.Hosts[:i], host) { // two copies of one host have one name
+			t.host(r, host)
+		}
 	}
 	t.gone(r)
 	t.notes(r)
 	t.unassessable(r)
 	if o.All {
 		t.passed(r)
+		t.notLookedAt(r)
 	}
 	t.summary(r)
 	return t.w.err
@@ -67,23 +77,47 @@ func (s *stickyWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// narrowest is where a report is left to the terminal to break.
+const narrowest = 40
+
 type textWriter struct {
-	w *stickyWriter
-	o TextOptions
+	w        *stickyWriter
+	o        TextOptions
+	terminal bool // reads; else lists are for grep, one line each
+	indent   int  // of the fields of a finding
 }
 
 func (t *textWriter) line(format string, args ...any) { fmt.Fprintf(t.w, format+"\n", args...) }
 
+// item writes a line of a list, and what does not fit below it.
+func (t *textWriter) item(format string, args ...any) {
+	t.para("  ", fmt.Sprintf(format, args...))
+}
+
+// para writes a text behind an indent, and what does not fit two columns further.
+func (t *textWriter) para(indent, text string) {
+	if !t.terminal {
+		t.line("%s%s", indent, text)
+		return
+	}
+	for i, line := range wrap(text, t.o.Width-len(indent)-2) {
+		if i == 1 {
+			indent += "  "
+		}
+		t.line("%s%s", indent, line)
+	}
+}
+
 // host writes the findings of one host under its name.
 func (t *textWriter) host(r *Report, host string) {
-	first := true
+	first, rule := true, ""
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.Host == host {
 			if first && len(r.Hosts) > 1 {
 				t.line("%s\n", t.o.Paint(Strong, clean(host)))
 			}
-			first = false
-			t.finding(f, r.Drift != nil && r.New(i))
+			t.finding(f, r.Drift != nil && r.New(i), f.Rule == rule)
+			first, rule = false, f.Rule
 		}
 	}
 }
@@ -91,7 +125,8 @@ func (t *textWriter) host(r *Report, host string) {
 // styles of the words of severity.
 var styles = map[audit.Severity]Style{audit.Critical: Bad, audit.High: Bad, audit.Medium: Fair}
 
-func (t *textWriter) finding(f *Finding, fresh bool) {
+// finding writes one. Where the one above is of the same rule, it says why.
+func (t *textWriter) finding(f *Finding, fresh, again bool) {
 	word, mark := t.o.Paint(styles[f.Severity], fmt.Sprintf("%-8s", f.Severity)), ""
 	if fresh {
 		mark = t.o.Paint(Bad, "NEW") + "  "
@@ -99,9 +134,11 @@ func (t *textWriter) finding(f *Finding, fresh bool) {
 	t.line("%s  %s  %s%s", word, f.Rule, mark, t.o.Paint(Strong, clean(f.Title)))
 	t.field("where", where(f.File, f.Line, f.Kind, f.Subject))
 	t.field("found", f.Detail)
-	t.field("value", value(f))
-	t.field("why", f.Why)
-	t.field("fix", f.Fix)
+	t.field("value", t.value(f))
+	if !again {
+		t.field("why", f.Why)
+	}
+	t.fix(f.Fix)
 	if f.Waiver != nil {
 		t.field("waiver", waiver(f))
 	}
@@ -129,6 +166,18 @@ func waiver(f *Finding) string {
 	return fmt.Sprintf("%s %s, %s: %s", word, f.Waiver.Expires.Format(time.DateOnly), clean(f.Waiver.Owner), clean(f.Waiver.Reason))
 }
 
+// longestValue is what is shown of a value unless everything is wanted: lists of all
+// that a product takes by default are much longer, and tell a person nothing.
+const longestValue = 160
+
+func (t *textWriter) value(f *Finding) string {
+	short := *f
+	if r := []rune(f.Value); len(r) > longestValue && !t.o.All {
+		short.Value = string(r[:longestValue]) + "..."
+	}
+	return value(&short)
+}
+
 // value says what a finding rests on, and where that comes from.
 func value(f *Finding) string {
 	text := clean(f.Value)
@@ -144,35 +193,71 @@ func value(f *Finding) string {
 	return text
 }
 
-// field writes a name and its text, wrapped under itself. Texts of several
-// lines, such as what to write in a file, keep their lines.
+// field writes a name and its text, wrapped under itself.
 func (t *textWriter) field(name, text string) {
-	const indent = 10
-	for i, line := range wrap(text, t.o.Width-indent-8) {
-		if i == 0 {
-			t.line("%*s%-8s%s", indent, "", name, line)
-			continue
+	t.lines(name, wrap(text, t.o.Width-t.indent-8))
+}
+
+func (t *textWriter) lines(name string, lines []string) {
+	for i, line := range lines {
+		if i > 0 {
+			name = ""
 		}
-		t.line("%*s%s", indent+8, "", line)
+		t.line("%*s%-8s%s", t.indent, "", name, line)
 	}
 }
 
-// wrap breaks a text at spaces. A line that is indented or has no space is left
-// as it is: it is something to paste.
+// fix writes what to write in a file. It is pasted: its lines are broken where they
+// are far too long only, wherever a terminal ends, and comments stay comments.
+func (t *textWriter) fix(text string) {
+	const least = 82
+	var lines []string
+	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
+		width, mark := t.o.Width-t.indent-8, ""
+		if strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "; ") {
+			mark = line[:2]
+		} else {
+			width = max(width, least)
+		}
+		if strings.HasPrefix(line, " ") {
+			lines = append(lines, clean(line))
+			continue
+		}
+		for _, l := range wrap(strings.TrimPrefix(line, mark), width-len(mark)) {
+			lines = append(lines, mark+l)
+		}
+	}
+	t.lines("fix", lines)
+}
+
+// wrap breaks a text at spaces, and what has none for long at its commas and hyphens
+// or anywhere.
 func wrap(text string, width int) []string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		line = clean(line)
-		for len([]rune(line)) > width && !strings.HasPrefix(line, " ") {
-			cut := strings.LastIndexByte(string([]rune(line)[:width+1]), ' ')
-			if cut <= 0 {
-				break
-			}
-			lines, line = append(lines, line[:cut]), line[cut+1:]
+		rest := []rune(clean(line))
+		for len(rest) > width {
+			cut, next := breakAt(rest, width)
+			lines, rest = append(lines, string(rest[:cut])), rest[next:]
 		}
-		lines = append(lines, line)
+		lines = append(lines, string(rest))
 	}
 	return lines
+}
+
+// breakAt is where a line ends, and where the next begins.
+func breakAt(line []rune, width int) (cut, next int) {
+	for i := width; i > 0; i-- {
+		if line[i] == ' ' {
+			return i, i + 1
+		}
+	}
+	for i := width - 1; i > width/2; i-- {
+		if line[i] == ',' || line[i] == '-' || line[i] == '/' {
+			return i + 1, i + 1
+		}
+	}
+	return width, width
 }
 
 // clean makes what a file said harmless on a terminal: no control characters,
@@ -244,13 +329,14 @@ func (t *textWriter) notes(r *Report) {
 			t.line("%s", t.o.Paint(Strong, "Not read"))
 			first = false
 		}
-		t.line("  %s: %s: %s", place(n.File, n.Line), n.Kind, clean(n.Text))
+		t.item("%s: %s: %s", place(n.File, n.Line), n.Kind, clean(n.Text))
 	}
 	if !first {
 		t.line("")
 	}
 	if len(unparsed) > 0 {
-		t.line("%s of %s not known to the readers and left out (--all lists them)\n", count(len(unparsed), "line"), count(files(unparsed), "file"))
+		t.para("", fmt.Sprintf("%s of %s not known to the readers and left out (--all lists them)", count(len(unparsed), "line"), count(files(unparsed), "file")))
+		t.line("")
 	}
 }
 
@@ -263,32 +349,49 @@ func files(notes []Note) int {
 }
 
 // unassessable lists rules without an answer, one line for each rule and reason.
+// unassessable tells each reason once: all rules of a file that could not be read
+// have the same.
 func (t *textWriter) unassessable(r *Report) {
 	if len(r.Unassessable) == 0 {
 		return
 	}
 	t.line("%s", t.o.Paint(Strong, "Not assessable"))
 	type key struct{ rule, reason string }
-	var order []key
 	subjects := map[key][]string{}
 	for _, u := range r.Unassessable {
 		k := key{u.Rule, u.Reason}
-		if subjects[k] == nil {
-			order = append(order, k)
-		}
 		subjects[k] = append(subjects[k], subject(u.Kind, u.Subject))
 	}
-	slices.SortStableFunc(order, func(a, b key) int { return strings.Compare(a.rule, b.rule) })
-	for _, k := range order {
-		names := subjects[k]
-		more := ""
-		if len(names) > 2 && !t.o.All {
-			more = fmt.Sprintf(" and %d more", len(names)-2)
-			names = names[:2]
+	var order []string
+	rules := map[string][]string{}
+	for _, k := range slices.SortedFunc(maps.Keys(subjects), func(a, b key) int {
+		return cmp.Or(strings.Compare(a.rule, b.rule), strings.Compare(a.reason, b.reason))
+	}) {
+		text := clean(k.reason) + ": " + t.some(subjects[k], mostNames, "more")
+		if rules[text] == nil {
+			order = append(order, text)
 		}
-		t.line("  %s  %s: %s%s", k.rule, clean(k.reason), strings.Join(names, ", "), more)
+		rules[text] = append(rules[text], k.rule)
+	}
+	for _, text := range order {
+		t.item("%s  %s", t.some(rules[text], mostRules, "more rules"), text)
 	}
 	t.line("")
+}
+
+// How many subjects of one reason, and rules of one text, are named unless
+// everything is asked for.
+const (
+	mostNames = 2
+	mostRules = 3
+)
+
+// some are the first names of a list, and how many more there are.
+func (t *textWriter) some(names []string, most int, more string) string {
+	if len(names) <= most || t.o.All {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d %s", strings.Join(names[:most], ", "), len(names)-most, more)
 }
 
 func (t *textWriter) passed(r *Report) {
@@ -306,14 +409,29 @@ func (t *textWriter) passed(r *Report) {
 func (t *textWriter) summary(r *Report) {
 	t.line("%s  %s", t.o.Paint(Strong, "Grade "+r.Grade.String()), r.gradeText())
 	for _, c := range r.Grade.Caps {
-		t.line("  %s", c.Text())
+		t.item("%s", c.Text())
 	}
 	c := r.Counts
-	t.line("%d critical, %d high, %d medium, %d low, %d for information; %d waived; %d fine, %d not assessable", c.Critical, c.High, c.Medium, c.Low, c.Info, c.Waived, c.Passed, len(r.Unassessable))
+	t.para("", fmt.Sprintf("%d critical, %d high, %d medium, %d low, %d for information; %d waived; %d fine, %d not assessable", c.Critical, c.High, c.Medium, c.Low, c.Info, c.Waived, c.Passed, len(r.Unassessable)))
 	if d := r.Drift; d != nil {
 		t.line("since %s: %d new, %d gone, %d unchanged", d.Since.Format(time.DateOnly), len(d.New), len(d.Gone), d.Unchanged)
 	}
-	t.line("policy %s of %s; post-quantum: %s; %s only a scan, a capture or a drill can answer", r.Policy.Name, r.Policy.Version, r.Grade.PostQuantum, count(len(r.NotLookedAt), "rule"))
+	t.para("", fmt.Sprintf("policy %s of %s; post-quantum: %s", r.Policy.Name, r.Policy.Version, r.Grade.PostQuantum))
+	if n := len(r.NotLookedAt); n > 0 {
+		t.para("", fmt.Sprintf("not looked at, and no finding: %s that only a scan, a capture or a drill can answer", count(n, "rule")))
+	}
+}
+
+// notLookedAt lists the rules that configuration cannot answer.
+func (t *textWriter) notLookedAt(r *Report) {
+	if len(r.NotLookedAt) == 0 {
+		return
+	}
+	t.line("%s", t.o.Paint(Strong, "Not looked at, and no finding"))
+	for _, n := range r.NotLookedAt {
+		t.line("  %s  %s: it takes a %s to tell", n.ID, clean(n.Title), n.Needs)
+	}
+	t.line("")
 }
 
 func (r *Report) gradeText() string {
@@ -321,7 +439,7 @@ func (r *Report) gradeText() string {
 	case r.Grade.Assessed == 0:
 		return "nothing could be assessed"
 	case r.Grade.Bracketed:
-		return fmt.Sprintf("in brackets: %d of %d answers are missing", r.Grade.Unassessed, r.Grade.Assessed+r.Grade.Unassessed)
+		return r.Grade.Missing()
 	}
 	return clean(r.Target)
 }

@@ -1,13 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -144,15 +145,16 @@ func runAudit(env *Env, o *auditFlags, paths []string) error {
 	}
 	a := audit.New(options)
 	var seen report.Inventory
-	if len(paths) == 0 {
-		paths = []string{"/"}
-	}
+	paths = targets(paths)
+	progress := env.progress()
+	defer progress.end()
 	for _, p := range paths {
-		if err := auditPath(env, a, &seen, &o.threats, p, loading); err != nil {
+		if err := auditPath(progress, a, &seen, &o.threats, p, loading); err != nil {
 			return err
 		}
 	}
 	a.End()
+	progress.end()
 	warnOfIdle(env, options.Waivers, a.Results)
 	o.results = a.Results
 	r := report.Make(a, seen, options.Policy, report.Tool{Name: "sallyport", Version: thisBuild().Version}, strings.Join(paths, " "), env.Now())
@@ -162,8 +164,46 @@ func runAudit(env *Env, o *auditFlags, paths []string) error {
 	if err := o.write(env, r); err != nil {
 		return err
 	}
+	warnOfUnread(env, r)
 	o.next(env, r, paths)
 	return o.verdict(r)
+}
+
+// same are the flags that another run with the same judgement needs.
+func (o *auditFlags) same() string {
+	flags := ""
+	add := func(name, value string) { flags += " --" + name + " " + shellWord(value) }
+	if o.policy != "default" {
+		add("policy", o.policy)
+	}
+	for _, v := range o.versions {
+		add("product-version", v)
+	}
+	if o.waivers != "" {
+		add("waivers", o.waivers)
+	}
+	return flags
+}
+
+const nothingKnown = "there is no configuration of a VPN that is known here; name its directory, /etc of its host, or an export"
+
+// onPaths is a command with paths, as it can be pasted.
+func onPaths(command string, paths []string) string {
+	for _, p := range paths {
+		command += " " + shellWord(p)
+	}
+	return command
+}
+
+// shellWord quotes what a shell would not take as it is.
+func shellWord(text string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_-./=:,@+%", r)
+	}
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // next says what a person who has read the findings can do.
@@ -172,19 +212,22 @@ func (o *auditFlags) next(env *Env, r *report.Report, paths []string) {
 		return
 	}
 	if r.Grade.Assessed+r.Grade.Unassessed+len(r.Findings) == 0 {
-		env.hint("there is no configuration of a VPN that is known here; name its directory, /etc of its host, or an export")
+		env.hint(nothingKnown)
 	}
 	if len(r.Findings) == 0 {
 		return
 	}
 	mendable := slices.ContainsFunc(r.Findings, func(f report.Finding) bool { return harden.Mends(posture.Dialect(f.Dialect)) })
 	if mendable {
-		env.hint("sallyport audit --fix " + strings.Join(paths, " ") + " shows what to change, as a patch")
+		env.hint(onPaths("sallyport audit --fix"+o.same(), paths) + " shows what to change, as a patch")
 	}
 	env.hint("sallyport audit rules " + r.Findings[0].Rule + " tells more of a rule")
 }
 
 func (o *auditFlags) options(env *Env) (audit.Options, error) {
+	if o.json && o.format != "text" && o.format != "json" {
+		return audit.Options{}, failure("leave one of them out", "--json and --format %s are two forms of one report", o.format)
+	}
 	if o.json {
 		o.format = "json"
 	}
@@ -194,7 +237,7 @@ func (o *auditFlags) options(env *Env) (audit.Options, error) {
 	if err := o.threshold.UnmarshalText([]byte(o.failOn)); err != nil {
 		return audit.Options{}, failure("for example --fail-on medium", "--fail-on: %v", err)
 	}
-	p, err := readPolicy(o.policy)
+	p, err := readPolicy("--policy ", o.policy)
 	if err != nil {
 		return audit.Options{}, err
 	}
@@ -223,10 +266,19 @@ func (o *auditFlags) loading(env *Env) (load.Options, error) {
 		if !ok || product == "" || version == "" {
 			return l, failure("for example --product-version strongSwan=5.9.8", "%q is no product with a version", v)
 		}
+		if !slices.ContainsFunc(products, func(p string) bool { return strings.EqualFold(p, product) }) {
+			return l, failure(didYouMean("--product-version ", product, products), "--product-version: no product is called %q", product)
+		}
+		if version[0] < '0' || version[0] > '9' {
+			return l, failure("for example --product-version strongSwan=5.9.8", "--product-version: %q is no version", version)
+		}
 		l.Versions[product] = version
 	}
 	return l, nil
 }
+
+// products are those whose version decides defaults or flaws.
+var products = []string{"strongSwan", "Libreswan", "xl2tpd", "pppd", "FreeRADIUS", "accel-ppp", "pptpd", "WireGuard", "RouterOS", "IOS", "IOS XE", "FortiOS", "pfSense", "OPNsense", "VyOS", "Windows", "Sallyport"}
 
 // before is the report to compare with, if any.
 func (o *auditFlags) before() (*report.Report, error) {
@@ -245,26 +297,96 @@ func (o *auditFlags) before() (*report.Report, error) {
 	return r, nil
 }
 
-// auditPath judges the hosts of one path, and says how far it is when that
-// takes long.
-func auditPath(env *Env, a *audit.Audit, seen *report.Inventory, threats *threat.Collector, path string, l load.Options) error {
-	t, err := source.Open(path)
+// targets are the paths to read, each once; without one, this host.
+func targets(paths []string) (all []string) {
+	if len(paths) == 0 {
+		return []string{"/"}
+	}
+	seen := map[string]bool{}
+	for _, p := range paths {
+		name, err := filepath.Abs(p)
+		if err != nil || !seen[name] {
+			all = append(all, p)
+		}
+		seen[name] = true
+	}
+	return all
+}
+
+// auditPath judges the hosts of one path.
+func auditPath(progress *progress, a *audit.Audit, seen *report.Inventory, threats *threat.Collector, path string, l load.Options) error {
+	t, err := openTarget(path)
 	if err != nil {
-		return cannotRead(path, err)
+		return err
 	}
 	defer t.Close()
-	progress := env.progress()
+	progress.at("reading %s", path)
 	for h := range load.Hosts(t, l) {
+		progress.at("judging host %d of %s: %q", len(a.Hosts)+1, path, h.Name)
 		threats.Add(h)
 		a.Host(h)
 		seen.Add(h)
-		progress("%s read", plural(len(a.Hosts), "host"))
+		progress.at("reading %s, %s judged", path, plural(len(a.Hosts), "host"))
 	}
 	return nil
 }
 
+// openTarget opens what the command line names. One file that cannot be read is an
+// error; among others it would be a note.
+func openTarget(path string) (*source.Tree, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.IsDir() {
+		err = readable(path, info)
+	}
+	if err != nil {
+		return nil, cannotRead(path, err)
+	}
+	t, err := source.Open(path)
+	if err != nil {
+		return nil, cannotRead(path, err)
+	}
+	return t, nil
+}
+
+func readable(path string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return errors.New("it is a pipe or a device; write it to a file first")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 func cannotRead(path string, err error) error {
-	return &Error{Err: fmt.Errorf("%s cannot be read: %w", path, bare(err)), Hint: "name a directory or a file that you may read", Code: ExitUnreadable}
+	hint := "name a directory or a file that you may read"
+	if near := config.Nearest(path, auditVerbs); errors.Is(err, fs.ErrNotExist) && near != "" {
+		hint = "did you mean sallyport audit " + near + "?"
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		hint = asRoot
+	}
+	return &Error{Err: fmt.Errorf("%s cannot be read: %w", path, bare(err)), Hint: hint, Code: ExitUnreadable}
+}
+
+// auditVerbs are the verbs below audit, where a slip makes a path of them.
+var auditVerbs = []string{"policy", "rules", "schema", "vulndb"}
+
+const asRoot = "run it as root, or on a copy that you may read"
+
+// warnOfUnread says how much was not seen for want of permission: secrets, as a
+// rule, and with them the gravest findings.
+func warnOfUnread(env *Env, r *report.Report) {
+	unread := map[string]bool{}
+	for _, n := range r.Notes {
+		if n.Kind == string(posture.Unreadable) && strings.Contains(n.Text, fs.ErrPermission.Error()) {
+			unread[n.File] = true
+		}
+	}
+	if len(unread) > 0 {
+		env.Warn(fmt.Sprintf("you may not read %s: what is wrong there was not found", plural(len(unread), "file")), asRoot)
+	}
 }
 
 // bare is an error without the path, which is in the message already.
@@ -275,15 +397,14 @@ func bare(err error) error {
 	return err
 }
 
-// progress speaks every two seconds of work that takes longer than that.
-func (e *Env) progress() func(format string, args ...any) {
-	const pause = 2 * time.Second
-	last := time.Now()
-	return func(format string, args ...any) {
-		if now := time.Now(); now.Sub(last) >= pause {
-			last = now
-			e.Say(format, args...)
+// cause is the innermost cause, for an error whose context is said already.
+func cause(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
 		}
+		err = inner
 	}
 }
 
@@ -292,7 +413,7 @@ func (o *auditFlags) write(env *Env, r *report.Report) error {
 	if o.output != "" {
 		f, err := os.OpenFile(o.output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {
-			return err
+			return failure("name a file in a directory that is there with --output", "%s cannot be written: %v", o.output, bare(err))
 		}
 		w, done = f, f.Close
 	}
@@ -306,12 +427,16 @@ func (o *auditFlags) write(env *Env, r *report.Report) error {
 	if e := done(); err == nil {
 		err = e
 	}
+	if err == nil && o.output != "" {
+		c := r.Counts
+		env.Say("%s holds the report: grade %s, %d critical, %d high, %d medium, %d low", o.output, r.Grade.String(), c.Critical, c.High, c.Medium, c.Low)
+	}
 	return err
 }
 
 func writeAuditText(env *Env, o *auditFlags, r *report.Report, w io.Writer) error {
 	colours := map[report.Style]colour{report.Bad: red, report.Fair: yellow, report.Good: green, report.Strong: bold}
-	return r.Text(w, report.TextOptions{All: o.all, Paint: func(s report.Style, text string) string {
+	return r.Text(w, report.TextOptions{All: o.all, Width: env.columns(w), Paint: func(s report.Style, text string) string {
 		if c, ok := colours[s]; ok {
 			return env.paint(w, c, text)
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -26,7 +27,7 @@ const fixHelp = `
 With --fix the answer is a patch: for each file that was read, what to write in
 its own dialect so that findings end, as a unified diff without the values of
 secrets. What no line can mend is listed as "by hand". With --write the files are
-changed; each is kept beside itself as FILE.before-sallyport, with owner and mode.
+changed; each is kept beside itself as .FILE.before-sallyport, with owner and mode.
 Load them into the product afterwards, for example by: swanctl --load-all. A tunnel
 has two ends: one without forward secrecy does not follow when the other replaces
 keys, so mend both. The exit status is then 0 when nothing is left to a person, and
@@ -45,6 +46,8 @@ func runFix(env *Env, o *auditFlags, paths []string) error {
 		return failure("add --fix", "--write is for patches")
 	case o.json || o.format != "text" || o.output != "":
 		return failure("leave --format and --output out", "a patch has one form")
+	case o.baseline != "" || o.all || o.failOn != audit.High.String():
+		return failure("leave --baseline, --fail-on and --all out", "a patch is of all that is found")
 	}
 	options, err := o.options(env)
 	if err != nil {
@@ -54,29 +57,35 @@ func runFix(env *Env, o *auditFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	if len(paths) == 0 {
-		paths = []string{"/"}
-	}
-	type planned struct {
-		*harden.Plan
-		root string
-	}
+	paths = targets(paths)
+	progress := env.progress()
+	defer progress.end()
 	var plans []planned
 	for _, p := range paths {
-		more, err := planPath(options, p, loading)
+		more, err := planPath(progress, options, p, loading)
 		if err != nil {
 			return err
 		}
-		for _, m := range more {
-			plans = append(plans, planned{m, p})
-		}
+		plans = append(plans, more...)
 	}
-	left := 0
+	progress.end()
+	judged, left, changed := 0, 0, 0
 	for _, p := range plans {
 		if err := env.showPlan(p.Plan, o.rewrite, p.root); err != nil {
 			return err
 		}
-		left += len(p.ByHand)
+		judged, left, changed = judged+p.judged, left+len(p.ByHand), changed+len(p.Patches)
+	}
+	switch {
+	case judged == 0:
+		env.hint(nothingKnown)
+		return silent(ExitNothing)
+	case changed == 0:
+		env.Say("there is nothing to write")
+	case o.rewrite:
+		env.hint(reloads(plans) + "then look again: " + onPaths("sallyport audit"+o.same(), paths))
+	default:
+		env.hint(onPaths("sallyport audit --fix --write"+o.same(), paths) + " changes the files, and keeps what they were")
 	}
 	if left > 0 {
 		return silent(ExitWarnings)
@@ -84,20 +93,53 @@ func runFix(env *Env, o *auditFlags, paths []string) error {
 	return nil
 }
 
-func planPath(options audit.Options, path string, l load.Options) ([]*harden.Plan, error) {
-	t, err := source.Open(path)
+// planned is the plan of a host, where its files are, and how many answers the
+// audit had.
+type planned struct {
+	*harden.Plan
+	root   string
+	judged int
+}
+
+func planPath(progress *progress, options audit.Options, path string, l load.Options) ([]planned, error) {
+	t, err := openTarget(path)
 	if err != nil {
-		return nil, cannotRead(path, err)
+		return nil, err
 	}
 	defer t.Close()
+	progress.at("reading %s", path)
 	a := audit.New(options)
-	var plans []*harden.Plan
+	var plans []planned
 	for h := range load.Hosts(t, l) {
+		progress.at("working out the patch of host %d of %s: %q", len(plans)+1, path, h.Name)
 		first := len(a.Results)
 		a.Host(h)
-		plans = append(plans, harden.Make(options.Policy, h, a.Results[first:], readerOfTree(t, h)))
+		results := a.Results[first:]
+		plans = append(plans, planned{harden.Make(options.Policy, h, results, readerOfTree(t, h)), path, len(results)})
 	}
 	return plans, nil
+}
+
+// loaders make a product take its files anew.
+var loaders = map[posture.Dialect]string{
+	posture.Swanctl: "swanctl --load-all", posture.Starter: "ipsec reload", posture.Libreswan: "systemctl restart ipsec",
+	posture.Xl2tpd: "systemctl restart xl2tpd", posture.FreeRADIUS: "systemctl restart freeradius",
+}
+
+// reloads says how what was changed comes into force.
+func reloads(plans []planned) string {
+	var all []string
+	for _, p := range plans {
+		for _, e := range p.Edits {
+			if command := loaders[e.Dialect]; command != "" && !slices.Contains(all, command) {
+				all = append(all, command)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return "load the files into the product, and "
+	}
+	return "on the host, load them: " + strings.Join(all, " && ") + "; "
 }
 
 // readerOfTree reads the files of a host again, whole, from the tree that
@@ -127,7 +169,7 @@ func (e *Env) showPlan(p *harden.Plan, write bool, root string) error {
 			if err := rewrite(c); err != nil {
 				return err
 			}
-			fmt.Fprintf(e.Stdout, "%s: changed for %s; what it was is in %s\n", c.File, strings.Join(c.Rules, ", "), c.File+backupSuffix)
+			fmt.Fprintf(e.Stdout, "%s: changed for %s; what it was is in %s\n", c.File, strings.Join(c.Rules, ", "), backupOf(c.File))
 		}
 	} else if _, err := e.Stdout.Write(p.Diff()); err != nil {
 		return err
@@ -136,29 +178,42 @@ func (e *Env) showPlan(p *harden.Plan, write bool, root string) error {
 	return nil
 }
 
-// writeByHand lists what is left to a person, a rule and a subject once.
+// writeByHand lists what is left to a person; what several rules want of a subject
+// in the same words stands once.
 func writeByHand(w io.Writer, p *harden.Plan) {
-	seen := map[string]bool{}
-	for i, b := range p.ByHand {
-		if i == 0 {
-			fmt.Fprintf(w, "by hand on %q:\n", p.Host)
+	type key struct{ subject, why, fix string }
+	var order []key
+	rules := map[key][]string{}
+	for _, b := range p.ByHand {
+		k := key{fmt.Sprintf("%s %q", b.Subject.Kind, b.Subject.Name), b.Why, b.Fix}
+		if rules[k] == nil {
+			order = append(order, k)
 		}
-		line := fmt.Sprintf("  %s %s %q", b.Rule, b.Subject.Kind, b.Subject.Name)
-		if seen[line] {
-			continue
+		if !slices.Contains(rules[k], b.Rule) {
+			rules[k] = append(rules[k], b.Rule)
 		}
-		seen[line] = true
-		if b.Why != "" {
-			line += ": " + b.Why
+	}
+	if len(order) > 0 {
+		fmt.Fprintf(w, "by hand on %q:\n", p.Host)
+	}
+	for _, k := range order {
+		fmt.Fprintf(w, "  %s %s", strings.Join(rules[k], ", "), k.subject)
+		if k.why != "" {
+			fmt.Fprintf(w, ": %s", k.why)
 		}
-		fmt.Fprintln(w, line)
-		for fix := range strings.Lines(b.Fix) {
+		fmt.Fprintln(w)
+		for fix := range strings.Lines(k.fix) {
 			fmt.Fprintf(w, "      %s\n", strings.TrimRight(fix, "\n"))
 		}
 	}
 }
 
-const backupSuffix = ".before-sallyport"
+// backupOf is where what a file was is kept: beside it and hidden, so that neither
+// an include that ends in a star nor the next audit reads it.
+func backupOf(name string) string {
+	dir, base := filepath.Split(name)
+	return dir + "." + base + source.Backup
+}
 
 // within tells whether a file is below what was given for this machine, too. In
 // the copy of a host an absolute link begins at the root of the copy, and the
@@ -206,9 +261,11 @@ func rewrite(p harden.Patch) error {
 	if !bytes.Equal(now, p.Old) {
 		return failure("run the audit again", "%s was changed since it was read", p.File)
 	}
-	backup := p.File + backupSuffix
+	backup := backupOf(p.File)
 	if err := likeFile(backup, p.Old, info, file.Create); errors.Is(err, fs.ErrExist) {
 		return failure("move it away", "%s is there already, and is not overwritten", backup)
+	} else if errors.Is(err, fs.ErrPermission) {
+		return failure("run it as who may write there, such as root", "%s is not changed: nothing can be written in its directory", p.File)
 	} else if err != nil {
 		return failure("", "%v", err)
 	}

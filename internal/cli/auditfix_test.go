@@ -37,8 +37,8 @@ func TestAFileThatChangedOrIsALinkStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	i, err := os.Stat(path)
-	if err != nil || i.Mode().Perm() != 0o640 || content(path) != "new\n" || content(path+backupSuffix) != "somebody was here\n" {
-		t.Errorf("%v %v %q %q", err, i.Mode(), content(path), content(path+backupSuffix))
+	if err != nil || i.Mode().Perm() != 0o640 || content(path) != "new\n" || content(backupOf(path)) != "somebody was here\n" {
+		t.Errorf("%v %v %q %q", err, i.Mode(), content(path), content(backupOf(path)))
 	}
 }
 

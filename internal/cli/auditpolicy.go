@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -14,7 +16,6 @@ import (
 	"sallyport/config"
 	"sallyport/internal/file"
 	"sallyport/posture/load"
-	"sallyport/posture/source"
 )
 
 // ruleIDs are the ids of the catalogue.
@@ -26,16 +27,17 @@ func ruleIDs() []string {
 	return ids
 }
 
-// readPolicy finds a built-in policy, or reads a file.
-func readPolicy(name string) (*policy.Policy, error) {
+// readPolicy finds a built-in policy, or reads a file. Before is what stands
+// before the name on the command line.
+func readPolicy(before, name string) (*policy.Policy, error) {
 	if p, ok := policy.Named(name); ok {
 		return p, nil
 	}
-	b, err := os.ReadFile(name)
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil, failure(didYouMean(before, name, policy.Names()), "there is no policy %q, and no such file", name)
+	}
+	b, err := readNamed("policy", name)
 	if err != nil {
-		if os.IsNotExist(err) {
-			return nil, failure(didYouMean("--policy ", name, policy.Names()), "there is no policy %q, and no such file", name)
-		}
 		return nil, err
 	}
 	p, found := policy.Parse(name, b, ruleIDs())
@@ -45,12 +47,21 @@ func readPolicy(name string) (*policy.Policy, error) {
 	return p, nil
 }
 
+// readNamed reads a file that the command line names.
+func readNamed(what, name string) ([]byte, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, failure("name a file that you may read", "the %s %s cannot be read: %v", what, name, bare(err))
+	}
+	return b, nil
+}
+
 // readWaivers reads the file of --waivers, and is loud about those that ended.
 func readWaivers(env *Env, name string) ([]audit.Waiver, error) {
 	if name == "" {
 		return nil, nil
 	}
-	b, err := os.ReadFile(name)
+	b, err := readNamed("file of waivers", name)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +150,7 @@ func newPolicyShow(env *Env) *cobra.Command {
 		Example: "  sallyport audit policy show cnsa1",
 		Args:    arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			p, err := readPolicy(args[0])
+			p, err := readPolicy("sallyport audit policy show ", args[0])
 			if err != nil {
 				return err
 			}
@@ -178,11 +189,15 @@ came in since. Broken algorithms stay findings, whoever uses them.`,
 		Args:    arguments(1, 100),
 		RunE: func(_ *cobra.Command, args []string) error {
 			var seen policy.Seen
+			progress := env.progress()
+			defer progress.end()
 			for _, p := range args {
+				progress.at("reading %s", p)
 				if err := addSeen(&seen, p); err != nil {
 					return err
 				}
 			}
+			progress.end()
 			if seen.Connections() == 0 {
 				return &Error{Err: fmt.Errorf("no IKE connection was found in %s", strings.Join(args, ", ")), Hint: "name what sallyport audit reads", Code: ExitNothing}
 			}
@@ -194,10 +209,12 @@ came in since. Broken algorithms stay findings, whoever uses them.`,
 				_, err := env.Stdout.Write(b)
 				return err
 			}
-			if err := file.Create(output, b, file.Public); err != nil {
-				return err
+			if err := file.Create(output, b, file.Public); errors.Is(err, fs.ErrExist) {
+				return failure("move it away, or choose another name with --output", "%s is there already, and is not overwritten", output)
+			} else if err != nil {
+				return failure("choose another place with --output", "%s cannot be written: %v", output, cause(err))
 			}
-			env.Say("%s says what %s used today; judge by it: sallyport audit --policy %s %s", output, plural(seen.Connections(), "connection"), output, strings.Join(args, " "))
+			env.Say("%s says what %s used today; judge by it: %s", output, plural(seen.Connections(), "connection"), onPaths("sallyport audit --policy "+shellWord(output), args))
 			return nil
 		},
 	}
@@ -207,9 +224,9 @@ came in since. Broken algorithms stay findings, whoever uses them.`,
 }
 
 func addSeen(seen *policy.Seen, path string) error {
-	t, err := source.Open(path)
+	t, err := openTarget(path)
 	if err != nil {
-		return cannotRead(path, err)
+		return err
 	}
 	defer t.Close()
 	for h := range load.Hosts(t, load.Options{}) {
@@ -224,7 +241,7 @@ func newPolicyCheck(env *Env) *cobra.Command {
 		Short: "Say everything that is wrong with a policy of your own",
 		Args:  arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			b, err := os.ReadFile(args[0])
+			b, err := readNamed("policy", args[0])
 			if err != nil {
 				return err
 			}
@@ -307,7 +324,7 @@ func lineOf(r *audit.Rule) ruleLine {
 func (l ruleLine) explain(w io.Writer) {
 	fmt.Fprintf(w, "%s  %s, %s\n%s\n\n%s\n\n", l.ID, l.Severity, l.Risk, l.Title, l.Why)
 	if l.Needs != string(audit.Config) {
-		fmt.Fprintf(w, "Configuration cannot tell: it takes a %s.\n\n", l.Needs)
+		fmt.Fprintf(w, "Configuration cannot tell: it takes a %s. An audit lists it as not looked at, which is no finding.\n\n", l.Needs)
 	}
 	var dialects []string
 	for d := range l.Fix {

@@ -40,7 +40,7 @@ $K=="
   }
 }
 `},
-	{"strongswan", "etc/ipsec.conf", "config setup\n  uniqueids=no\nconn a\n  authby=secret\n  keyexchange=ikev1\n  ike=3des-md5-modp1024!\n  esp=des-md5!\n  aggressive=yes\n  #secret=$A\n  : PSK \"$A\"\n: PSK \"$A\"\n: PSK \"$B\"\n%any : PSK $K==\n$K==\n  psk=$A\n  $B\n  xauth_password=$B\n  leftauth=psk:$A\n conn $A x\n"},
+	{"strongswan", "etc/ipsec.conf", "config setup\n  uniqueids=no\nconn a\n  authby=secret\n  keyexchange=ikev1\n  ike=3des-md5-modp1024!\n  esp=des-md5!\n  aggressive=yes\n  #secret=$A\n  : PSK \"$A\"\n: PSK \"$A\"\n: PSK \"$B\"\n%any : PSK $K==\n$K==\n  psk=$A\n  $B\n  xauth_password=$B\n  leftauth=psk:$A\n conn b // $A\n"},
 	{"ipsec.secrets", "etc/ipsec.secrets", ": PSK \"$A\"\n$A\n: PKS $B\n: PSK $K==\n: RSA key.pem \"$A\"\nbob : EAP $B $A\nbob EAP $A\n: XAUTH\n\t\"$A\nd\"\n"},
 	{"libreswan", "etc/ipsec.conf", "config setup\n  virtual-private=%v4:10.0.0.0/8\nconn a\n  authby=secret\n  ikev2=no\n  left=%defaultroute\n  ike=3des-md5;modp1024\n  ppk=$A\n $K==\n  : PSK \"$A\"\n"},
 	{"xl2tpd", "etc/xl2tpd/xl2tpd.conf", "[global]\nport = 1701\nauth file = /etc/x\n$A\n$K==\n[lns default]\nip range = 10.0.0.2-10.0.0.9\nrequire chap = $A\nsecret = $A\npassword $B\n$B\nname = l2tp\n[$A]\n"},

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -56,7 +55,7 @@ func (o *vulndbFlags) data() (*vulndb.Data, error) {
 }
 
 func readPublicKey(file string) (ed25519.PublicKey, error) {
-	text, err := os.ReadFile(file)
+	text, err := readNamed("public key", file)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ type checklistReport struct {
 func runChecklist(env *Env, c *cobra.Command) error {
 	file, _ := c.Flags().GetString("config")
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		return failure("make one with: sallyport init --name vpn.example.org", "there is no configuration at %s", file)
+		return failure("make one with: "+withFile("sallyport init --name vpn.example.org", file), "there is no configuration at %s", file)
 	}
 	cfg, err := loadConfig(env, c)
 	if err != nil {
@@ -98,11 +98,19 @@ func nameFile(items []checklist.Item, file string) {
 		for _, f := range it.Facts {
 			for i, do := range f.Do {
 				if strings.HasPrefix(do, "sallyport ") && do != "sallyport audit" {
-					f.Do[i] = do + " --config " + file
+					f.Do[i] = withFile(do, file)
 				}
 			}
 		}
 	}
+}
+
+// withFile is a command for a configuration, as it can be pasted.
+func withFile(command, file string) string {
+	if file == defaultConfig {
+		return command
+	}
+	return onPaths(command+" --config", []string{file})
 }
 
 // lookAt asks the gateway that serves; a state on disk cannot answer for one.
@@ -110,7 +118,7 @@ func lookAt(ctx context.Context, cfg *config.Config, file string, now time.Time)
 	client, running := gateway.Dial(cfg.Gateway.Control.Socket)
 	if !running {
 		return nil, &Error{Err: fmt.Errorf("no gateway serves %s", cfg.Gateway.Control.Socket),
-			Hint: "start it with: sallyport serve; if it runs, ask as root; its files alone are judged by: sallyport audit " + file, Code: ExitUnreadable}
+			Hint: "start it with: " + withFile("sallyport serve", file) + "; if it runs, ask as root; its files alone are judged by: " + onPaths("sallyport audit", []string{file}), Code: ExitUnreadable}
 	}
 	defer client.Close()
 	if err := sameState(ctx, client, cfg); err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +39,7 @@ func (e *Env) Warn(message, hint string) {
 
 func (e *Env) hint(hint string) {
 	if hint != "" {
-		e.Say("%s: %s", e.paint(e.Stderr, bold, "hint"), hint)
+		e.Say("%s: %s", e.paint(e.Stderr, bold, "hint"), strings.ReplaceAll(hint, "\n", "\n  "))
 	}
 }
 
@@ -72,4 +74,21 @@ func isTerminal(w io.Writer) bool {
 	}
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
 	return err == nil
+}
+
+// columns is the width of a terminal, as COLUMNS or the terminal itself says, and
+// at most what is easily read; 0 where the text goes elsewhere.
+func (e *Env) columns(w io.Writer) int {
+	const widest = 120
+	if !isTerminal(w) {
+		return 0
+	}
+	if n, err := strconv.Atoi(e.Getenv("COLUMNS")); err == nil && n > 0 {
+		return min(n, widest)
+	}
+	size, err := unix.IoctlGetWinsize(int(w.(*os.File).Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0
+	}
+	return min(int(size.Col), widest)
 }

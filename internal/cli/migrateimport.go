@@ -17,7 +17,6 @@ import (
 	"sallyport/internal/file"
 	"sallyport/posture"
 	"sallyport/posture/load"
-	"sallyport/posture/source"
 )
 
 func newMigrateImport(env *Env) *cobra.Command {
@@ -79,9 +78,9 @@ func readOneHost(paths []string) (*posture.Host, map[string][]byte, error) {
 }
 
 func readHost(path string, texts map[string][]byte) (*posture.Host, error) {
-	t, err := source.Open(path)
+	t, err := openTarget(path)
 	if err != nil {
-		return nil, cannotRead(path, err)
+		return nil, err
 	}
 	defer t.Close()
 	var found *posture.Host
@@ -164,6 +163,9 @@ type adoptedFile struct {
 
 // writeAdopted fills a directory. Nothing that is there is overwritten.
 func writeAdopted(r *adopt.Result, text []byte, report adopt.Report, dir string) ([]adoptedFile, error) {
+	if i, err := os.Stat(dir); err == nil && !i.IsDir() {
+		return nil, failure("name a directory that is new or empty", "%s is a file, and no directory", dir)
+	}
 	if err := file.PrivateDir(dir); err != nil {
 		return nil, explained(err)
 	}

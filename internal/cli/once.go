@@ -171,8 +171,10 @@ func (o *once) hand(w http.ResponseWriter, r *http.Request) {
 }
 
 // send writes the answer and waits for the client to close: who breaks off in the
-// middle has not taken the file, as far as TCP can tell. One who took all octets
-// and stays silent has.
+// middle has not taken the file, as far as TCP can tell, and resets the connection.
+// One who took all octets and stays silent has. Nothing is sent after the last
+// octet, the goodbye of TLS neither: to a client that has closed it would look like
+// the middle.
 func (o *once) send(conn net.Conn, h http.Header) error {
 	data := o.file.Bytes()
 	conn.SetDeadline(time.Now().Add(onceSlow))
@@ -180,13 +182,8 @@ func (o *once) send(conn net.Conn, h http.Header) error {
 	if err := answer.Write(conn); err != nil {
 		return err
 	}
-	if c, ok := conn.(*tls.Conn); ok {
-		if err := c.CloseWrite(); err != nil {
-			return err
-		}
-	}
 	_, err := io.Copy(io.Discard, io.LimitReader(conn, onceHeaderSize))
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) { // closed without a goodbye
 		return nil
 	}
 	return err

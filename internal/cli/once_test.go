@@ -194,6 +194,41 @@ func TestAPreviewThatBreaksOffLeavesTheLink(t *testing.T) {
 	}
 }
 
+// TestWhoHangsUpAtTheLastOctetHasTakenTheFile: an answer that goes on after it, if
+// only with the goodbye of TLS, would be answered by a reset, as if the client had
+// broken off.
+func TestWhoHangsUpAtTheLastOctetHasTakenTheFile(t *testing.T) {
+	for _, polite := range []bool{true, false} {
+		for range 100 {
+			h := startOnce(t, gateway.File{Name: "a.conf", Content: "0123456789abcdef"}, 5*time.Second)
+			link, err := url.Parse(h.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn, err := tls.Dial("tcp", link.Host, h.tls)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", link.Path, link.Host)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(res.Body); err != nil || string(body) != "0123456789abcdef" {
+				t.Fatalf("%q: %v", body, err)
+			}
+			if polite {
+				conn.Close()
+			} else {
+				conn.NetConn().Close()
+			}
+			if err := h.wait(t); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func TestWhoGuessesThePathEndsTheHandOver(t *testing.T) {
 	h := startOnce(t, gateway.File{Name: "a.conf", Content: "x"}, time.Minute)
 	base := strings.TrimSuffix(h.url, h.url[strings.LastIndex(h.url, "/"):])

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -55,7 +56,7 @@ func serve(env *Env, c *cobra.Command) error {
 		},
 	})
 	if err != nil {
-		return explained(err)
+		return env.refused(err, "the gateway does not start until this is mended or somebody answers for it", withFile("sallyport serve", path))
 	}
 	sayNext(ctx, env, g)
 	reloads := make(chan os.Signal, 1)
@@ -66,13 +67,29 @@ func serve(env *Env, c *cobra.Command) error {
 		select {
 		case <-reloads:
 			if _, err := g.Reload(ctx); err != nil {
-				env.exit(explained(err))
+				env.exit(env.refused(err, "nothing was taken: the gateway goes on by the configuration that it had", withFile("sallyport reload", path)))
 			}
 		case <-ctx.Done():
 			stop() // a second signal ends at once
 			return explained(g.Close(context.WithoutCancel(ctx)))
 		}
 	}
+}
+
+// refused says why a configuration was not taken, and last what that means. What
+// does not refuse it is in the log already, and would bury what does.
+func (e *Env) refused(err error, meaning, again string) error {
+	err = explained(err)
+	var wrong *configError
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	for _, d := range wrong.found {
+		if d.Severity != config.Warning {
+			e.diagnostic(d)
+		}
+	}
+	return failure("then: "+again, "%s", meaning)
 }
 
 // sayNext tells a newcomer how the first device comes in.
