@@ -348,6 +348,19 @@ func TestAClientIsToldToChangeWhatItSendsAndNotItsOwnSide(t *testing.T) {
 	}
 }
 
+func TestIPv6IsNotAskedOfIKEv1(t *testing.T) {
+	for _, d := range []posture.Dialect{posture.Swanctl, posture.Starter, posture.Libreswan} {
+		c := in(d, vpn())
+		c.Role, c.Pool, c.V1, c.V2 = written(posture.Answers), written([]string{"10.9.0.0/24"}), written(true), written(false)
+		c.Children[0].LocalTS = written([]string{"0.0.0.0/0"})
+		h := hostOf(c)
+		r := judgedBy(t, "LEAK-006", h)[0]
+		if got := newBook(policy.Default(), h).fix(&r); strings.Contains(got, "::/0") || !strings.Contains(got, "IKEv2") {
+			t.Errorf("%s: %s", d, got)
+		}
+	}
+}
+
 func TestIKEIsOpenOnlyWhereItMustBe(t *testing.T) {
 	open := func(any posture.Value[bool]) *posture.Host {
 		h := firewall(func(f *posture.Firewall) { f.IKEOpen = written(true) })

@@ -15,6 +15,10 @@ const (
 	vyosDMVPN      = "profile "           // before the name of a profile of VyOS, which is for DMVPN
 )
 
+// oneSelector are the dialects in which a child of IKEv1 has one network at each
+// end, whatever its list says (RFC 2409, Section 5.5).
+var oneSelector = []posture.Dialect{posture.Swanctl, posture.Starter, posture.Libreswan}
+
 // special is a fix for a subject whose kind has other settings than most; empty:
 // it has those of the rule.
 func (b *book) special(r *Result) string {
@@ -27,6 +31,12 @@ func (b *book) special(r *Result) string {
 	}
 	if id == "RPL-005" && b.pooled[s] && slices.Contains([]posture.Dialect{posture.Swanctl, posture.Starter, posture.Libreswan}, s.Dialect) {
 		return filterForClients
+	}
+	if at := b.subjects[s]; id == "LEAK-006" && at.conn != nil && posture.Is(at.conn.V2, false) && slices.Contains(oneSelector, s.Dialect) {
+		return "# IKEv1 has one network in a child, and one address of a client: IPv6 is carried by IKEv2 alone\n# move the clients to it, by a connection of its own; until then turn IPv6 off at the clients"
+	}
+	if id == "LEAK-006" && s.Dialect == posture.Sallyport && s.Kind == "ppp" {
+		return "zones:\n  {conn}:\n    pool: {ipv6: \"fd00:62::/56\"}  # each client gets a /64; what it may reach is what reach says"
 	}
 	switch s.Dialect {
 	case posture.RouterOS:

@@ -1,6 +1,8 @@
 package audit_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,4 +53,29 @@ func TestAConfigurationsOwnWaiversCount(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestIPv6OfAZoneOfL2TPIsAPoolThatItTakes: config check wants a /48 to /60 there.
+func TestIPv6OfAZoneOfL2TPIsAPoolThatItTakes(t *testing.T) {
+	leaks := func(more string) []audit.Result {
+		t.Helper()
+		c, wrong := config.Parse("s.yaml", []byte(strings.Replace(withGroupKey, "10.62.0.0/24", "10.62.0.0/24"+more, 1)), today)
+		if c == nil {
+			t.Fatal(wrong)
+		}
+		return judged("LEAK-006", own.Of(c, "s.yaml"))
+	}
+	before := found(leaks(""))
+	if len(before) != 1 {
+		t.Fatalf("%+v", before)
+	}
+	_, pool, _ := strings.Cut(before[0].Fix, "pool: {")
+	pool, _, _ = strings.Cut(pool, "}")
+	if all := leaks(", " + pool); len(all) == 0 || len(found(all)) != 0 {
+		t.Errorf("%q: %+v", pool, all)
+	}
+}
+
+func found(all []audit.Result) []audit.Result {
+	return slices.DeleteFunc(slices.Clone(all), func(r audit.Result) bool { return r.Outcome != audit.Found })
 }
