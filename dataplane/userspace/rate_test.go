@@ -219,7 +219,7 @@ func setCongestion(t *testing.T, c *net.TCPConn, name string) {
 	}
 	raw.Control(func(fd uintptr) { err = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, name) })
 	if err != nil {
-		t.Skipf("this kernel has no congestion control %s: %v", name, err)
+		t.Skipf("needs congestion control %s, a part of the kernel that no package brings: %v", name, err)
 	}
 }
 

@@ -60,6 +60,8 @@ var walls = []wall{
 		why: "network namespaces and real peers are for tests and the demo"},
 	{from: []string{"..."}, not: []string{"internal/simnet/..."}, but: []string{"internal/simnet/..."},
 		why: "the simulated network is for tests"},
+	{from: []string{"..."}, not: []string{"posture/posturetest"}, but: []string{"posture/posturetest"},
+		why: "what tests of readers share is for tests"},
 	{from: []string{"internal/secret"}, not: []string{"protocol/...", "config/..."},
 		why: "the type of secrets is below everything"},
 }

@@ -54,7 +54,7 @@ func TestErrorsEndWithTheirCodeAndHint(t *testing.T) {
 func TestColourIsForTerminalsAlone(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("no pseudo-terminal here: " + err.Error())
+		t.Skip("needs a pseudo-terminal, a device of the kernel that no package brings: " + err.Error())
 	}
 	defer terminal.Close()
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -105,7 +105,7 @@ func TestAnswersGoToStdoutAndFailuresOfItAreSeen(t *testing.T) {
 	env, _, stderr := testEnv(nil)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("no /dev/full here: " + err.Error())
+		t.Skip("needs /dev/full, a device of the kernel that no package brings: " + err.Error())
 	}
 	defer full.Close()
 	env.Stdout = full

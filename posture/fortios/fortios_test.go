@@ -10,6 +10,7 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/fortios"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/source"
 	"sallyport/protocol/suite"
 )
@@ -26,15 +27,6 @@ func notes(h *posture.Host) (all []string) {
 		all = append(all, fmt.Sprintf("%s:%d %s", n.Kind, n.At.Line, n.Text))
 	}
 	return all
-}
-
-func names(ts []suite.Transform) string {
-	var words []string
-	for _, t := range ts {
-		a, _ := suite.Lookup(t)
-		words = append(words, a.Keyword)
-	}
-	return strings.Join(words, " ")
 }
 
 const dialup = `#config-version=FGT60F-7.2.8-FW-build1639-240313:opmode=0:vdom=0:user=admin
@@ -110,25 +102,25 @@ func TestAPhase1IsAConnectionWithItsPhases2(t *testing.T) {
 	if c.Name != "clients" || !c.V1.V || !c.Aggressive.V || !c.AnyPeer.V || c.NATT.V || c.IKELife.V != 24*time.Hour || c.DPD.V != 20*time.Second || !c.Fragments.V {
 		t.Errorf("%+v", c)
 	}
-	if len(c.IKE.V) != 2 || names(c.IKE.V[0].Transforms) != "aes128 sha256 modp1536 modp1024 prfsha256" || names(c.IKE.V[1].Transforms) != "3des sha1 modp1536 modp1024 prfsha1" {
+	if len(c.IKE.V) != 2 || posturetest.Names(c.IKE.V[0].Transforms) != "aes128 sha256 modp1536 modp1024 prfsha256" || posturetest.Names(c.IKE.V[1].Transforms) != "3des sha1 modp1536 modp1024 prfsha1" {
 		t.Errorf("%+v", c.IKE)
 	}
 	if len(c.Remote) != 2 || !c.Remote[1].XAUTH || c.DNS.V[0] != "8.8.8.8" || c.Pool.V[0] != "10.9.0.2-10.9.0.99" {
 		t.Errorf("%+v", c)
 	}
 	child := c.Children[0]
-	if len(c.Children) != 1 || child.PFS.V != posture.Never || child.PFS.Origin != posture.Explicit || child.Replay.V != 0 || !child.Replay.Known() || child.Life.V != 12*time.Hour || names(child.ESP.V[1].Transforms) != "null md5" {
+	if len(c.Children) != 1 || child.PFS.V != posture.Never || child.PFS.Origin != posture.Explicit || child.Replay.V != 0 || !child.Replay.Known() || child.Life.V != 12*time.Hour || posturetest.Names(child.ESP.V[1].Transforms) != "null md5" {
 		t.Errorf("%+v", child)
 	}
 }
 
 func TestAnIKEv2PhaseHasNoMode(t *testing.T) {
 	c := host(dialup).Connections[1]
-	if c.V1.V || !c.V2.V || c.Aggressive.Known() || c.AnyPeer.V || c.Address.V[0] != "192.0.2.9" || c.DPD.V != 0 || !c.DPD.Known() || names(c.IKE.V[0].Transforms) != "aes256gcm16 prfsha384 ecp384" {
+	if c.V1.V || !c.V2.V || c.Aggressive.Known() || c.AnyPeer.V || c.Address.V[0] != "192.0.2.9" || c.DPD.V != 0 || !c.DPD.Known() || posturetest.Names(c.IKE.V[0].Transforms) != "aes256gcm16 prfsha384 ecp384" {
 		t.Errorf("%+v", c)
 	}
 	child := c.Children[0]
-	if names(child.ESP.V[0].Transforms) != "aes256gcm16 ecp384 ecp521" || child.PFS.V != posture.Always || child.PFS.Origin != posture.Inferred || child.Life.V != time.Hour || child.LocalTS.V[0] != "10.0.0.0/24" || child.RemoteTS.V[0] != "0.0.0.0/0" {
+	if posturetest.Names(child.ESP.V[0].Transforms) != "aes256gcm16 ecp384 ecp521" || child.PFS.V != posture.Always || child.PFS.Origin != posture.Inferred || child.Life.V != time.Hour || child.LocalTS.V[0] != "10.0.0.0/24" || child.RemoteTS.V[0] != "0.0.0.0/0" {
 		t.Errorf("%+v", child)
 	}
 }
@@ -192,7 +184,7 @@ func TestTheHeaderNamesTheVersion(t *testing.T) {
 
 func TestGroupsThatAreNotWrittenAreInferred(t *testing.T) {
 	c := host("config vpn ipsec phase1-interface\nedit x\nset proposal aes256-sha256\nnext\nend\n").Connections[0]
-	if names(c.IKE.V[0].Of(suite.KE)) != "modp2048 modp1536" || c.IKE.Origin != posture.Explicit || !strings.Contains(c.IKE.Text, "(default)") || !c.V1.V || c.V1.Origin != posture.Inferred {
+	if posturetest.Names(c.IKE.V[0].Of(suite.KE)) != "modp2048 modp1536" || c.IKE.Origin != posture.Explicit || !strings.Contains(c.IKE.Text, "(default)") || !c.V1.V || c.V1.Origin != posture.Inferred {
 		t.Errorf("%+v", c)
 	}
 }
@@ -303,7 +295,7 @@ func TestServicesUsersAndRecordsAreRead(t *testing.T) {
 
 func TestMLKEMIsAnAdditionalKeyExchange(t *testing.T) {
 	h := host("#config-version=FGT60F-7.6.3-FW-build1:opmode=0\nconfig vpn ipsec phase1-interface\nedit x\nset ike-version 2\nset proposal aes256gcm-prfsha384\nset dhgrp 20\nset addke1 0 36\nnext\nend\n")
-	if p := h.Connections[0].IKE.V[0]; names(p.AddKE) != "mlkem768" {
+	if p := h.Connections[0].IKE.V[0]; posturetest.Names(p.AddKE) != "mlkem768" {
 		t.Errorf("%+v", p)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/freeradius"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/source"
 )
 
@@ -33,13 +34,6 @@ func read(t testing.TB, version string, files map[string]string) *posture.Host {
 	}
 	freeradius.Read(in.For("", claimed))
 	return h
-}
-
-func quiet(t testing.TB, h *posture.Host) {
-	t.Helper()
-	for _, n := range h.Notes {
-		t.Errorf("note %s %s:%d:%d %s", n.Kind, n.At.File, n.At.Line, n.At.Col, n.Text)
-	}
 }
 
 const eap = `eap {
@@ -82,7 +76,7 @@ func TestAnEAPServerIsRead(t *testing.T) {
 		"mods-enabled/eap":    eap,
 		"mods-enabled/mschap": "mschap {\n\trequire_encryption = yes\n}\n",
 	})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.EAP) != 1 {
 		t.Fatalf("%d servers", len(h.EAP))
 	}
@@ -112,7 +106,7 @@ func TestDefaultsGoByVersion(t *testing.T) {
 		{"3.0.27", posture.Optional, posture.Default, "1.0"}, {"", posture.Never, posture.Inferred, "1.0"}, {"3.2.10", posture.Optional, posture.Default, "1.2"},
 	} {
 		h := read(t, c.version, map[string]string{"radiusd.conf": "$INCLUDE clients.conf\n", "clients.conf": "client a {\n\tipaddr = 192.0.2.1\n\tsecret = x\n}\n", "mods-enabled/eap": "eap {\n\ttls-config x {\n\t}\n}\n"})
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		x := h.RADIUS[0]
 		if x.MessageAuth.V != c.auth || x.MessageAuth.Origin != c.origin || !posture.Is(x.LimitProxy, c.auth != posture.Never) || h.EAP[0].TLSMin.V != c.tls || h.EAP[0].TLSMin.Origin != c.origin {
 			t.Errorf("%s: %+v %+v %+v", c.version, x.MessageAuth, x.LimitProxy, h.EAP[0].TLSMin)
@@ -238,7 +232,7 @@ func TestUnlangIsPassedOver(t *testing.T) {
 	}
 }
 `})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.RADIUS) != 1 || h.RADIUS[0].Name != "inside" || len(h.Secrets) != 2 {
 		t.Errorf("%+v", h.RADIUS)
 	}
@@ -267,7 +261,7 @@ func TestDamageIsNotedAndTheRestRead(t *testing.T) {
 func TestAnOptionalIncludeMayBeMissing(t *testing.T) {
 	h := read(t, "3.2.1", map[string]string{"radiusd.conf": "$-INCLUDE gone.conf\n$-INCLUDE clients.conf\nconfdir = /etc/freeradius/3.0\n$INCLUDE ${confdir}/x/a.conf\n", "clients.conf": "client a {\n\tsecret = x\n}\n",
 		"x/a.conf": "$INCLUDE ${confdir}/x/b.conf\n", "x/b.conf": "client b {\n\tsecret = y\n}\n"})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.RADIUS) != 2 || h.RADIUS[0].Address.V != "a" {
 		t.Errorf("%+v", h.RADIUS)
 	}

@@ -10,8 +10,8 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/ios"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/source"
-	"sallyport/protocol/suite"
 )
 
 func host(config string) *posture.Host {
@@ -19,22 +19,6 @@ func host(config string) *posture.Host {
 	t := source.New("", fstest.MapFS{"gw.cfg": {Data: []byte(config)}}, true)
 	ios.Read(source.NewInput(t, h).For(posture.IOS, []string{"gw.cfg"}))
 	return h
-}
-
-func quiet(t *testing.T, h *posture.Host) {
-	t.Helper()
-	for _, n := range h.Notes {
-		t.Errorf("note %s at %v: %s", n.Kind, n.At, n.Text)
-	}
-}
-
-func names(ts []suite.Transform) string {
-	var words []string
-	for _, t := range ts {
-		a, _ := suite.Lookup(t)
-		words = append(words, a.Keyword)
-	}
-	return strings.Join(words, " ")
 }
 
 const site = `Building configuration...
@@ -94,7 +78,7 @@ end
 
 func TestACryptoMapEntryIsAConnectionWithEveryPolicy(t *testing.T) {
 	h := host(site)
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if h.Name != "edge" || len(h.Connections) != 1 {
 		t.Fatalf("%q, %+v", h.Name, h.Connections)
 	}
@@ -104,7 +88,7 @@ func TestACryptoMapEntryIsAConnectionWithEveryPolicy(t *testing.T) {
 	}
 	var all []string
 	for _, p := range c.IKE.V {
-		all = append(all, names(p.Transforms))
+		all = append(all, posturetest.Names(p.Transforms))
 	}
 	if !slices.Equal(all, []string{"aes256 sha1 modp2048 prfsha1", "des sha1 modp768 prfsha1"}) {
 		t.Errorf("%q", all)
@@ -113,7 +97,7 @@ func TestACryptoMapEntryIsAConnectionWithEveryPolicy(t *testing.T) {
 		t.Errorf("%q", c.IKE.V[1].Text)
 	}
 	child := c.Children[0]
-	if got := names(child.ESP.V[0].Transforms); got != "aes256gcm16 modp2048" || names(child.ESP.V[1].Transforms) != "3des md5 modp2048" {
+	if got := posturetest.Names(child.ESP.V[0].Transforms); got != "aes256gcm16 modp2048" || posturetest.Names(child.ESP.V[1].Transforms) != "3des md5 modp2048" {
 		t.Errorf("%+v", child.ESP)
 	}
 	if !child.IPComp.V || child.Transport.V || child.Life.V != 8*time.Hour || child.Replay.V != 1024 || child.PFS.V != posture.Always || child.Bytes.V != 4_608_000<<10 || child.RemoteTS.V[0] != "10.1.0.0/24" {
@@ -223,19 +207,19 @@ crypto pki certificate chain CA
 
 func TestAnIKEv2ProfileIsAConnection(t *testing.T) {
 	h := host(flex)
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	c := h.Connections[0]
 	if len(h.Connections) != 1 || c.Name != "PROF" || c.V1.V || !c.V2.V || !c.AnyPeer.V || c.IKELife.V != 4*time.Hour || c.DPD.V != 10*time.Second || !c.Fragments.V {
 		t.Fatalf("%+v", h.Connections)
 	}
-	if names(c.IKE.V[0].Transforms) != "aes256gcm16 prfsha384 ecp384 ecp256" || names(c.IKE.V[1].Transforms) != "aes256 sha384 prfsha384 ecp384 ecp256" {
-		t.Errorf("%s; %s", names(c.IKE.V[0].Transforms), names(c.IKE.V[1].Transforms))
+	if posturetest.Names(c.IKE.V[0].Transforms) != "aes256gcm16 prfsha384 ecp384 ecp256" || posturetest.Names(c.IKE.V[1].Transforms) != "aes256 sha384 prfsha384 ecp384 ecp256" {
+		t.Errorf("%s; %s", posturetest.Names(c.IKE.V[0].Transforms), posturetest.Names(c.IKE.V[1].Transforms))
 	}
 	if c.Local[0].Method.V != posture.MethodPubkey || c.Remote[0].Method.V != posture.MethodEAP || c.Local[0].ID.V != "hub.example" || c.Revocation.V != posture.Optional || c.DNS.V[0] != "10.0.0.1" || c.Pool.V[0] != "POOL" {
 		t.Errorf("%+v", c)
 	}
 	child := c.Children[0]
-	if names(child.ESP.V[0].Transforms) != "aes128 sha1" || !child.ESPImplicit.V || child.PFS.V != posture.Never || child.Replay.V != 64 || child.Life.V != time.Hour {
+	if posturetest.Names(child.ESP.V[0].Transforms) != "aes128 sha1" || !child.ESPImplicit.V || child.PFS.V != posture.Never || child.Replay.V != 64 || child.Life.V != time.Hour {
 		t.Errorf("%+v", child)
 	}
 	if len(h.Secrets) != 2 || !h.Secrets[0].Anybody.V || string(h.Secrets[1].Value) != "two" {
@@ -254,7 +238,7 @@ func TestTheBuiltInIKEv2ProposalDependsOnTheVersion(t *testing.T) {
 	} {
 		h := host("version " + version + "\nhostname x\ncrypto ikev2 profile P\n match identity remote any\n")
 		p := h.Connections[0].IKE
-		if got := names(p.V[0].Transforms); !strings.HasPrefix(got, want) || p.Origin != posture.Inferred || !h.Connections[0].IKEImplicit.V {
+		if got := posturetest.Names(p.V[0].Transforms); !strings.HasPrefix(got, want) || p.Origin != posture.Inferred || !h.Connections[0].IKEImplicit.V {
 			t.Errorf("%s: %s, %v", version, got, p.Origin)
 		}
 	}
@@ -263,7 +247,7 @@ func TestTheBuiltInIKEv2ProposalDependsOnTheVersion(t *testing.T) {
 func TestMLKEMAndSharedKeysGuardAgainstQuantumComputers(t *testing.T) {
 	h := host("version 26.1\nhostname x\ncrypto ikev2 proposal P\n encryption aes-gcm-256\n prf sha512\n group 20\n pqc mlkem768 mlkem1024 optional\ncrypto ikev2 policy Q\n proposal P\ncrypto ikev2 keyring R\n peer A\n  address 192.0.2.1\n  ppk manual id i key 6 ABC required\ncrypto ikev2 profile F\n match identity remote any\n keyring ppk R\n")
 	c := h.Connections[0]
-	if names(c.IKE.V[0].AddKE) != "mlkem768 mlkem1024 modpnone" || c.PPK.V != posture.Always || h.Secrets[0].Kind != posture.PPKSecret {
+	if posturetest.Names(c.IKE.V[0].AddKE) != "mlkem768 mlkem1024 modpnone" || c.PPK.V != posture.Always || h.Secrets[0].Kind != posture.PPKSecret {
 		t.Errorf("%+v, %+v", c, h.Secrets)
 	}
 	h = host("version 17.6\nhostname x\ncrypto ikev2 profile F\n match identity remote any\n")
@@ -364,7 +348,7 @@ func TestSecretsSayHowTheyLieAndForWhom(t *testing.T) {
 
 func TestXAUTHGroupsHaveAKeyThatEverybodyKnows(t *testing.T) {
 	h := host("version 15.2\nhostname x\ncrypto isakmp client configuration group STAFF\n key shared\n dns 10.0.0.1\n pool P\ncrypto isakmp profile PR\n match identity group STAFF\n client authentication list L\ncrypto dynamic-map D 1\n set isakmp-profile PR\ncrypto map M 1 ipsec-isakmp dynamic D\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if s := h.Secrets[0]; s.Kind != posture.GroupKey || string(s.Value) != "shared" || s.IDs[0] != "STAFF" {
 		t.Errorf("%+v", s)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"sallyport/posture"
 	"sallyport/posture/ios"
+	"sallyport/posture/posturetest"
 )
 
 func TestACertificateWithoutHexadecimalHidesNothing(t *testing.T) {
@@ -17,7 +18,7 @@ func TestACertificateWithoutHexadecimalHidesNothing(t *testing.T) {
 		"without indent":       "certificate ca 02\n3082024F 30820\nquit\n",
 	} {
 		h := host("crypto pki certificate chain CA\n" + body + "crypto isakmp key k address 192.0.2.1\n")
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		if len(h.Secrets) != 1 {
 			t.Errorf("%s: %d secrets", what, len(h.Secrets))
 		}
@@ -69,12 +70,12 @@ ip route 10.0.0.0 255.0.0.0 Tunnel0
 
 func TestLinesThatWereTypedGoWhereTheRouterPutsThem(t *testing.T) {
 	h := host(scripted)
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Connections) != 1 || len(h.Connections[0].Children) != 1 || len(h.Secrets) != 2 {
 		t.Fatalf("%d connections, %d secrets", len(h.Connections), len(h.Secrets))
 	}
 	c := h.Connections[0]
-	if got := names(c.IKE.V[0].Transforms); got != "aes256 sha512 prfsha512 ecp384" && got != "aes256 sha512 ecp384 prfsha512" {
+	if got := posturetest.Names(c.IKE.V[0].Transforms); got != "aes256 sha512 prfsha512 ecp384" && got != "aes256 sha512 ecp384 prfsha512" {
 		t.Error(got)
 	}
 	if !posture.Is(c.Children[0].PFS, posture.Always) || !posture.Is(c.Local[0].Method, posture.MethodPSK) {
@@ -106,12 +107,12 @@ func TestBeginningsOfWordsAreTakenAsTheRouterTakesThem(t *testing.T) {
 		t.Error("not told")
 	}
 	h := host(short)
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Connections) != 1 || len(h.Connections[0].Children) != 1 || len(h.Secrets) != 1 || string(h.Secrets[0].Value) != "pol" {
 		t.Fatalf("%+v, %+v", h.Connections, h.Secrets)
 	}
 	c := h.Connections[0]
-	if got := names(c.IKE.V[0].Transforms); !strings.Contains(got, "aes256") || !strings.Contains(got, "modp2048") || !posture.Is(c.Local[0].Method, posture.MethodPSK) {
+	if got := posturetest.Names(c.IKE.V[0].Transforms); !strings.Contains(got, "aes256") || !strings.Contains(got, "modp2048") || !posture.Is(c.Local[0].Method, posture.MethodPSK) {
 		t.Errorf("%s, %+v", got, c.Local)
 	}
 	if !posture.Is(c.Children[0].PFS, posture.Always) || c.Children[0].PFS.Text != "set pfs group14" {
@@ -125,7 +126,7 @@ func TestBeginningsOfWordsAreTakenAsTheRouterTakesThem(t *testing.T) {
 
 func TestAGroupOfGETVPNThatWasTyped(t *testing.T) {
 	h := host(strings.ReplaceAll(pushed, "\n ", "\n") + "server local\nrekey transport unicast\nsa ipsec 1\nprofile P\nmatch address ipv4 A\naddress ipv4 192.0.2.2\ncrypto isakmp keepalive 10\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Connections) != 1 || len(h.Connections[0].Children) != 1 {
 		t.Errorf("%+v", h.Connections)
 	}
@@ -133,7 +134,7 @@ func TestAGroupOfGETVPNThatWasTyped(t *testing.T) {
 
 func TestABlockEndsWhereAnotherBeginsInIt(t *testing.T) {
 	h := host("crypto map M 10 ipsec-isakmp\n set peer 192.0.2.1\n match address A\n interface Gi1\n ip address dhcp\n crypto map M\n ip access-list extended A\n 10 permit ip 10.0.0.0 0.0.0.255 10.1.0.0 0.0.0.255\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Connections) != 1 || len(h.Firewalls) != 1 || len(h.Connections[0].Children[0].LocalTS.V) != 1 {
 		t.Errorf("%+v, %+v", h.Connections, h.Firewalls)
 	}
@@ -150,7 +151,7 @@ func TestALogOfATerminalIsRead(t *testing.T) {
 	h := host("r1#show running-config\nBuilding configuration...\n\nversion 15.1\nhostname r1\n --More-- \b\b\b\b\b\b\b\b\b\b          \b\b\b\b\b\b\b\b\b\bcrypto isakmp policy 10\n encr aes 256\n" +
 		" --More-- \b\b\b\b\b\b\b\b\b\b          \b\b\b\b\b\b\b\b\b\b hash sha256\n!\nend\n\nr1#\n" +
 		"r1(config)#crypto isakmp key k address 192.0.2.1\nr1(config)# exit\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if h.Name != "r1" || len(h.Secrets) != 1 {
 		t.Errorf("%q, %d secrets", h.Name, len(h.Secrets))
 	}
@@ -166,7 +167,7 @@ func TestAPasswordForAPeerIsAKeyInAggressiveMode(t *testing.T) {
 	h := host("crypto isakmp policy 1\n authentication pre-share\ncrypto isakmp peer address 192.0.2.1\n set aggressive-mode password not-a-good-one\n set aggressive-mode client-endpoint fqdn me\n" +
 		"crypto ipsec transform-set T esp-aes 256 esp-sha256-hmac\ncrypto ipsec profile P\n set transform-set T\n" +
 		"interface Tunnel0\n tunnel source Gi0\n tunnel destination 192.0.2.1\n tunnel protection ipsec profile P\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	c := h.Connections[0]
 	if c.Address.V[0] != "192.0.2.1" || !posture.Is(c.AnyPeer, false) || c.Aggressive.Origin != posture.Explicit || !c.Aggressive.V {
 		t.Errorf("%+v", c)
@@ -178,7 +179,7 @@ func TestAPasswordForAPeerIsAKeyInAggressiveMode(t *testing.T) {
 
 func TestAClientOfEasyVPNBeginsInAggressiveMode(t *testing.T) {
 	h := host("crypto ipsec client ezvpn E\n connect auto\n group G key the-key-of-all\n mode client\n peer 192.0.2.1\n username u password p\n xauth userid mode local\ninterface Gi0\n crypto ipsec client ezvpn E\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Connections) != 1 || len(h.Secrets) != 2 || h.Secrets[0].Kind != posture.GroupKey || h.Secrets[1].Kind != posture.UserPassword {
 		t.Fatalf("%+v, %+v", h.Connections, h.Secrets)
 	}
@@ -195,12 +196,12 @@ func TestGETVPNIsIKEToItsKeyServer(t *testing.T) {
 	server := host(pushed + " server local\n  rekey transport unicast\n  sa ipsec 1\n   profile P\n   match address ipv4 A\n  address ipv4 192.0.2.2\n")
 	member := host(pushed + " server address ipv4 192.0.2.1\ncrypto map M 10 gdoi\n set group G\ninterface Gi0\n crypto map M\n")
 	for what, h := range map[string]*posture.Host{"server": server, "member": member} {
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		if len(h.Connections) != 1 || !posture.Is(h.Connections[0].V1, true) || len(h.Connections[0].IKE.V) != 1 {
 			t.Fatalf("%s: %+v", what, h.Connections)
 		}
 	}
-	if cs := server.Connections[0].Children; len(cs) != 1 || cs[0].PFS.Known() || names(cs[0].ESP.V[0].Transforms) != "3des md5" {
+	if cs := server.Connections[0].Children; len(cs) != 1 || cs[0].PFS.Known() || posturetest.Names(cs[0].ESP.V[0].Transforms) != "3des md5" {
 		t.Errorf("%+v", cs)
 	}
 	if len(member.Connections[0].Children) != 0 {
@@ -210,7 +211,7 @@ func TestGETVPNIsIKEToItsKeyServer(t *testing.T) {
 
 func TestCallsThatAreBegunByPPTPAreAService(t *testing.T) {
 	h := host("version 15.4\nvpdn enable\nvpdn-group 1\n request-dialin\n  protocol pptp\n  rotary-group 0\n initiate-to ip 192.0.2.1\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Services) != 1 || h.Services[0].Protocol != "pptp" || !posture.Is(h.Services[0].Enabled, true) || h.Services[0].Enabled.At.Line != 5 {
 		t.Errorf("%+v", h.Services)
 	}
@@ -225,7 +226,7 @@ func TestAProfileOfSeveralTunnelsIsForAnybodyIfOneIs(t *testing.T) {
 
 func TestAKeyInAProfileIsReadAndNotShown(t *testing.T) {
 	h := host("crypto ikev2 profile P\n match identity remote address 192.0.2.1\n authentication remote pre-share key Zq8-first\n authentication local pre-share key 0 Zq8-first\ncrypto ikev2 profile Q\n match identity remote any\n authentication remote pre-share key Zq8-third\n authentication local eap mschapv2 username u password 0 Zq8-second\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Secrets) != 3 || string(h.Secrets[0].Value) != "Zq8-first" || h.Secrets[0].Anybody.V || !h.Secrets[1].Anybody.V || h.Secrets[2].Kind != posture.UserPassword {
 		t.Errorf("%+v", h.Secrets)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sallyport/posture"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/pppd"
 	"sallyport/posture/source"
 )
@@ -54,13 +55,6 @@ func link(t testing.TB, h *posture.Host, name string) posture.PPP {
 	return posture.PPP{}
 }
 
-func quiet(t testing.TB, h *posture.Host) {
-	t.Helper()
-	for _, n := range h.Notes {
-		t.Errorf("note %s %s:%d:%d %s", n.Kind, n.At.File, n.At.Line, n.At.Col, n.Text)
-	}
-}
-
 func TestABackupAmongThePeersIsNoLink(t *testing.T) {
 	fsys := fstest.MapFS{"etc/hostname": {Data: []byte("gw\n")}}
 	for _, name := range []string{"office", "office.before-sallyport", ".office.before-sallyport"} {
@@ -79,7 +73,7 @@ const account = "alice l2tpd \"correct horse\" 192.0.2.10\n"
 
 func TestWithoutAuthNobodyMustProveHimself(t *testing.T) {
 	h := read(t, map[string]string{"options.xl2tpd": "ms-dns 192.0.2.1\nrefuse-pap\nrefuse-chap\n"})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	p := link(t, h, "options.xl2tpd")
 	if !posture.Is(p.AuthNeeded, false) || p.AuthNeeded.Origin != posture.Default || !posture.Is(p.Required, false) || !posture.Is(p.Server, true) {
 		t.Errorf("%+v", p)
@@ -108,7 +102,7 @@ func TestMethodsAreWhatRequireSaysOrWhatASecretAllows(t *testing.T) {
 		{"noauth require-mschap-v2", account, "", "", "[mschapv2]"},
 	} {
 		h := read(t, map[string]string{"options.xl2tpd": c.options + "\n", "chap-secrets": c.chap, "pap-secrets": c.pap, "eaptls-server": c.tls})
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		if got := fmt.Sprint(link(t, h, "options.xl2tpd").Methods.V); got != c.want {
 			t.Errorf("%q: %s, want %s", c.options, got, c.want)
 		}
@@ -117,7 +111,7 @@ func TestMethodsAreWhatRequireSaysOrWhatASecretAllows(t *testing.T) {
 
 func TestEveryLinkBeginsWithTheSystemsOptions(t *testing.T) {
 	h := read(t, map[string]string{"options": "auth\nmtu 1500\nlcp-echo-interval 30\n", "options.xl2tpd": "mtu 1280 # later wins\n", "peers/isp": "user me\nnoauth\n"})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	p := link(t, h, "options.xl2tpd")
 	if !posture.Is(p.AuthNeeded, true) || p.AuthNeeded.At.File != "etc/ppp/options" || p.MTU.V != 1280 || p.MTU.At.File != "etc/ppp/options.xl2tpd" || p.Echo.V != 30*time.Second {
 		t.Errorf("%+v", p)
@@ -154,7 +148,7 @@ func TestMPPEIsWhatIsAskedFor(t *testing.T) {
 		"mppe required,no40,no56,stateless": posture.MPPE128,
 	} {
 		h := read(t, map[string]string{"options.xl2tpd": options + "\n"})
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		if got := link(t, h, "options.xl2tpd").MPPE; got.V != want || !got.Known() {
 			t.Errorf("%q: %v, want %v", options, got, want)
 		}
@@ -163,7 +157,7 @@ func TestMPPEIsWhatIsAskedFor(t *testing.T) {
 
 func TestFilesTakeInOthers(t *testing.T) {
 	h := read(t, map[string]string{"options.xl2tpd": "file /etc/ppp/options.common\ncall base\n", "options.common": "require-mschap-v2\n", "peers/base": "hide-password\nmru 1300\n"})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	p := link(t, h, "options.xl2tpd")
 	if !posture.Is(p.AuthNeeded, true) || p.AuthNeeded.At.File != "etc/ppp/options.common" || p.MRU.V != 1300 {
 		t.Errorf("%+v", p)
@@ -201,7 +195,7 @@ func TestUnknownWordsAreNotedAndTheRestRead(t *testing.T) {
 
 func TestPasswordsAreSecretsAndNoText(t *testing.T) {
 	h := read(t, map[string]string{"peers/isp": "user me\npassword \"hunter 2\"\ndebug\nshow-password\n"})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Secrets) != 1 || string(h.Secrets[0].Value) != "hunter 2" || h.Secrets[0].Name != "me" || !h.Files[0].Secrets {
 		t.Errorf("%+v", h.Secrets)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/posture"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/routeros"
 	"sallyport/posture/source"
 	"sallyport/protocol/suite"
@@ -19,22 +20,6 @@ func host(export string) *posture.Host {
 	t := source.New("", fstest.MapFS{"gw.rsc": {Data: []byte(export)}}, true)
 	routeros.Read(source.NewInput(t, h).For(posture.RouterOS, []string{"gw.rsc"}))
 	return h
-}
-
-func quiet(t *testing.T, h *posture.Host) {
-	t.Helper()
-	for _, n := range h.Notes {
-		t.Errorf("note %s at %v: %s", n.Kind, n.At, n.Text)
-	}
-}
-
-func names(ts []suite.Transform) string {
-	var words []string
-	for _, t := range ts {
-		a, _ := suite.Lookup(t)
-		words = append(words, a.Keyword)
-	}
-	return strings.Join(words, " ")
 }
 
 const roadwarrior = `# 2024-05-01 12:00:00 by RouterOS 7.14.3
@@ -65,7 +50,7 @@ set name="edge router"
 func TestTheTwoTemplatesOfAGroupAreOneChild(t *testing.T) {
 	two := strings.Replace(roadwarrior, "    template=yes\n", "    template=yes\nadd dst-address=::/0 group=ike2 proposal=ike2 src-address=::/0 template=yes\n", 1)
 	h := host(two)
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	cs := h.Connections[0].Children
 	if len(cs) != 1 || fmt.Sprint(cs[0].LocalTS.V, cs[0].RemoteTS.V) != "[0.0.0.0/0 ::/0] [10.0.0.0/24 ::/0]" {
 		t.Errorf("%+v", cs)
@@ -78,7 +63,7 @@ func TestTheTwoTemplatesOfAGroupAreOneChild(t *testing.T) {
 
 func TestAConnectionIsPeerIdentityProfileAndPolicy(t *testing.T) {
 	h := host(roadwarrior)
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if h.Name != "edge router" || len(h.Connections) != 1 || len(h.Connections[0].Children) != 1 {
 		t.Fatalf("%q: %+v", h.Name, h.Connections)
 	}
@@ -87,7 +72,7 @@ func TestAConnectionIsPeerIdentityProfileAndPolicy(t *testing.T) {
 		t.Errorf("%q: v1 %v, v2 %v, any %v, role %v", c.Name, c.V1.V, c.V2.V, c.AnyPeer.V, c.Role.V)
 	}
 	ike := c.IKE.V[0]
-	if got := names(ike.Transforms); got != "aes256 sha256 ecp256 prfsha256" || c.IKEImplicit.V {
+	if got := posturetest.Names(ike.Transforms); got != "aes256 sha256 ecp256 prfsha256" || c.IKEImplicit.V {
 		t.Errorf("IKE %s, implicit %v", got, c.IKEImplicit.V)
 	}
 	if c.Local[0].Method.V != posture.MethodPubkey || c.Remote[0].Method.V != posture.MethodEAP || c.Local[0].CertFile != "server" {
@@ -100,7 +85,7 @@ func TestAConnectionIsPeerIdentityProfileAndPolicy(t *testing.T) {
 	if child.PFS.V != posture.Never || child.PFS.Origin != posture.Explicit || child.Transport.Known() {
 		t.Errorf("PFS %+v, transport %+v", child.PFS, child.Transport)
 	}
-	if got := names(child.ESP.V[0].Transforms); len(child.ESP.V) != 1 || got != "aes256gcm16 aes128gcm16" {
+	if got := posturetest.Names(child.ESP.V[0].Transforms); len(child.ESP.V) != 1 || got != "aes256gcm16 aes128gcm16" {
 		t.Errorf("ESP %s in %d", got, len(child.ESP.V))
 	}
 	if at := child.PFS.At; at.Line != 7 || at.Col != 5 {
@@ -110,16 +95,16 @@ func TestAConnectionIsPeerIdentityProfileAndPolicy(t *testing.T) {
 
 func TestWhatAnExportLeavesOutIsTheDefaultOfItsVersion(t *testing.T) {
 	h := host("# jan/02/2024 00:00:11 by RouterOS 6.49.10\n/ip ipsec peer\nadd address=192.0.2.1/32 name=branch\n/ip ipsec identity\nadd peer=branch secret=s3cret\n/ip ipsec policy\nadd peer=branch tunnel=yes src-address=10.0.0.0/24 dst-address=10.1.0.0/24\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	c := h.Connections[0]
-	if got := names(c.IKE.V[0].Transforms); got != "aes128 3des sha1 modp2048 modp1024 prfsha1" || !c.IKEImplicit.V || c.IKE.Origin != posture.Default || c.IKE.Why != "default of RouterOS 6.49.10" {
+	if got := posturetest.Names(c.IKE.V[0].Transforms); got != "aes128 3des sha1 modp2048 modp1024 prfsha1" || !c.IKEImplicit.V || c.IKE.Origin != posture.Default || c.IKE.Why != "default of RouterOS 6.49.10" {
 		t.Errorf("%s, %v, %v %q", got, c.IKEImplicit.V, c.IKE.Origin, c.IKE.Why)
 	}
 	if !c.V1.V || c.Aggressive.V || !c.Obeys.V || c.IKELife.V != 24*time.Hour || c.DPD.V != 2*time.Minute || !c.NATT.V {
 		t.Errorf("%+v", c)
 	}
 	child := c.Children[0]
-	if got := names(child.ESP.V[0].Transforms); got != "aes256 aes192 aes128 sha1 modp1024" || child.Transport.V || child.Life.V != 30*time.Minute || child.PFS.V != posture.Always {
+	if got := posturetest.Names(child.ESP.V[0].Transforms); got != "aes256 aes192 aes128 sha1 modp1024" || child.Transport.V || child.Life.V != 30*time.Minute || child.PFS.V != posture.Always {
 		t.Errorf("%s, %+v", got, child)
 	}
 	if s := h.Secrets[0]; string(s.Value) != "s3cret" || s.Kind != posture.PSK || s.Storage != posture.Clear || !s.Backup || s.IDs[0] != "192.0.2.1/32" || s.Anybody.V {
@@ -139,9 +124,9 @@ func TestAnUnknownVersionMakesDefaultsInferences(t *testing.T) {
 
 func TestAnOldPeerIsItsOwnProfileAndIdentity(t *testing.T) {
 	h := host("# jan/02/2018 00:00:11 by RouterOS 6.40.5\n/ip ipsec peer\nadd address=192.0.2.1/32 dh-group=modp2048 enc-algorithm=aes-256 secret=old\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	c := h.Connections[0]
-	if names(c.IKE.V[0].Transforms) != "aes256 sha1 modp2048 prfsha1" || c.Remote[0].Method.V != posture.MethodPSK || len(h.Secrets) != 1 || string(h.Secrets[0].Value) != "old" {
+	if posturetest.Names(c.IKE.V[0].Transforms) != "aes256 sha1 modp2048 prfsha1" || c.Remote[0].Method.V != posture.MethodPSK || len(h.Secrets) != 1 || string(h.Secrets[0].Value) != "old" {
 		t.Errorf("%+v, %+v", c, h.Secrets)
 	}
 }
@@ -149,9 +134,9 @@ func TestAnOldPeerIsItsOwnProfileAndIdentity(t *testing.T) {
 func TestSetChangesTheDefaultEntries(t *testing.T) {
 	for _, set := range []string{"set [ find default=yes ] dh-group=ecp384", "set 0 dh-group=ecp384", "set default dh-group=ecp384", "set *0 dh-group=ecp384", "set [find where name=default] dh-group=ecp384"} {
 		h := host("# by RouterOS 7.1\n/ip ipsec profile\n" + set + "\n/ip/ipsec/peer/add name=x\n")
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		c := h.Connections[0]
-		if got := names(c.IKE.V[0].Of(suite.KE)); got != "ecp384" || c.IKE.Origin != posture.Explicit || !strings.Contains(c.IKE.Text, "hash-algorithm=sha1 (default)") {
+		if got := posturetest.Names(c.IKE.V[0].Of(suite.KE)); got != "ecp384" || c.IKE.Origin != posture.Explicit || !strings.Contains(c.IKE.Text, "hash-algorithm=sha1 (default)") {
 			t.Errorf("%s: %s, %v, %q", set, got, c.IKE.Origin, c.IKE.Text)
 		}
 	}
@@ -176,7 +161,7 @@ add address=192.0.2.1/24 interface=ether1
 
 func TestTheL2TPServerMakesAConnectionOfItsOwn(t *testing.T) {
 	h := host(l2tp)
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	c := h.Connections[0]
 	if c.Name != "l2tp-server" || !c.V1.V || c.V2.V || !c.AnyPeer.V || !c.Children[0].L2TP || !c.Children[0].Transport.V || c.Remote[0].Method.V != posture.MethodPSK {
 		t.Errorf("%+v", c)
@@ -245,7 +230,7 @@ func TestAFirewallIsJudgedByWhatItDoesWithAPacket(t *testing.T) {
 			rules: "add chain=input action=jump jump-target=wan\nadd chain=wan protocol=udp dst-port=400-600 action=accept\nadd chain=wan action=drop\n"},
 	} {
 		h := host("# by RouterOS 7.16\n/ip firewall filter\n" + c.rules + "/ip address\nadd address=192.0.2.1/24\n")
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		f := h.Firewalls[0]
 		if f.L2TPOpen.V != c.l2tpOpen || f.L2TPNeedsIPsec.V != c.needs || f.IKEOpen.V != c.ikeOpen || f.IKEReachable.V != c.reachable || f.ForwardDrop.V != c.forward {
 			t.Errorf("%s: %+v", c.name, f)
@@ -262,7 +247,7 @@ func TestChainsThatJumpToEachOtherEnd(t *testing.T) {
 
 func TestClientsAndClearPacketsAreStoppedByRulesOfTheForwardChain(t *testing.T) {
 	h := host("# by RouterOS 7.16\n/interface ethernet\nset [ find default-name=ether2 ] arp=proxy-arp\n/ip firewall filter\nadd chain=forward src-address=10.9.0.0/24 dst-address=10.9.0.0/24 action=drop\nadd chain=forward ipsec-policy=out,none out-interface-list=WAN action=drop\n/interface l2tp-server server\nset enabled=yes\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if f := h.Firewalls[0]; !f.DropsClear.V || f.ClientToClient.V || !f.ClientToClient.Known() {
 		t.Errorf("%+v", f)
 	}
@@ -307,7 +292,7 @@ func TestServersOfOpenVPNAreAList(t *testing.T) {
 
 func TestKeysOfWireGuardAreSecrets(t *testing.T) {
 	h := host("/interface wireguard\nadd name=wg1 private-key=\"K1moN5wm/Vm9Co56ZHepEh7dmUyo1iAWBJfCKz5rue0=\"\n/interface wireguard peers\nadd interface=wg1 public-key=\"HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A=\" preshared-key=\"xqUpMEeRk+aSwi/zBndpr9jCZHQTaBHrSWx5EpNnpgQ=\"\nadd interface=wg1 public-key=\"t7Qm2Vw9pXz4LrK8sYb1NcJf6HdUe3GaRo5TiWlEy0M=\" preshared-key=\"\"\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Keys) != 1 || !h.Keys[0].Private || h.Keys[0].Public == nil || h.Keys[0].Name != "wg1" {
 		t.Errorf("%+v", h.Keys)
 	}
@@ -342,7 +327,7 @@ func TestMasqueradeMustLookAtThePolicy(t *testing.T) {
 
 func TestRecordsLeaveTheRouterByAnAction(t *testing.T) {
 	h := host("# by RouterOS 7.16\n/system logging action\nset 3 remote=192.0.2.7\n/system logging\nadd action=remote topics=info\n/system ntp client\nset enabled=yes\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if l := h.Logs[0]; !l.OffHost.V || l.Protected.V || !l.TimeSync.V {
 		t.Errorf("%+v", l)
 	}
@@ -369,7 +354,7 @@ func TestScriptsPutRulesBeforeOthers(t *testing.T) {
 
 func TestWireGuardKeysAreSeenAndNotKept(t *testing.T) {
 	h := host("# by RouterOS 7.16\n/interface wireguard\nadd listen-port=51820 name=wg0 private-key=\"c2VjcmV0\"\n/interface wireguard peers\nadd allowed-address=10.8.0.2/32 interface=wg0 public-key=\"pub=\"\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if w := h.Tunnels[0]; !w.PrivateKeyInFile.V || len(w.Peers) != 1 || w.Peers[0].PSK.V || w.Peers[0].PublicKey != "pub=" || !h.Files[0].Secrets {
 		t.Errorf("%+v", w)
 	}
@@ -494,7 +479,7 @@ func TestTheModeForL2TPIsForItsClients(t *testing.T) {
 
 func TestATunnelWithASecretHasAPeerOfItsOwn(t *testing.T) {
 	h := host("# by RouterOS 6.48\n/interface gre\nadd ipsec-secret=pAss name=hq local-address=192.0.2.1 remote-address=198.51.100.7 allow-fast-path=no !keepalive\nadd name=clear remote-address=198.51.100.8\n/interface eoip\nadd disabled=yes ipsec-secret=x name=off tunnel-id=0\n/interface ipip\nadd ipsec-secret=\"\" name=none\n")
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.Connections) != 1 || len(h.Secrets) != 1 {
 		t.Fatalf("%+v, %+v", h.Connections, h.Secrets)
 	}
@@ -516,7 +501,7 @@ func TestAnExportThatTheRouterDidNotFinishIsNoted(t *testing.T) {
 			t.Errorf("%s: %v", end, h.Notes)
 		}
 	}
-	quiet(t, host("# by RouterOS 7.16\n/ip address\n# an interface that was interrupted\nadd address=192.0.2.1/24\n"))
+	posturetest.Quiet(t, host("# by RouterOS 7.16\n/ip address\n# an interface that was interrupted\nadd address=192.0.2.1/24\n"))
 }
 
 func TestAKeyForOneIdentityIsNotForAnybody(t *testing.T) {
@@ -566,7 +551,7 @@ func TestAWordMayBeCutShort(t *testing.T) {
 	if c := h.Connections[0]; !slices.Equal(c.Address.V, []string{"192.0.2.1"}) || !c.Disabled {
 		t.Errorf("%+v", c)
 	}
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	for _, word := range []string{"di", "p", "proposal", "addressing", "pa"} { // too short, of a part, of none
 		if h := host("/ip ipsec peer\nadd name=a address=192.0.2.1 exchange-mode=ike2 " + word + "=yes\n"); len(h.Notes) != 1 {
 			t.Errorf("%s: %v", word, h.Notes)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sallyport/posture"
+	"sallyport/posture/posturetest"
 )
 
 const strongswan = `
@@ -60,7 +61,7 @@ charon {
 `
 
 func TestTheDaemonIsRead(t *testing.T) {
-	h := quiet(t, host("5.9.8", "etc/strongswan.conf", strongswan))
+	h := posturetest.Quiet(t, host("5.9.8", "etc/strongswan.conf", strongswan))
 	if len(h.Daemons) != 1 {
 		t.Fatalf("%d daemons", len(h.Daemons))
 	}
@@ -68,41 +69,41 @@ func TestTheDaemonIsRead(t *testing.T) {
 	if d.Name != "charon" || d.Kind != "daemon" || d.At.Line != 2 || d.Product != "strongSwan" {
 		t.Errorf("subject: %+v", d.Subject)
 	}
-	is(t, "cookies", d.Cookies, false, posture.Explicit)
-	is(t, "block", d.BlockLimit, 0, posture.Explicit)
-	is(t, "half open", d.HalfOpenLimit, 500, posture.Explicit)
-	is(t, "aggressive", d.AggressivePSK, true, posture.Explicit)
-	is(t, "private", d.PrivateAlg, true, posture.Explicit)
-	is(t, "unencrypted", d.UnencryptedV1, true, posture.Explicit)
-	is(t, "vendor id", d.SendsVID, true, posture.Explicit)
-	is(t, "SHA-1", d.SHA1Sig, true, posture.Explicit)
-	is(t, "fragments", d.FragmentSize, 1400, posture.Explicit)
-	is(t, "keepalive", d.Keepalive, time.Duration(0), posture.Explicit)
-	is(t, "tls", d.TLSMin, "1.0", posture.Explicit)
-	is(t, "crl", d.CRLFetch, true, posture.Default)
-	is(t, "ocsp", d.OCSP, false, posture.Explicit)
-	is(t, "rng", d.StrongRNG, false, posture.Explicit)
-	is(t, "plugins", d.Plugins, []string{"aes", "openssl", "random", "revocation"}, posture.Explicit)
-	is(t, "logins", d.LogsAuth, true, posture.Explicit)
-	is(t, "secrets", d.LogsSecrets, true, posture.Explicit)
-	is(t, "names", d.LogsID, true, posture.Explicit)
-	is(t, "accounting", d.Accounting, true, posture.Explicit)
-	is(t, "copy DF", d.CopyDF, true, posture.Default)
+	posturetest.Is(t, "cookies", d.Cookies, false, posture.Explicit)
+	posturetest.Is(t, "block", d.BlockLimit, 0, posture.Explicit)
+	posturetest.Is(t, "half open", d.HalfOpenLimit, 500, posture.Explicit)
+	posturetest.Is(t, "aggressive", d.AggressivePSK, true, posture.Explicit)
+	posturetest.Is(t, "private", d.PrivateAlg, true, posture.Explicit)
+	posturetest.Is(t, "unencrypted", d.UnencryptedV1, true, posture.Explicit)
+	posturetest.Is(t, "vendor id", d.SendsVID, true, posture.Explicit)
+	posturetest.Is(t, "SHA-1", d.SHA1Sig, true, posture.Explicit)
+	posturetest.Is(t, "fragments", d.FragmentSize, 1400, posture.Explicit)
+	posturetest.Is(t, "keepalive", d.Keepalive, time.Duration(0), posture.Explicit)
+	posturetest.Is(t, "tls", d.TLSMin, "1.0", posture.Explicit)
+	posturetest.Is(t, "crl", d.CRLFetch, true, posture.Default)
+	posturetest.Is(t, "ocsp", d.OCSP, false, posture.Explicit)
+	posturetest.Is(t, "rng", d.StrongRNG, false, posture.Explicit)
+	posturetest.Is(t, "plugins", d.Plugins, []string{"aes", "openssl", "random", "revocation"}, posture.Explicit)
+	posturetest.Is(t, "logins", d.LogsAuth, true, posture.Explicit)
+	posturetest.Is(t, "secrets", d.LogsSecrets, true, posture.Explicit)
+	posturetest.Is(t, "names", d.LogsID, true, posture.Explicit)
+	posturetest.Is(t, "accounting", d.Accounting, true, posture.Explicit)
+	posturetest.Is(t, "copy DF", d.CopyDF, true, posture.Default)
 }
 
 func TestTheDaemonHasDefaults(t *testing.T) {
-	d := quiet(t, host("5.9.8", "strongswan.conf", "charon {\n}\n")).Daemons[0]
-	is(t, "cookies", d.Cookies, true, posture.Default)
-	is(t, "block", d.BlockLimit, 5, posture.Default)
-	is(t, "half open", d.HalfOpenLimit, 0, posture.Default)
-	is(t, "aggressive", d.AggressivePSK, false, posture.Default)
-	is(t, "SHA-1", d.SHA1Sig, false, posture.Default)
-	is(t, "fragments", d.FragmentSize, 1280, posture.Default)
-	is(t, "keepalive", d.Keepalive, 20*time.Second, posture.Default)
-	is(t, "tls", d.TLSMin, "1.2", posture.Default)
-	is(t, "logins", d.LogsAuth, true, posture.Default)
-	is(t, "secrets", d.LogsSecrets, false, posture.Default)
-	is(t, "names", d.LogsID, false, posture.Default)
+	d := posturetest.Quiet(t, host("5.9.8", "strongswan.conf", "charon {\n}\n")).Daemons[0]
+	posturetest.Is(t, "cookies", d.Cookies, true, posture.Default)
+	posturetest.Is(t, "block", d.BlockLimit, 5, posture.Default)
+	posturetest.Is(t, "half open", d.HalfOpenLimit, 0, posture.Default)
+	posturetest.Is(t, "aggressive", d.AggressivePSK, false, posture.Default)
+	posturetest.Is(t, "SHA-1", d.SHA1Sig, false, posture.Default)
+	posturetest.Is(t, "fragments", d.FragmentSize, 1280, posture.Default)
+	posturetest.Is(t, "keepalive", d.Keepalive, 20*time.Second, posture.Default)
+	posturetest.Is(t, "tls", d.TLSMin, "1.2", posture.Default)
+	posturetest.Is(t, "logins", d.LogsAuth, true, posture.Default)
+	posturetest.Is(t, "secrets", d.LogsSecrets, false, posture.Default)
+	posturetest.Is(t, "names", d.LogsID, false, posture.Default)
 	if d.Plugins.Known() || d.Sandboxed.Known() || d.StrictCRL.Known() {
 		t.Errorf("%+v", d)
 	}
@@ -113,21 +114,21 @@ func TestAnAbsentStrongswanConfIsOnlySupposed(t *testing.T) {
 		t.Errorf("without a connection there is a daemon to judge: %+v", h.Daemons)
 	}
 	d := host("5.9.8", "swanctl.conf", "connections { c { } }\n").Daemons[0]
-	is(t, "cookies", d.Cookies, true, posture.Inferred)
+	posturetest.Is(t, "cookies", d.Cookies, true, posture.Inferred)
 	if d.At.File != "swanctl.conf" || !strings.HasPrefix(d.Cookies.Why, "no strongswan.conf") {
 		t.Errorf("%v %q", d.At, d.Cookies.Why)
 	}
 }
 
 func TestConnectionsTakeOverFromTheDaemon(t *testing.T) {
-	h := quiet(t, host("5.9.8", "swanctl.conf", "connections {\n c { pools = p\n children { n { copy_df = no\n } } }\n}\npools { p { addrs = 10.0.0.0/24\n } }\n", "strongswan.conf", strongswan))
+	h := posturetest.Quiet(t, host("5.9.8", "swanctl.conf", "connections {\n c { pools = p\n children { n { copy_df = no\n } } }\n}\npools { p { addrs = 10.0.0.0/24\n } }\n", "strongswan.conf", strongswan))
 	c := h.Connections[0]
-	is(t, "vendor id", c.SendsVID, true, posture.Explicit)
-	is(t, "SHA-1", c.SHA1Sig, true, posture.Explicit)
-	is(t, "private", c.PrivateAlg, true, posture.Explicit)
-	is(t, "replay", c.Children[0].Replay, 128, posture.Explicit)
-	is(t, "dns", c.DNS, []string{"10.0.0.1"}, posture.Explicit)
-	is(t, "copy DF", h.Daemons[0].CopyDF, false, posture.Explicit)
+	posturetest.Is(t, "vendor id", c.SendsVID, true, posture.Explicit)
+	posturetest.Is(t, "SHA-1", c.SHA1Sig, true, posture.Explicit)
+	posturetest.Is(t, "private", c.PrivateAlg, true, posture.Explicit)
+	posturetest.Is(t, "replay", c.Children[0].Replay, 128, posture.Explicit)
+	posturetest.Is(t, "dns", c.DNS, []string{"10.0.0.1"}, posture.Explicit)
+	posturetest.Is(t, "copy DF", h.Daemons[0].CopyDF, false, posture.Explicit)
 }
 
 func TestRADIUSServersAreRead(t *testing.T) {
@@ -136,8 +137,8 @@ func TestRADIUSServersAreRead(t *testing.T) {
 		t.Fatalf("%+v", h.RADIUS)
 	}
 	r, s := h.RADIUS[0], h.Secrets[0]
-	is(t, "address", r.Address, "192.0.2.9", posture.Explicit)
-	is(t, "accounting", r.Accounting, true, posture.Explicit)
+	posturetest.Is(t, "address", r.Address, "192.0.2.9", posture.Explicit)
+	posturetest.Is(t, "accounting", r.Accounting, true, posture.Explicit)
 	if r.Name != s.Name || string(s.Value) != "testing123" || s.Kind != posture.RADIUSSecret || !h.Files[0].Secrets {
 		t.Errorf("%+v %+v", r, s)
 	}
@@ -153,8 +154,8 @@ func TestPluginsInFilesOfTheirOwn(t *testing.T) {
 		{append([]string{"etc/strongswan.conf", main}, parts...), "[aes]"},
 		{parts, "[]"},
 	} {
-		h := quiet(t, host("5.9.8", c.pairs...))
-		is(t, "vendor id", h.Daemons[0].SendsVID, true, posture.Explicit)
+		h := posturetest.Quiet(t, host("5.9.8", c.pairs...))
+		posturetest.Is(t, "vendor id", h.Daemons[0].SendsVID, true, posture.Explicit)
 		if got := fmt.Sprint(h.Daemons[0].Plugins.V); got != c.plugins || len(h.Daemons) != 1 {
 			t.Errorf("plugins %s, %d daemons", got, len(h.Daemons))
 		}
@@ -162,12 +163,12 @@ func TestPluginsInFilesOfTheirOwn(t *testing.T) {
 }
 
 func TestLoosePartsOfTheDaemonAreOne(t *testing.T) {
-	h := quiet(t, host("5.9.8", "charon.conf", "charon { send_vendor_id = yes\n}\n", "logging.conf", "charon { syslog { auth { default = 0\n } } }\n"))
+	h := posturetest.Quiet(t, host("5.9.8", "charon.conf", "charon { send_vendor_id = yes\n}\n", "logging.conf", "charon { syslog { auth { default = 0\n } } }\n"))
 	if len(h.Daemons) != 1 {
 		t.Fatalf("%d daemons", len(h.Daemons))
 	}
-	is(t, "vendor id", h.Daemons[0].SendsVID, true, posture.Explicit)
-	is(t, "logins", h.Daemons[0].LogsAuth, false, posture.Explicit)
+	posturetest.Is(t, "vendor id", h.Daemons[0].SendsVID, true, posture.Explicit)
+	posturetest.Is(t, "logins", h.Daemons[0].LogsAuth, false, posture.Explicit)
 }
 
 func TestLevelsOfTheLog(t *testing.T) {
@@ -183,7 +184,7 @@ func TestLevelsOfTheLog(t *testing.T) {
 		{"plugins { save-keys { load = no\n ike = yes\n } }", true, false, false},
 		{"}\ncharon-systemd { journal { default = 0\n }", false, false, true},
 	} {
-		d := quiet(t, host("5.9.8", "strongswan.conf", "charon {\n"+c.text+"\n}\n")).Daemons[0]
+		d := posturetest.Quiet(t, host("5.9.8", "strongswan.conf", "charon {\n"+c.text+"\n}\n")).Daemons[0]
 		if d.LogsAuth.V != c.auth || d.LogsSecrets.V != c.secrets || d.LogsID.V != c.names {
 			t.Errorf("%s: %v %v %v", c.text, d.LogsAuth.V, d.LogsSecrets.V, d.LogsID.V)
 		}

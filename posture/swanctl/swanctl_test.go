@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/posture"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/source"
 	"sallyport/protocol/suite"
 )
@@ -31,23 +32,6 @@ func host(version string, pairs ...string) *posture.Host {
 	}
 	Read(in.For("", claimed))
 	return h
-}
-
-// quiet fails for any note.
-func quiet(t *testing.T, h *posture.Host) *posture.Host {
-	t.Helper()
-	for _, n := range h.Notes {
-		t.Errorf("note: %v", n)
-	}
-	return h
-}
-
-// is compares a value with what it should be and whence.
-func is[T any](t *testing.T, what string, v posture.Value[T], want T, origin posture.Origin) {
-	t.Helper()
-	if fmt.Sprint(v.V) != fmt.Sprint(want) || v.Origin != origin {
-		t.Errorf("%s is %v (%v, %s), want %v (%v)", what, v.V, v.Origin, v.Why, want, origin)
-	}
 }
 
 const gateway = `
@@ -147,7 +131,7 @@ authorities { ca { cacert = ca.pem } }
 `
 
 func TestAGatewayIsRead(t *testing.T) {
-	h := quiet(t, host("5.9.8", "etc/swanctl/swanctl.conf", gateway))
+	h := posturetest.Quiet(t, host("5.9.8", "etc/swanctl/swanctl.conf", gateway))
 	if len(h.Connections) != 2 {
 		t.Fatalf("%d connections", len(h.Connections))
 	}
@@ -155,22 +139,22 @@ func TestAGatewayIsRead(t *testing.T) {
 	if c.Name != "rw" || c.Kind != "connection" || c.Dialect != posture.Swanctl || c.At.Line != 4 || c.Product != "strongSwan" {
 		t.Errorf("subject: %+v", c.Subject)
 	}
-	is(t, "v1", c.V1, false, posture.Explicit)
-	is(t, "v2", c.V2, true, posture.Explicit)
-	is(t, "any peer", c.AnyPeer, true, posture.Default)
-	is(t, "aggressive", c.Aggressive, false, posture.Default)
-	is(t, "implicit", c.IKEImplicit, true, posture.Explicit)
-	is(t, "life", c.IKELife, 66*time.Minute, posture.Explicit)
-	is(t, "reauth", c.Reauth, 0, posture.Default)
-	is(t, "rekey", c.Rekey, true, posture.Explicit)
-	is(t, "dpd", c.DPD, 30*time.Second, posture.Explicit)
-	is(t, "fragments", c.Fragments, false, posture.Explicit)
-	is(t, "ppk", c.PPK, posture.Optional, posture.Explicit)
-	is(t, "mobike", c.MOBIKE, true, posture.Default)
-	is(t, "childless", c.Childless, true, posture.Default)
-	is(t, "role", c.Role, posture.Answers, posture.Default)
-	is(t, "dns", c.DNS, []string{"10.0.0.53", "10.0.0.54", "fd00::53"}, posture.Explicit)
-	is(t, "pool", c.Pool, []string{"10.10.0.0/16", "fd00::/112"}, posture.Explicit)
+	posturetest.Is(t, "v1", c.V1, false, posture.Explicit)
+	posturetest.Is(t, "v2", c.V2, true, posture.Explicit)
+	posturetest.Is(t, "any peer", c.AnyPeer, true, posture.Default)
+	posturetest.Is(t, "aggressive", c.Aggressive, false, posture.Default)
+	posturetest.Is(t, "implicit", c.IKEImplicit, true, posture.Explicit)
+	posturetest.Is(t, "life", c.IKELife, 66*time.Minute, posture.Explicit)
+	posturetest.Is(t, "reauth", c.Reauth, 0, posture.Default)
+	posturetest.Is(t, "rekey", c.Rekey, true, posture.Explicit)
+	posturetest.Is(t, "dpd", c.DPD, 30*time.Second, posture.Explicit)
+	posturetest.Is(t, "fragments", c.Fragments, false, posture.Explicit)
+	posturetest.Is(t, "ppk", c.PPK, posture.Optional, posture.Explicit)
+	posturetest.Is(t, "mobike", c.MOBIKE, true, posture.Default)
+	posturetest.Is(t, "childless", c.Childless, true, posture.Default)
+	posturetest.Is(t, "role", c.Role, posture.Answers, posture.Default)
+	posturetest.Is(t, "dns", c.DNS, []string{"10.0.0.53", "10.0.0.54", "fd00::53"}, posture.Explicit)
+	posturetest.Is(t, "pool", c.Pool, []string{"10.10.0.0/16", "fd00::/112"}, posture.Explicit)
 	if len(c.IKE.V) != 3 || len(c.IKE.V[0].AddKE) != 1 || c.IKE.V[0].Text != "aes256gcm16-prfsha384-ecp384-ke1_mlkem768" || c.IKE.V[1].Text == "" || c.IKE.V[2].At.Line != 6 {
 		t.Errorf("proposals: %+v", c.IKE.V)
 	}
@@ -182,22 +166,22 @@ func TestRoundsOfAGatewayAreRead(t *testing.T) {
 	if len(c.Local) != 1 || len(c.Remote) != 1 {
 		t.Fatalf("rounds: %+v %+v", c.Local, c.Remote)
 	}
-	is(t, "local method", c.Local[0].Method, posture.MethodPubkey, posture.Default)
-	is(t, "local id", c.Local[0].ID, "vpn.example.net", posture.Explicit)
-	is(t, "remote method", c.Remote[0].Method, posture.MethodEAP, posture.Explicit)
-	is(t, "eap", c.Remote[0].EAP, []string{"mschapv2"}, posture.Explicit)
-	is(t, "remote id", c.Remote[0].ID, "%any", posture.Default)
-	is(t, "ca", c.Remote[0].CA, "", posture.Default)
+	posturetest.Is(t, "local method", c.Local[0].Method, posture.MethodPubkey, posture.Default)
+	posturetest.Is(t, "local id", c.Local[0].ID, "vpn.example.net", posture.Explicit)
+	posturetest.Is(t, "remote method", c.Remote[0].Method, posture.MethodEAP, posture.Explicit)
+	posturetest.Is(t, "eap", c.Remote[0].EAP, []string{"mschapv2"}, posture.Explicit)
+	posturetest.Is(t, "remote id", c.Remote[0].ID, "%any", posture.Default)
+	posturetest.Is(t, "ca", c.Remote[0].CA, "", posture.Default)
 	if c.Local[0].CertFile != "gw.pem" || c.Revocation.Known() {
 		t.Errorf("certificate %q, revocation %v", c.Local[0].CertFile, c.Revocation)
 	}
 	site := h.Connections[1]
-	is(t, "psk", site.Remote[0].Method, posture.MethodPSK, posture.Explicit)
-	is(t, "aggressive", site.Aggressive, true, posture.Explicit)
-	is(t, "v2", site.V2, false, posture.Explicit)
-	is(t, "any peer", site.AnyPeer, false, posture.Explicit)
-	is(t, "role", site.Role, posture.Answers|posture.Initiates, posture.Explicit)
-	is(t, "life", site.IKELife, 4*time.Hour+24*time.Minute, posture.Default)
+	posturetest.Is(t, "psk", site.Remote[0].Method, posture.MethodPSK, posture.Explicit)
+	posturetest.Is(t, "aggressive", site.Aggressive, true, posture.Explicit)
+	posturetest.Is(t, "v2", site.V2, false, posture.Explicit)
+	posturetest.Is(t, "any peer", site.AnyPeer, false, posture.Explicit)
+	posturetest.Is(t, "role", site.Role, posture.Answers|posture.Initiates, posture.Explicit)
+	posturetest.Is(t, "life", site.IKELife, 4*time.Hour+24*time.Minute, posture.Default)
 }
 
 func TestChildrenOfAGatewayAreRead(t *testing.T) {
@@ -206,12 +190,12 @@ func TestChildrenOfAGatewayAreRead(t *testing.T) {
 	if net.Name != "rw/net" || net.Kind != "child" || net.L2TP {
 		t.Errorf("subject: %+v", net)
 	}
-	is(t, "pfs", net.PFS, posture.Always, posture.Explicit)
-	is(t, "esn", net.ESN, true, posture.Explicit)
-	is(t, "implicit", net.ESPImplicit, false, posture.Explicit)
-	is(t, "life", net.Life, 66*time.Minute, posture.Default)
-	is(t, "replay", net.Replay, 32, posture.Inferred)
-	is(t, "local", net.LocalTS, []string{"0.0.0.0/0", "::/0"}, posture.Explicit)
+	posturetest.Is(t, "pfs", net.PFS, posture.Always, posture.Explicit)
+	posturetest.Is(t, "esn", net.ESN, true, posture.Explicit)
+	posturetest.Is(t, "implicit", net.ESPImplicit, false, posture.Explicit)
+	posturetest.Is(t, "life", net.Life, 66*time.Minute, posture.Default)
+	posturetest.Is(t, "replay", net.Replay, 32, posture.Inferred)
+	posturetest.Is(t, "local", net.LocalTS, []string{"0.0.0.0/0", "::/0"}, posture.Explicit)
 	if net.FailOpen.Known() {
 		t.Error("a client's own address is said to leave in the clear")
 	}
@@ -220,22 +204,22 @@ func TestChildrenOfAGatewayAreRead(t *testing.T) {
 	if !l2tp.L2TP {
 		t.Error("L2TP is not seen")
 	}
-	is(t, "transport", l2tp.Transport, true, posture.Explicit)
-	is(t, "pfs", l2tp.PFS, posture.Optional, posture.Explicit)
-	is(t, "replay", l2tp.Replay, 0, posture.Explicit)
-	is(t, "pfs", lan.PFS, posture.Never, posture.Default)
-	is(t, "life", lan.Life, 10*time.Hour, posture.Explicit)
-	is(t, "bytes", lan.Bytes, 11<<20, posture.Explicit)
-	is(t, "packets", lan.Packets, 0, posture.Default)
-	is(t, "truncation", lan.SHA256Trunc, true, posture.Explicit)
-	is(t, "ipcomp", lan.IPComp, true, posture.Explicit)
-	is(t, "fail open", lan.FailOpen, true, posture.Default)
-	is(t, "fail closed", closed.FailOpen, false, posture.Explicit)
-	is(t, "ah", closed.AH, true, posture.Explicit)
+	posturetest.Is(t, "transport", l2tp.Transport, true, posture.Explicit)
+	posturetest.Is(t, "pfs", l2tp.PFS, posture.Optional, posture.Explicit)
+	posturetest.Is(t, "replay", l2tp.Replay, 0, posture.Explicit)
+	posturetest.Is(t, "pfs", lan.PFS, posture.Never, posture.Default)
+	posturetest.Is(t, "life", lan.Life, 10*time.Hour, posture.Explicit)
+	posturetest.Is(t, "bytes", lan.Bytes, 11<<20, posture.Explicit)
+	posturetest.Is(t, "packets", lan.Packets, 0, posture.Default)
+	posturetest.Is(t, "truncation", lan.SHA256Trunc, true, posture.Explicit)
+	posturetest.Is(t, "ipcomp", lan.IPComp, true, posture.Explicit)
+	posturetest.Is(t, "fail open", lan.FailOpen, true, posture.Default)
+	posturetest.Is(t, "fail closed", closed.FailOpen, false, posture.Explicit)
+	posturetest.Is(t, "ah", closed.AH, true, posture.Explicit)
 	if len(closed.ESP.V) != 1 || len(closed.ESP.V[0].Of(suite.Encr)) != 0 {
 		t.Errorf("AH alone: %+v", closed.ESP)
 	}
-	is(t, "pass", printer.FailOpen, true, posture.Explicit)
+	posturetest.Is(t, "pass", printer.FailOpen, true, posture.Explicit)
 	if printer.ESP.Known() {
 		t.Error("a bypass has proposals")
 	}
@@ -307,20 +291,20 @@ func TestAnEmptyConnectionHasTheDefaultsOfItsVersion(t *testing.T) {
 		{"6.0.2", posture.Optional, posture.Default, "default of strongSwan 6.0.2"},
 		{"", posture.Never, posture.Inferred, "version unknown: default of strongSwan 5.9"},
 	} {
-		h := quiet(t, host(c.version, "swanctl.conf", text, "strongswan.conf", "charon { }\n"))
+		h := posturetest.Quiet(t, host(c.version, "swanctl.conf", text, "strongswan.conf", "charon { }\n"))
 		conn := h.Connections[0]
-		is(t, "v1", conn.V1, true, c.origin)
-		is(t, "v2", conn.V2, true, c.origin)
-		is(t, "implicit", conn.IKEImplicit, true, c.origin)
-		is(t, "life", conn.IKELife, 264*time.Minute, c.origin)
-		is(t, "revocation", conn.Revocation, posture.Optional, c.origin)
-		is(t, "method", conn.Remote[0].Method, posture.MethodPubkey, c.origin)
-		is(t, "fragments", conn.Fragments, true, c.origin)
+		posturetest.Is(t, "v1", conn.V1, true, c.origin)
+		posturetest.Is(t, "v2", conn.V2, true, c.origin)
+		posturetest.Is(t, "implicit", conn.IKEImplicit, true, c.origin)
+		posturetest.Is(t, "life", conn.IKELife, 264*time.Minute, c.origin)
+		posturetest.Is(t, "revocation", conn.Revocation, posture.Optional, c.origin)
+		posturetest.Is(t, "method", conn.Remote[0].Method, posture.MethodPubkey, c.origin)
+		posturetest.Is(t, "fragments", conn.Fragments, true, c.origin)
 		child := conn.Children[0]
-		is(t, "pfs", child.PFS, c.pfs, c.origin)
-		is(t, "replay", child.Replay, 32, c.origin)
-		is(t, "esn", child.ESN, false, c.origin)
-		is(t, "sha1 signatures", conn.SHA1Sig, false, c.origin)
+		posturetest.Is(t, "pfs", child.PFS, c.pfs, c.origin)
+		posturetest.Is(t, "replay", child.Replay, 32, c.origin)
+		posturetest.Is(t, "esn", child.ESN, false, c.origin)
+		posturetest.Is(t, "sha1 signatures", conn.SHA1Sig, false, c.origin)
 		if conn.IKE.Why != c.why || child.Life.Why != c.why || child.Life.At.Line != 4 || len(conn.IKE.V) != 2 {
 			t.Errorf("%s: %q, %q at %v", c.version, conn.IKE.Why, child.Life.Why, child.Life.At)
 		}
@@ -355,9 +339,9 @@ func TestRoundsAreSortedByNumber(t *testing.T) {
  }
 } }`)
 	c := h.Connections[0]
-	is(t, "first", c.Remote[0].Method, posture.MethodPSK, posture.Explicit)
-	is(t, "second", c.Remote[1].Method, posture.MethodXAUTH, posture.Explicit)
-	is(t, "alone", c.Local[0].Method, posture.MethodHybrid, posture.Explicit)
+	posturetest.Is(t, "first", c.Remote[0].Method, posture.MethodPSK, posture.Explicit)
+	posturetest.Is(t, "second", c.Remote[1].Method, posture.MethodXAUTH, posture.Explicit)
+	posturetest.Is(t, "alone", c.Local[0].Method, posture.MethodHybrid, posture.Explicit)
 	if !c.Remote[1].XAUTH || c.Remote[0].XAUTH {
 		t.Error("XAUTH is not marked")
 	}
@@ -374,13 +358,13 @@ func TestWordsOfAuthAreUnderstood(t *testing.T) {
 	}
 	h := host("5.9.8", "swanctl.conf", "connections {\n c { remote { auth = rsa-sha1-sha256\n cacerts = ca.pem\n revocation = strict\n } }\n}\n")
 	c := h.Connections[0]
-	is(t, "SHA-1", c.SHA1Sig, true, posture.Explicit)
-	is(t, "revocation", c.Revocation, posture.Always, posture.Explicit)
-	is(t, "authority", c.Remote[0].CA, "ca.pem", posture.Explicit)
+	posturetest.Is(t, "SHA-1", c.SHA1Sig, true, posture.Explicit)
+	posturetest.Is(t, "revocation", c.Revocation, posture.Always, posture.Explicit)
+	posturetest.Is(t, "authority", c.Remote[0].CA, "ca.pem", posture.Explicit)
 }
 
 func TestMethodsOfEAPAreEnteredOnce(t *testing.T) {
-	h := quiet(t, host("5.9.8", "swanctl.conf", `connections {
+	h := posturetest.Quiet(t, host("5.9.8", "swanctl.conf", `connections {
  a { remote { auth = eap-ttls
  } }
  b { remote { auth = eap-ttls
@@ -394,9 +378,9 @@ func TestMethodsOfEAPAreEnteredOnce(t *testing.T) {
 		t.Fatalf("%+v", h.EAP)
 	}
 	ttls, md5 := h.EAP[0], h.EAP[1]
-	is(t, "inner", ttls.Inner, []string{"md5"}, posture.Default)
-	is(t, "tls", ttls.TLSMin, "1.2", posture.Default)
-	is(t, "type", md5.DefaultType, "md5", posture.Explicit)
+	posturetest.Is(t, "inner", ttls.Inner, []string{"md5"}, posture.Default)
+	posturetest.Is(t, "tls", ttls.TLSMin, "1.2", posture.Default)
+	posturetest.Is(t, "type", md5.DefaultType, "md5", posture.Explicit)
 	if ttls.Name != "eap-ttls" || md5.TLSMin.Known() {
 		t.Errorf("%+v", h.EAP)
 	}
@@ -404,7 +388,7 @@ func TestMethodsOfEAPAreEnteredOnce(t *testing.T) {
 
 func TestAVersionThatIsNoneIsUnknown(t *testing.T) {
 	h := host("unknown", "strongswan.conf", "charon { }")
-	is(t, "cookies", h.Daemons[0].Cookies, true, posture.Inferred)
+	posturetest.Is(t, "cookies", h.Daemons[0].Cookies, true, posture.Inferred)
 }
 
 func TestALinkThatLeavesIsNotRead(t *testing.T) {
@@ -443,7 +427,7 @@ func TestAPoolOfAPluginIsNotKnown(t *testing.T) {
 	if h.Connections[0].DNS.Known() || h.Connections[0].Pool.Known() {
 		t.Errorf("%+v", h.Connections[0].DNS)
 	}
-	is(t, "dns", h.Connections[1].DNS, nil, posture.Explicit)
+	posturetest.Is(t, "dns", h.Connections[1].DNS, nil, posture.Explicit)
 	if len(h.Notes) > 0 {
 		t.Errorf("notes %v", h.Notes)
 	}
@@ -473,11 +457,11 @@ func TestMistakesAreNoted(t *testing.T) {
 }
 
 func TestPrivateAlgorithmsAreNoMistake(t *testing.T) {
-	h := quiet(t, host("5.9.8", "swanctl.conf", "connections {\n c { proposals = serpent256-sha512-ntru256\n children { n { esp_proposals = aes128-sha256_96\n } } }\n}\n"))
+	h := posturetest.Quiet(t, host("5.9.8", "swanctl.conf", "connections {\n c { proposals = serpent256-sha512-ntru256\n children { n { esp_proposals = aes128-sha256_96\n } } }\n}\n"))
 	if got := h.Connections[0].IKE.V[0].Unknown; len(got) != 2 {
 		t.Errorf("unknown: %v", got)
 	}
-	is(t, "truncation", h.Connections[0].Children[0].SHA256Trunc, true, posture.Explicit)
+	posturetest.Is(t, "truncation", h.Connections[0].Children[0].SHA256Trunc, true, posture.Explicit)
 }
 
 func TestFilesOfADirectoryAreReadOnceAndWithoutTheirMain(t *testing.T) {
@@ -501,8 +485,8 @@ func TestFilesOfADirectoryAreReadOnceAndWithoutTheirMain(t *testing.T) {
 }
 
 func TestFilesOfTwoDirectoriesInheritTogether(t *testing.T) {
-	h := quiet(t, host("5.9.8", "swanctl/conf.d/a.conf", "connections {\n c : base {\n }\n}\n", "swanctl/conf.d/b.conf", "base { version = 2\n}\n"))
-	is(t, "v1", h.Connections[0].V1, false, posture.Explicit)
+	h := posturetest.Quiet(t, host("5.9.8", "swanctl/conf.d/a.conf", "connections {\n c : base {\n }\n}\n", "swanctl/conf.d/b.conf", "base { version = 2\n}\n"))
+	posturetest.Is(t, "v1", h.Connections[0].V1, false, posture.Explicit)
 }
 
 func TestClaims(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf16"
 
 	"sallyport/posture"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/source"
 	"sallyport/protocol/suite"
 )
@@ -27,21 +28,6 @@ func notes(h *posture.Host) string {
 		fmt.Fprintf(&b, "%d:%d: %s %s\n", n.At.Line, n.At.Col, n.Kind, n.Text)
 	}
 	return b.String()
-}
-
-func quiet(t *testing.T, h *posture.Host) *posture.Host {
-	t.Helper()
-	if len(h.Notes) > 0 {
-		t.Errorf("notes:\n%s", notes(h))
-	}
-	return h
-}
-
-func is[T any](t *testing.T, what string, v posture.Value[T], want T, origin posture.Origin) {
-	t.Helper()
-	if fmt.Sprint(v.V) != fmt.Sprint(want) || v.Origin != origin {
-		t.Errorf("%s is %v (%v, %s), want %v (%v)", what, v.V, v.Origin, v.Why, want, origin)
-	}
 }
 
 // keywords are a proposal in words.
@@ -84,17 +70,17 @@ const clients = `[
 ]`
 
 func TestAProfileWithACustomPolicyIsReadAsWritten(t *testing.T) {
-	h := quiet(t, host("vpn.json", clients))
+	h := posturetest.Quiet(t, host("vpn.json", clients))
 	if len(h.Connections) != 2 {
 		t.Fatalf("connections: %+v", h.Connections)
 	}
 	c := h.Connections[0]
-	is(t, "V2", c.V2, true, posture.Explicit)
-	is(t, "V1", c.V1, false, posture.Explicit)
-	is(t, "Role", c.Role, posture.Initiates, posture.Default)
-	is(t, "Address", c.Address, []string{"vpn.example.org"}, posture.Explicit)
-	is(t, "PFS", c.Children[0].PFS, posture.Always, posture.Explicit)
-	is(t, "RemoteTS", c.Children[0].RemoteTS, []string{"10.0.0.0/8"}, posture.Explicit)
+	posturetest.Is(t, "V2", c.V2, true, posture.Explicit)
+	posturetest.Is(t, "V1", c.V1, false, posture.Explicit)
+	posturetest.Is(t, "Role", c.Role, posture.Initiates, posture.Default)
+	posturetest.Is(t, "Address", c.Address, []string{"vpn.example.org"}, posture.Explicit)
+	posturetest.Is(t, "PFS", c.Children[0].PFS, posture.Always, posture.Explicit)
+	posturetest.Is(t, "RemoteTS", c.Children[0].RemoteTS, []string{"10.0.0.0/8"}, posture.Explicit)
 	if got := keywords(c.IKE.V[0]); got != "aes256-sha384-ecp384-prfsha384" {
 		t.Errorf("IKE: %s", got)
 	}
@@ -107,27 +93,27 @@ func TestAProfileWithACustomPolicyIsReadAsWritten(t *testing.T) {
 	if c.Local[0].Method.V != posture.MethodEAP || fmt.Sprint(c.Local[0].EAP.V) != "[tls]" {
 		t.Errorf("local: %+v", c.Local)
 	}
-	is(t, "ServerNamed", h.EAP[0].ServerNamed, true, posture.Explicit)
+	posturetest.Is(t, "ServerNamed", h.EAP[0].ServerNamed, true, posture.Explicit)
 }
 
 func TestAProfileForL2TPHasPPPAndTheDefaults(t *testing.T) {
-	h := quiet(t, host("vpn.json", clients))
+	h := posturetest.Quiet(t, host("vpn.json", clients))
 	c := h.Connections[1]
-	is(t, "V1", c.V1, true, posture.Explicit)
-	is(t, "PFS", c.Children[0].PFS, posture.Never, posture.Inferred)
-	is(t, "IKELife", c.IKELife, 8*time.Hour, posture.Inferred)
-	is(t, "method", c.Remote[0].Method, posture.MethodPSK, posture.Explicit)
+	posturetest.Is(t, "V1", c.V1, true, posture.Explicit)
+	posturetest.Is(t, "PFS", c.Children[0].PFS, posture.Never, posture.Inferred)
+	posturetest.Is(t, "IKELife", c.IKELife, 8*time.Hour, posture.Inferred)
+	posturetest.Is(t, "method", c.Remote[0].Method, posture.MethodPSK, posture.Explicit)
 	if c.IKE.Origin != posture.Inferred || keywords(c.IKE.V[4]) != "3des-sha1-modp1024-prfsha1" {
 		t.Errorf("IKE: %v %s", c.IKE.Origin, keywords(c.IKE.V[4]))
 	}
 	if len(h.PPP) != 1 || len(h.L2TP) != 1 || len(h.Secrets) != 1 || h.Secrets[0].Storage != posture.Elsewhere {
 		t.Fatalf("PPP %+v, L2TP %+v, secrets %+v", h.PPP, h.L2TP, h.Secrets)
 	}
-	is(t, "Methods", h.PPP[0].Methods, []posture.PPPMethod{posture.PAP, posture.MSCHAPv2}, posture.Explicit)
-	is(t, "MPPE", h.PPP[0].MPPE, posture.AnyMPPE, posture.Explicit)
-	is(t, "Split", h.PPP[0].Split, false, posture.Explicit)
-	is(t, "IPsecForced", h.PPP[0].IPsecForced, true, posture.Inferred)
-	is(t, "IPsec", h.L2TP[0].IPsec, posture.Always, posture.Inferred)
+	posturetest.Is(t, "Methods", h.PPP[0].Methods, []posture.PPPMethod{posture.PAP, posture.MSCHAPv2}, posture.Explicit)
+	posturetest.Is(t, "MPPE", h.PPP[0].MPPE, posture.AnyMPPE, posture.Explicit)
+	posturetest.Is(t, "Split", h.PPP[0].Split, false, posture.Explicit)
+	posturetest.Is(t, "IPsecForced", h.PPP[0].IPsecForced, true, posture.Inferred)
+	posturetest.Is(t, "IPsec", h.L2TP[0].IPsec, posture.Always, posture.Inferred)
 }
 
 func TestNoProposalHasAnUnknownWord(t *testing.T) {
@@ -167,16 +153,16 @@ const server = `{
 }`
 
 func TestAServerIsReadByWordsAndNumbers(t *testing.T) {
-	h := quiet(t, host("gw.json", server))
+	h := posturetest.Quiet(t, host("gw.json", server))
 	if h.Name != "GW1" || len(h.Products) != 1 || h.Products[0].Version.V != "10.0.20348" {
 		t.Errorf("host %q, products %+v", h.Name, h.Products)
 	}
 	c := h.Connections[0]
-	is(t, "Role", c.Role, posture.Answers, posture.Default)
-	is(t, "PFS", c.Children[0].PFS, posture.Never, posture.Explicit)
-	is(t, "Life", c.Children[0].Life, time.Hour, posture.Explicit)
-	is(t, "IKELife", c.IKELife, 8*time.Hour, posture.Explicit)
-	is(t, "Bytes", c.Children[0].Bytes, uint64(1<<20), posture.Explicit)
+	posturetest.Is(t, "Role", c.Role, posture.Answers, posture.Default)
+	posturetest.Is(t, "PFS", c.Children[0].PFS, posture.Never, posture.Explicit)
+	posturetest.Is(t, "Life", c.Children[0].Life, time.Hour, posture.Explicit)
+	posturetest.Is(t, "IKELife", c.IKELife, 8*time.Hour, posture.Explicit)
+	posturetest.Is(t, "Bytes", c.Children[0].Bytes, uint64(1<<20), posture.Explicit)
 	if c.IKE.Text != "DES3/SHA256/Group14" || keywords(c.Children[0].ESP.V[0]) != "aes256gcm16-noesn" {
 		t.Errorf("IKE %s, ESP %s", c.IKE.Text, keywords(c.Children[0].ESP.V[0]))
 	}
@@ -186,8 +172,8 @@ func TestAServerIsReadByWordsAndNumbers(t *testing.T) {
 	if !h.Connections[1].Disabled || posture.Is(h.L2TP[0].Enabled, true) {
 		t.Error("without ports for L2TP nothing listens")
 	}
-	is(t, "PPP", h.PPP[0].Methods, []posture.PPPMethod{posture.MSCHAPv2}, posture.Explicit)
-	is(t, "Message-Authenticator", h.RADIUS[0].MessageAuth, posture.Optional, posture.Explicit)
+	posturetest.Is(t, "PPP", h.PPP[0].Methods, []posture.PPPMethod{posture.MSCHAPv2}, posture.Explicit)
+	posturetest.Is(t, "Message-Authenticator", h.RADIUS[0].MessageAuth, posture.Optional, posture.Explicit)
 	if len(h.Services) != 1 || h.Services[0].Protocol != "sstp" || !h.Services[0].Enabled.V {
 		t.Errorf("services: %+v", h.Services)
 	}
@@ -195,7 +181,7 @@ func TestAServerIsReadByWordsAndNumbers(t *testing.T) {
 
 func TestWithoutAPolicyTheRegistryDecides(t *testing.T) {
 	for number, want := range map[string]string{"0": "modp1024", "1": "modp2048", "2": "modp2048"} {
-		h := quiet(t, host("c.json", `{"VpnConnection": {"Name": "x", "TunnelType": "Ikev2", "L2tpIPsecAuth": null}, "Registry": {"NegotiateDH2048_AES256": `+number+`}}`))
+		h := posturetest.Quiet(t, host("c.json", `{"VpnConnection": {"Name": "x", "TunnelType": "Ikev2", "L2tpIPsecAuth": null}, "Registry": {"NegotiateDH2048_AES256": `+number+`}}`))
 		ike := h.Connections[0].IKE
 		last := ike.V[len(ike.V)-1]
 		if !strings.Contains(keywords(last), want) || (number == "2") != (len(ike.V) == 1) {
@@ -231,10 +217,10 @@ func TestAnExportOfTheRegistryIsAServer(t *testing.T) {
 	if got := notes(h); got != "0:0: unparsed 2 values of the registry that bear on nothing known here\n" {
 		t.Errorf("notes: %s", got)
 	}
-	is(t, "Methods", h.PPP[0].Methods, []posture.PPPMethod{posture.PAP, posture.CHAPMD5, posture.MSCHAPv2}, posture.Explicit)
-	is(t, "AuthNeeded", h.PPP[0].AuthNeeded, false, posture.Explicit)
-	is(t, "IPsec", h.L2TP[0].IPsec, posture.Never, posture.Explicit)
-	is(t, "Life", h.Connections[0].Children[0].Life, time.Hour, posture.Explicit)
+	posturetest.Is(t, "Methods", h.PPP[0].Methods, []posture.PPPMethod{posture.PAP, posture.CHAPMD5, posture.MSCHAPv2}, posture.Explicit)
+	posturetest.Is(t, "AuthNeeded", h.PPP[0].AuthNeeded, false, posture.Explicit)
+	posturetest.Is(t, "IPsec", h.L2TP[0].IPsec, posture.Never, posture.Explicit)
+	posturetest.Is(t, "Life", h.Connections[0].Children[0].Life, time.Hour, posture.Explicit)
 	if len(h.Services) != 1 || h.Services[0].Protocol != "pptp" || !h.Services[0].Enabled.V {
 		t.Errorf("services: %+v", h.Services)
 	}
@@ -248,13 +234,13 @@ func TestAnOlderExportIsReadAsWell(t *testing.T) {
 	if !Claims("vpn.reg", func() []byte { return []byte(old) }) {
 		t.Fatal("not told")
 	}
-	h := quiet(t, host("vpn.reg", old))
-	is(t, "IPsec", h.L2TP[0].IPsec, posture.Never, posture.Explicit)
+	h := posturetest.Quiet(t, host("vpn.reg", old))
+	posturetest.Is(t, "IPsec", h.L2TP[0].IPsec, posture.Never, posture.Explicit)
 }
 
 func TestWeakL2TPIsOfAllProfiles(t *testing.T) {
 	for number, want := range map[string]int{"0": 0, "1": 1} {
-		h := quiet(t, host("vpn.reg", "Windows Registry Editor Version 5.00 \n[HKEY_LOCAL_MACHINE\\System\\CurrentControlSet\\Services\\Rasman\\Parameters]\n\"AllowL2TPWeakCrypto\"=dword:"+number+"\n"))
+		h := posturetest.Quiet(t, host("vpn.reg", "Windows Registry Editor Version 5.00 \n[HKEY_LOCAL_MACHINE\\System\\CurrentControlSet\\Services\\Rasman\\Parameters]\n\"AllowL2TPWeakCrypto\"=dword:"+number+"\n"))
 		if len(h.Connections) != want {
 			t.Fatalf("%s: %+v", number, h.Connections)
 		}
@@ -281,14 +267,14 @@ func TestUTF16IsRead(t *testing.T) {
 }
 
 func TestASiteIsReadWithBothSidesProofs(t *testing.T) {
-	h := quiet(t, host("s2s.json", `[{"Name":"edge1","Destination":["131.107.0.2"],"AdminStatus":true,"IPv4Subnet":["10.0.0.0/24:100"],"Protocol":"Ikev2",
+	h := posturetest.Quiet(t, host("s2s.json", `[{"Name":"edge1","Destination":["131.107.0.2"],"AdminStatus":true,"IPv4Subnet":["10.0.0.0/24:100"],"Protocol":"Ikev2",
 		"EncryptionType":"RequireEncryption","AuthenticationMethod":"PSKOnly","ResponderAuthenticationMethod":"MachineCertificates","SALifeTime(s)":3600,"CustomPolicy":null}]`))
 	c := h.Connections[0]
-	is(t, "Address", c.Address, []string{"131.107.0.2"}, posture.Explicit)
-	is(t, "RemoteTS", c.Children[0].RemoteTS, []string{"10.0.0.0/24"}, posture.Explicit)
-	is(t, "local", c.Local[0].Method, posture.MethodPSK, posture.Explicit)
-	is(t, "remote", c.Remote[0].Method, posture.MethodPubkey, posture.Explicit)
-	is(t, "Life", c.Children[0].Life, time.Hour, posture.Explicit)
+	posturetest.Is(t, "Address", c.Address, []string{"131.107.0.2"}, posture.Explicit)
+	posturetest.Is(t, "RemoteTS", c.Children[0].RemoteTS, []string{"10.0.0.0/24"}, posture.Explicit)
+	posturetest.Is(t, "local", c.Local[0].Method, posture.MethodPSK, posture.Explicit)
+	posturetest.Is(t, "remote", c.Remote[0].Method, posture.MethodPubkey, posture.Explicit)
+	posturetest.Is(t, "Life", c.Children[0].Life, time.Hour, posture.Explicit)
 }
 
 func TestAServerMustBePinnedByNameAndAuthority(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/posture"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/source"
 )
 
@@ -26,13 +27,6 @@ func notes(h *posture.Host) string {
 		fmt.Fprintf(&b, "%d: %s %s\n", n.At.Line, n.Kind, n.Text)
 	}
 	return b.String()
-}
-
-func is[T any](t *testing.T, what string, v posture.Value[T], want T, origin posture.Origin) {
-	t.Helper()
-	if fmt.Sprint(v.V) != fmt.Sprint(want) || v.Origin != origin {
-		t.Errorf("%s is %v (%v, %s), want %v (%v)", what, v.V, v.Origin, v.Why, want, origin)
-	}
 }
 
 const (
@@ -82,16 +76,16 @@ func TestAClientIsReadWhole(t *testing.T) {
 		t.Fatalf("notes %s, tunnels %+v", notes(h), h.Tunnels)
 	}
 	w := h.Tunnels[0]
-	is(t, "PrivateKey", w.PrivateKeyInFile, true, posture.Explicit)
-	is(t, "DNS", w.DNS, []string{"10.9.0.1", "corp.example"}, posture.Explicit)
-	is(t, "MTU", w.MTU, 1420, posture.Explicit)
-	is(t, "Table", w.Table, "auto", posture.Default)
-	is(t, "KillSwitch", w.KillSwitch, true, posture.Explicit)
-	is(t, "Routes", w.Routes, []string{"0.0.0.0/0", "::/0"}, posture.Default)
+	posturetest.Is(t, "PrivateKey", w.PrivateKeyInFile, true, posture.Explicit)
+	posturetest.Is(t, "DNS", w.DNS, []string{"10.9.0.1", "corp.example"}, posture.Explicit)
+	posturetest.Is(t, "MTU", w.MTU, 1420, posture.Explicit)
+	posturetest.Is(t, "Table", w.Table, "auto", posture.Default)
+	posturetest.Is(t, "KillSwitch", w.KillSwitch, true, posture.Explicit)
+	posturetest.Is(t, "Routes", w.Routes, []string{"0.0.0.0/0", "::/0"}, posture.Default)
 	p := w.Peers[0]
-	is(t, "PSK", p.PSK, true, posture.Explicit)
-	is(t, "Keepalive", p.Keepalive, 25*time.Second, posture.Explicit)
-	is(t, "AllowedIPs", p.AllowedIPs, []string{"0.0.0.0/0", "::/0"}, posture.Explicit)
+	posturetest.Is(t, "PSK", p.PSK, true, posture.Explicit)
+	posturetest.Is(t, "Keepalive", p.Keepalive, 25*time.Second, posture.Explicit)
+	posturetest.Is(t, "AllowedIPs", p.AllowedIPs, []string{"0.0.0.0/0", "::/0"}, posture.Explicit)
 	if w.Name != "wg0" || w.At.Line != 2 || p.PublicKey != public || p.Endpoint.V != "vpn.example.org:51820" {
 		t.Errorf("tunnel %+v, peer %+v", w.Subject, p)
 	}
@@ -101,8 +95,8 @@ func TestAClientIsReadWhole(t *testing.T) {
 }
 
 func TestWithoutARuleForIPv6ThereIsNoKillSwitch(t *testing.T) {
-	is(t, "KillSwitch", host(strings.Replace(client, "ip6tables", "true", 1)).Tunnels[0].KillSwitch, false, posture.Explicit)
-	is(t, "KillSwitch", host("[Interface]\n[Peer]\nPublicKey=" + public).Tunnels[0].KillSwitch, false, posture.Default)
+	posturetest.Is(t, "KillSwitch", host(strings.Replace(client, "ip6tables", "true", 1)).Tunnels[0].KillSwitch, false, posture.Explicit)
+	posturetest.Is(t, "KillSwitch", host("[Interface]\n[Peer]\nPublicKey=" + public).Tunnels[0].KillSwitch, false, posture.Default)
 }
 
 func TestAScriptMayBeAKillSwitch(t *testing.T) {
@@ -114,14 +108,14 @@ func TestAScriptMayBeAKillSwitch(t *testing.T) {
 
 func TestAPrivateKeyMayComeFromElsewhere(t *testing.T) {
 	h := host("[Interface]\nListenPort = 51820\nPostUp = wg set %i private-key /etc/wireguard/%i.key\n")
-	is(t, "PrivateKey", h.Tunnels[0].PrivateKeyInFile, false, posture.Default)
+	posturetest.Is(t, "PrivateKey", h.Tunnels[0].PrivateKeyInFile, false, posture.Default)
 	if h.Files[0].Secrets {
 		t.Error("the file holds no secrets")
 	}
 }
 
 func TestTableOffSetsNoRoutes(t *testing.T) {
-	is(t, "Routes", host("[Interface]\nTable = off\n[Peer]\nPublicKey=" + public + "\nAllowedIPs=0.0.0.0/0").Tunnels[0].Routes, nil, posture.Explicit)
+	posturetest.Is(t, "Routes", host("[Interface]\nTable = off\n[Peer]\nPublicKey=" + public + "\nAllowedIPs=0.0.0.0/0").Tunnels[0].Routes, nil, posture.Explicit)
 }
 
 func TestWhatIsWrongIsNoted(t *testing.T) {
@@ -146,7 +140,7 @@ func TestWhatIsWrongIsNoted(t *testing.T) {
 
 func TestAKeyOfZerosIsNone(t *testing.T) {
 	h := host("[Interface]\n[Peer]\nPublicKey=" + public + "\nPresharedKey=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
-	is(t, "PSK", h.Tunnels[0].Peers[0].PSK, false, posture.Explicit)
+	posturetest.Is(t, "PSK", h.Tunnels[0].Peers[0].PSK, false, posture.Explicit)
 }
 
 func TestWhatIsClaimed(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"sallyport/posture"
+	"sallyport/posture/posturetest"
 	"sallyport/posture/pppd"
 	"sallyport/posture/source"
 	"sallyport/posture/xl2tpd"
@@ -37,13 +38,6 @@ func read(t testing.TB, files map[string]string) *posture.Host {
 	return h
 }
 
-func quiet(t testing.TB, h *posture.Host) {
-	t.Helper()
-	for _, n := range h.Notes {
-		t.Errorf("note %s %s:%d:%d %s", n.Kind, n.At.File, n.At.Line, n.At.Col, n.Text)
-	}
-}
-
 const chapSecrets = "alice l2tpd secret *\n"
 
 func TestAnLNSLeadsToOneLink(t *testing.T) {
@@ -51,7 +45,7 @@ func TestAnLNSLeadsToOneLink(t *testing.T) {
 		"xl2tpd/xl2tpd.conf": "[global]\nlisten-addr = 192.0.2.1 ; inside\naccess control = yes\n\n[lns default]\nip range = 192.0.2.100-192.0.2.200\nrequire authentication = yes\nrefuse pap = yes\nchallenge = yes\nname = gw\nppp debug = yes\npppoptfile = /etc/ppp/options.xl2tpd\n",
 		"ppp/options.xl2tpd": "require-mschap-v2\nmtu 1280\nms-dns 192.0.2.1\n", "ppp/chap-secrets": chapSecrets,
 	})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.L2TP) != 1 || len(h.PPP) != 1 {
 		t.Fatalf("%d listeners, %d links", len(h.L2TP), len(h.PPP))
 	}
@@ -94,7 +88,7 @@ func TestWhoMustProveHimself(t *testing.T) {
 			"xl2tpd/xl2tpd.conf": "[lns default]\n" + c.lns + "\npppoptfile = /etc/ppp/options.xl2tpd\n",
 			"ppp/options.xl2tpd": c.options + "\n", "ppp/options": c.system + "\n", "ppp/chap-secrets": chapSecrets,
 		})
-		quiet(t, h)
+		posturetest.Quiet(t, h)
 		l, p := h.L2TP[0], h.PPP[0]
 		if !posture.Is(p.AuthNeeded, c.want) || !posture.Is(l.AuthNeeded, c.want) || fmt.Sprint(p.Methods.V) != c.methods {
 			t.Errorf("%+v: %v %v %v", c, p.AuthNeeded, l.AuthNeeded, p.Methods.V)
@@ -107,7 +101,7 @@ func TestWhoMustProveHimself(t *testing.T) {
 
 func TestALACIsAClient(t *testing.T) {
 	h := read(t, map[string]string{"xl2tpd/xl2tpd.conf": "[lac isp]\nlns = 192.0.2.9\nredial = yes\ndefaultroute = yes\npppoptfile = /etc/ppp/options.isp\n", "ppp/options.isp": "noauth\nuser me\n"})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if l, p := h.L2TP[0], h.PPP[0]; !posture.Is(l.Server, false) || !posture.Is(p.Server, false) || !posture.Is(p.Split, false) || len(h.PPP) != 1 {
 		t.Errorf("%+v %+v", l, p)
 	}
@@ -118,7 +112,7 @@ func TestEachLNSHasItsOwnLink(t *testing.T) {
 		"xl2tpd/xl2tpd.conf": "[lns default]\nrequire authentication = yes\npppoptfile = /etc/ppp/options.xl2tpd\n[lns branch]\npppoptfile = /etc/ppp/options.xl2tpd\n[LNS Branch]\nchallenge = true\n",
 		"ppp/options.xl2tpd": "mtu 1280\n", "ppp/options.pptpd": "auth\n", "ppp/chap-secrets": chapSecrets,
 	})
-	quiet(t, h)
+	posturetest.Quiet(t, h)
 	if len(h.L2TP) != 2 || len(h.PPP) != 3 || !posture.Is(h.L2TP[0].AuthNeeded, true) || !posture.Is(h.L2TP[1].AuthNeeded, false) || !posture.Is(h.L2TP[1].Challenge, true) {
 		t.Errorf("%+v", h.L2TP)
 	}

@@ -78,7 +78,7 @@ func runLane(t *testing.T, cases []testCase, program string) {
 				t.Skip(c.cannot)
 			}
 			if *control && scenarios[c.scenario].ours {
-				t.Skip("strongSwan has no such rule")
+				t.Skip("needs a rule of ours on both sides, and strongSwan has none like it")
 			}
 			w.run(t, c)
 		})
