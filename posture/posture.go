@@ -180,7 +180,7 @@ type File struct {
 // NoteKind is why a note was made.
 type NoteKind string
 
-// What a reader could not read. Unparsed is shown as information; the others
+// What a reader could not read. Unparsed and Unused are shown as information; the others
 // make the target partly or wholly not assessable.
 const (
 	Unparsed   NoteKind = "unparsed"   // a line or a word that the reader does not know
@@ -189,6 +189,7 @@ const (
 	Limit      NoteKind = "limit"      // a bound of the reader: too deep, too many, too long
 	Opaque     NoteKind = "opaque"     // encrypted or left out by the product's export
 	Malformed  NoteKind = "malformed"  // the file is not what it seems to be
+	Unused     NoteKind = "unused"     // a connection that is written and not in force, which nobody judges
 )
 
 // Note is one thing that a reader could not read. Text must not hold secrets.

@@ -326,7 +326,7 @@ func (t *textWriter) notes(r *Report) {
 			continue
 		}
 		if first {
-			t.line("%s", t.o.Paint(Strong, "Not read"))
+			t.line("%s", t.o.Paint(Strong, "Not read, or not in force"))
 			first = false
 		}
 		t.item("%s: %s: %s", place(n.File, n.Line), n.Kind, clean(n.Text))

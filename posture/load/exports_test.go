@@ -29,6 +29,21 @@ func TestAnExportIsAHostOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestAConnectionThatIsNotLoadedIsSaidNotToBeJudged(t *testing.T) {
+	fsys := fstest.MapFS{"etc/ipsec.conf": {Data: []byte("config setup\n\tuniqueids=yes\nconn shared\n\tike=3des-md5-modp1024!\nconn on\n\talso=shared\n\tkeyexchange=ikev2\n\tright=192.0.2.9\n\tauto=add\nconn off\n\tike=3des-md5-modp1024!\n\tright=192.0.2.9\n")}}
+	var notes []string
+	for h := range Hosts(source.New("", fsys, false), Options{}) {
+		for _, n := range h.Notes {
+			if n.Kind == posture.Unused {
+				notes = append(notes, n.Text)
+			}
+		}
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], `"off"`) {
+		t.Errorf("%q", notes)
+	}
+}
+
 // TestWhatWindowsSaysInSeveralFilesIsOneHost: what the registry allows, profiles in
 // another file propose.
 func TestWhatWindowsSaysInSeveralFilesIsOneHost(t *testing.T) {

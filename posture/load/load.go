@@ -262,6 +262,7 @@ func (g *group) read(o Options) *posture.Host {
 		}
 	}
 	leaveOut(in)
+	unused(in)
 	algorithms(in)
 	networks(in)
 	if h.Name == "" {
@@ -274,6 +275,16 @@ func (g *group) read(o Options) *posture.Host {
 		}
 	}
 	return h
+}
+
+// unused says which connections are not judged, so that nobody takes silence for
+// praise: one that ipsec.conf does not load for want of "auto", one turned off.
+func unused(in *source.Input) {
+	for i := range in.Host.Connections {
+		if c := &in.Host.Connections[i]; c.Disabled {
+			in.Note(posture.Unused, c.At, "the connection %q is turned off or not loaded: it is not judged", source.Quote(c.Name))
+		}
+	}
 }
 
 // run keeps a reader's mistake from ending the audit of all the others.
