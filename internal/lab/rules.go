@@ -50,6 +50,12 @@ func (h *Host) Lose(ctx context.Context, perMille int) error {
 		"chain in { type filter hook prerouting priority %d; numgen random mod 1000 < %d drop; }", beforeDefrag, perMille))
 }
 
+// LoseOne drops the first packet that an nftables expression describes.
+func (h *Host) LoseOne(ctx context.Context, which string) error {
+	return h.table(ctx, "one", fmt.Sprintf(
+		"chain in { type filter hook prerouting priority %d; %s limit rate 1/day burst 1 packets counter drop; }", beforeDefrag, which))
+}
+
 // DropPort drops what arrives for a port, without a word; network is tcp or
 // udp.
 func (h *Host) DropPort(ctx context.Context, network string, port uint16) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,7 +112,7 @@ func (g *Guest) writeFiles(ctx context.Context, files []file) error {
 	// Those of a daemon that ran before would be taken for the new one's.
 	files = append(files, file{charonLog, ""}, file{l2tpLog, ""}, file{pppLog, ""}, file{"/run/xl2tpd/pid", ""})
 	for _, f := range files {
-		if err := g.WriteFile(ctx, f.name, []byte(f.text), 0o600); err != nil {
+		if err := g.WriteFile(ctx, f.name, []byte(f.text), f.mode()); err != nil {
 			return err
 		}
 	}
@@ -229,27 +230,19 @@ func (v *VPN) Call(ctx context.Context) error {
 		return err
 	}
 	v.pppMark, v.tunMark = len(ppp), len(tunnel)
+	// What carries the tunnel must not go into it.
+	if slices.ContainsFunc(v.c.Routes, func(r netip.Prefix) bool { return r.Contains(v.c.Server) }) {
+		if err := v.routeAround(ctx); err != nil {
+			return err
+		}
+	}
 	return v.order(ctx, "connect-lac")
 }
 
-// AwaitLink waits until PPP has an address and adds the routes. It fails at
-// once when pppd or the tunnel ends.
+// AwaitLink waits until PPP has an address and its routes. It fails at once when
+// pppd or the tunnel ends.
 func (v *VPN) AwaitLink(ctx context.Context) (Link, error) {
-	l, err := awaitLink.On(ctx, v.Guest, linkArg{v.pppMark, v.tunMark, v.c.IPv6, v.c.DNS})
-	if err != nil {
-		return Link{}, err
-	}
-	for _, r := range v.c.Routes {
-		if r.Contains(v.c.Server) { // what carries the tunnel must not go into it
-			if err := v.routeAround(ctx); err != nil {
-				return l, err
-			}
-		}
-		if _, err := v.Guest.Run(ctx, "ip", "route", "replace", r.String(), "dev", pppDevice); err != nil {
-			return l, err
-		}
-	}
-	return l, nil
+	return awaitLink.On(ctx, v.Guest, linkArg{v.pppMark, v.tunMark, v.c.IPv6, v.c.DNS, v.c.Routes})
 }
 
 // AwaitIPv6 waits for a global address that a router announced on the link.

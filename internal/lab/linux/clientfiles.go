@@ -2,11 +2,20 @@ package linux
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 )
 
 type file struct{ name, text string }
+
+// mode is 0600 but for a script, which pppd runs only when it may.
+func (f file) mode() os.FileMode {
+	if strings.HasPrefix(f.text, "#!") {
+		return 0o700
+	}
+	return 0o600
+}
 
 const (
 	swanConf = "/run/vpn/strongswan.conf"
@@ -111,6 +120,7 @@ func (c Client) pppFiles() []file {
 		{pppConf, c.pppOptions()},
 		{"/etc/ppp/options", ""},
 		{"/etc/ppp/l2tp-secrets", ""},
+		{"/etc/ppp/ip-up", c.ipUp()},
 	}
 	for _, name := range []string{"pap-secrets", "chap-secrets"} {
 		files = append(files, file{"/etc/ppp/" + name, fmt.Sprintf("%q * %q *\n", c.User, c.Password)})
@@ -190,6 +200,18 @@ func (c Client) pppOptions() string {
 	}
 	for _, l := range c.MorePPP {
 		b.add("%s", l)
+	}
+	return b.String()
+}
+
+// ipUp is what pppd runs each time that IPCP is up. A link whose last
+// configure-ack was lost negotiates anew after a moment (RFC 1661, Section 4.1:
+// a Configure-Request in Opened), and takes the routes with it.
+func (c Client) ipUp() string {
+	var b lines
+	b.add("#!/bin/sh")
+	for _, r := range c.Routes {
+		b.add("ip route replace %v dev \"$1\"", r)
 	}
 	return b.String()
 }

@@ -18,6 +18,7 @@ import (
 type linkArg struct {
 	PPPMark, L2TPMark int // where the present attempt begins in the logs
 	IPv6, DNS         bool
+	Routes            []netip.Prefix
 }
 
 // terminated are the last words of pppd.
@@ -32,7 +33,7 @@ var awaitLink = Inside("await the link", func(ctx context.Context, a linkArg) (L
 	failed := false
 	err := poll(ctx, func() bool {
 		var ok bool
-		if l, ok = readLink(); ok && (!a.IPv6 || l.LinkLocal.IsValid()) {
+		if l, ok = readLink(); ok && (!a.IPv6 || l.LinkLocal.IsValid()) && routed(a.Routes) {
 			return true
 		}
 		failed = strings.Contains(since(pppLog, a.PPPMark), terminated) || over.MatchString(since(l2tpLog, a.L2TPMark))
@@ -82,6 +83,21 @@ func readLink() (l Link, ok bool) {
 	}
 	// pppd sets the address twice, first without the peer's.
 	return l, l.Peer.IsValid() && l.Peer != l.Local
+}
+
+// routed says whether the device has all of the routes: pppd's script sets them
+// when the address is there already.
+func routed(want []netip.Prefix) bool {
+	link, err := netlink.LinkByName(pppDevice)
+	if err != nil {
+		return false
+	}
+	have, err := netlink.RouteList(link, netlink.FAMILY_ALL)
+	return err == nil && !slices.ContainsFunc(want, func(w netip.Prefix) bool {
+		return !slices.ContainsFunc(have, func(r netlink.Route) bool {
+			return r.Dst == nil && w.Bits() == 0 || r.Dst != nil && r.Dst.String() == w.Masked().String()
+		})
+	})
 }
 
 // nameServers reads what pppd wrote for usepeerdns.

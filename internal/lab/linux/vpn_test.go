@@ -2,6 +2,7 @@ package linux_test
 
 import (
 	"context"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,6 +29,7 @@ func TestALinuxClientReachesALinuxServer(t *testing.T) {
 	t.Run("with certificates and EAP-TLS", w.certificates)
 	t.Run("and is refused without EAP", w.refused)
 	t.Run("behind a NAT, with a shared secret", w.nat)
+	t.Run("and has its routes again when PPP negotiates anew", w.anew)
 }
 
 type world struct {
@@ -213,5 +215,42 @@ func (w world) nat(t *testing.T) {
 		if _, err := w.pc.AwaitPing(within(t, 5*time.Second), w.s.Local); err != nil {
 			t.Errorf("after a rekey: %v", err)
 		}
+	}
+}
+
+// anew loses one configure-ack of the client, in the clear, as that packet cannot
+// be told from others otherwise: the server asks again when the client is up
+// already, whose link goes down and comes up.
+func (w world) anew(t *testing.T) {
+	behind := netip.MustParsePrefix("10.99.0.0/16")
+	w.c.Routes = []netip.Prefix{behind}
+	vpn := w.start(t)
+	ctx := within(t, time.Minute)
+	// L2TP's header has six octets, then come those of PPP: IPCP, Configure-Ack.
+	if err := w.l.At("router").LoseOne(ctx, "udp dport 1701 @th,112,40 0xff03802102"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := vpn.Dial(ctx); err != nil {
+		t.Fatal(err)
+	}
+	ups := func() int {
+		log, err := vpn.PPPLog(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(log, "local  IP address")
+	}
+	for ups() < 2 && ctx.Err() == nil {
+		time.Sleep(100 * time.Millisecond)
+	}
+	if n := ups(); n != 2 {
+		t.Fatalf("the link came up %d times, want 2", n)
+	}
+	link, err := vpn.AwaitLink(ctx)
+	if err != nil {
+		t.Errorf("after the second time: %v, %+v", err, link)
+	}
+	if out, err := w.pc.Run(ctx, "ip", "route", "show", "dev", "ppp0"); err != nil || !strings.Contains(out, behind.String()) {
+		t.Errorf("the routes are %q (%v), want %v among them", out, err, behind)
 	}
 }
