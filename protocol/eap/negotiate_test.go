@@ -173,11 +173,11 @@ func TestNakInTheMiddleIsDropped(t *testing.T) {
 	}
 }
 
-// pppd answers a copy of our last flight by a Nak for the very method when its
-// acknowledgement was lost, and says nothing else any more.
+// pppd answers a copy of our last flight by a Nak when its acknowledgement was
+// lost, and says nothing else any more.
 func TestPPPDsNakStandsForALostAcknowledgement(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for wanted, comesIn := range map[Type]bool{TypeTLS: true, TypePEAP: false} {
+		for _, wanted := range []Type{TypeTLS, TypeMSCHAPv2} {
 			sc, pc := (combination{method: TypeTLS, version: version}).configs()
 			l := newLink(t, sc, pc)
 			replaced := 0
@@ -190,7 +190,7 @@ func TestPPPDsNakStandsForALostAcknowledgement(t *testing.T) {
 				return Packet{CodeResponse, b[1], TypeNak, []byte{byte(wanted)}}.Append(nil)
 			}
 			l.run()
-			if _, in := outcome[Success](l.serverEvents); in != comesIn || replaced == 0 {
+			if _, in := outcome[Success](l.serverEvents); !in || replaced == 0 {
 				t.Errorf("%s, a Nak for %v: let in is %v, %d packets were replaced", tls.VersionName(version), wanted, in, replaced)
 			}
 		}

@@ -271,11 +271,13 @@ func (s *Server) newMethod(o Offer) serverMethod {
 // nak turns to the next method that both sides like (RFC 3748, Section 5.3).
 func (s *Server) nak(now time.Time, p Packet, out *Out) {
 	wanted, err := parseNak(p)
-	if err == nil && s.answered && slices.Contains(wanted, s.current) && s.acknowledges() {
+	switch {
+	case err != nil:
+		return
+	case s.answered && s.acknowledges():
 		s.apply(now, s.method.receive([]byte{0}), out)
 		return
-	}
-	if err != nil || s.answered {
+	case s.answered:
 		return
 	}
 	s.method.close()
@@ -293,8 +295,9 @@ func (s *Server) nak(now time.Time, p Packet, out *Out) {
 
 // acknowledges tells whether a Nak stands for an acknowledgement: to pppd 2.4.9
 // EAP-TLS is over when it has our last flight, and if its acknowledgement is lost
-// it answers a copy by a Nak that wants EAP-TLS, for ever. The client has proved
-// itself by then, and nothing rests on what it says now.
+// it answers a copy by a Nak, for ever. What the Nak wants differs: EAP-TLS, or
+// MSCHAPv2 where pppd has that. The client has proved itself by then, and nothing
+// rests on what it says now.
 func (s *Server) acknowledges() bool {
 	m, ok := s.method.(*tlsServer)
 	return ok && m.inner == nil && m.phase == phaseLastFlight && !m.fragments.sending
