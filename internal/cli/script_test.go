@@ -12,14 +12,18 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the goldens and docs/man from what the code does now")
 
-// scriptDay is today in every script, so that waivers end when they should.
+// scriptDay is today in every script, so that waivers end when they should, but
+// for those with "env SCRIPT_DAY=today": a gateway that serves has the system's
+// clock.
 var scriptDay = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"sallyport": func() {
 			env := System()
-			env.Now = func() time.Time { return scriptDay }
+			if os.Getenv("SCRIPT_DAY") != "today" {
+				env.Now = func() time.Time { return scriptDay }
+			}
 			os.Exit(Main(context.Background(), env, os.Args[1:]))
 		},
 		"await-serve": awaitServe,
