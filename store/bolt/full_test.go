@@ -32,11 +32,17 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 		t.Fatalf("after %d writes: %v, want no space left in %s", written, err, path)
 	}
 	wantKeys(t, s, written)
+	// What a deletion has freed is there again, unless bbolt takes pages for it that
+	// were never written: its list of free pages is a map.
+	left := written
 	if _, err := s.Txn(t.Context(), store.Txn{Then: []store.Op{store.Delete{Key: key(0)}}}); err != nil {
 		t.Logf("a deletion on the full disk: %v", err)
-	} else {
-		put(t, s, key(0), value)
+	} else if _, err := s.Txn(t.Context(), store.Txn{Then: []store.Op{store.Put{Key: key(0), Value: []byte(value)}}}); errors.Is(err, syscall.ENOSPC) {
+		left--
+	} else if err != nil {
+		t.Fatal(err)
 	}
+	wantKeys(t, s, left)
 
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -45,9 +51,9 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, path, Options{})
-	wantKeys(t, s, written)
+	wantKeys(t, s, left)
 	put(t, s, key(written), value)
-	wantKeys(t, s, written+1)
+	wantKeys(t, s, left+1)
 	if i, err := os.Stat(path); err != nil || i.Size() > 8<<20 {
 		t.Errorf("the file has %d octets, %v", i.Size(), err)
 	}
