@@ -20,6 +20,7 @@ zones:
   partners:
     pool: {ipv4: 10.61.0.0/24}
     routes: [10.20.30.0/24]          # one network and nothing else
+    dns: {servers: [10.20.30.53]}
     rekey: {child: 30m, bytes: 16GiB}
 
   # printers: {protocol: l2tp, auth: [eap-tls, peap], reach: [10.20.30.0/24]}
