@@ -247,6 +247,8 @@ type Connection struct {
 	Address  Value[[]string]
 	AnyPeer  Value[bool] // peers at any address
 	Phase1   string      // the named set of IKE's parameters that it refers to: a profile, where others may refer to it, too
+	Table    string      // the table it is in, where a product has several and a fix has to name it: of FortiOS, "vpn ipsec phase1"
+	Again    []Pos       // other places of its section, where a product takes one in parts
 	Disabled bool        // written and not loaded: rules do not judge it
 	Shunt    bool        // no tunnel: its children are policies for packets, and nothing but FailOpen is judged
 
@@ -282,6 +284,7 @@ type Connection struct {
 // Child is what a Child SA may be.
 type Child struct {
 	Subject
+	Again       []Pos  // other places of its section, as of a connection
 	Phase2      string // the named set of ESP's parameters that it refers to, where others may refer to it, too
 	ESP         Value[[]Proposal]
 	ESPImplicit Value[bool]
@@ -320,6 +323,7 @@ type Auth struct {
 	Method   Value[Method]
 	EAP      Value[[]string] // methods in lower case: "tls", "mschapv2", "md5"; for Method EAP
 	XAUTH    bool            // a round of XAUTH after IKEv1's own
+	AnyWord  Value[bool]     // that round lets users in whatever password they say
 	ID       Value[string]   // identity of that side; "%any": any
 	CA       Value[string]   // the authority it must come from; empty: any that is trusted
 	CertFile string
@@ -359,11 +363,14 @@ type Daemon struct {
 	StrictCRL     Value[Demand]
 	CRLFetch      Value[bool]
 	OCSP          Value[bool]
-	TLSMin        Value[string] // "1.0" to "1.3"
-	StrongRNG     Value[bool]   // false: a source of randomness was replaced or weakened
-	Sandboxed     Value[bool]   // seccomp or an equal
+	TLSMin        Value[string]              // "1.0" to "1.3"
+	EAPFirst      Value[[]string]            // asked for first where clients may choose (eap-dynamic)
+	EAPInner      map[string]Value[[]string] // inside a method of tunnels, where it is set
+	StrongRNG     Value[bool]                // false: a source of randomness was replaced or weakened
+	Sandboxed     Value[bool]                // seccomp or an equal
 	Plugins       Value[[]string]
 	CopyDF        Value[bool]
+	SkipsLAN      Value[bool]     // packets for the networks that the host is attached to go past the tunnels
 	LogsAuth      Value[bool]     // success and failure are recorded
 	LogsSecrets   Value[bool]     // keys or passwords reach the log
 	LogsID        Value[bool]     // lines carry the SA's name or id, or are structured

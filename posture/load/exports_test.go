@@ -29,6 +29,23 @@ func TestAnExportIsAHostOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestANameIsForOneHost: two routers of one name would have each other's waivers.
+func TestANameIsForOneHost(t *testing.T) {
+	names := func(files fstest.MapFS) (all []string) {
+		for h := range Hosts(source.New("backup", files, false), Options{Host: "gw"}) {
+			all = append(all, h.Name)
+		}
+		return all
+	}
+	export := &fstest.MapFile{Data: []byte("# by RouterOS 7.10\n/ip ipsec peer\nadd name=a address=192.0.2.1\n")}
+	if got := names(fstest.MapFS{"a.rsc": export}); len(got) != 1 || got[0] != "gw" {
+		t.Errorf("one: %q", got)
+	}
+	if got := names(fstest.MapFS{"a.rsc": export, "b.rsc": export}); len(got) != 2 || got[0] != "backup/a.rsc" || got[1] != "backup/b.rsc" {
+		t.Errorf("two: %q", got)
+	}
+}
+
 func TestAConnectionThatIsNotLoadedIsSaidNotToBeJudged(t *testing.T) {
 	fsys := fstest.MapFS{"etc/ipsec.conf": {Data: []byte("config setup\n\tuniqueids=yes\nconn shared\n\tike=3des-md5-modp1024!\nconn on\n\talso=shared\n\tkeyexchange=ikev2\n\tright=192.0.2.9\n\tauto=add\nconn off\n\tike=3des-md5-modp1024!\n\tright=192.0.2.9\n")}}
 	var notes []string

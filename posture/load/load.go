@@ -48,7 +48,7 @@ var telling = []string{"ipsec.conf", "ipsec.secrets", "strongswan.conf", "sysctl
 
 // Options say what is known besides the files.
 type Options struct {
-	Host     string            // name, where the files do not say
+	Host     string            // name, where the files do not say; of a target that is one host
 	Versions map[string]string // of products, by name
 	Now      time.Time         // the day that counts; zero: today
 }
@@ -61,6 +61,9 @@ func Hosts(t *source.Tree, o Options) iter.Seq[*posture.Host] {
 		all, unclaimed := groups(t, files)
 		if !t.IsHost() {
 			notes = append(notes, strange(t, unclaimed)...)
+		}
+		if len(all) > 1 {
+			o.Host = "" // of which of them
 		}
 		for _, g := range all {
 			h := g.read(o)

@@ -135,10 +135,11 @@ func libreswanGroups(version string) []string {
 	return []string{"ecp256", "ecp384", "ecp521", "curve25519", "modp4096", "modp3072", "modp2048", "modp8192"}
 }
 
-// libreswanGroups1 are IKEv1's. Group 2 went when USE_DH2 was turned off in 3.30.
+// libreswanGroups1 are IKEv1's. Group 2 could be named until USE_DH2 was turned off
+// in 3.30, but lib/libswan/ike_info.c has it in no list of defaults since it is there.
 func libreswanGroups1(version string) []string {
 	groups := []string{"modp2048", "modp1536", "ecp256", "curve25519"}
-	if Before(version, "3.30") {
+	if Before(version, "3.20") {
 		groups = append(groups, "modp1024")
 	}
 	return groups

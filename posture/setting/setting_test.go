@@ -1,6 +1,7 @@
 package setting_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,7 @@ func TestAMaskIsNoSecret(t *testing.T) {
 		"__PSK__": true, "@PRE_SHARED_KEY@": true, "%RandomKey%": true, "$SECRET": true, "<%= key %>": true, "vpn-${site}": true,
 		"": false, "xxx": false, "<>": false, "a*": false, "<a": false, "<a><b>": false, "xyxy": false,
 		"$ecret": false, "a$SECRET": false, "p@SS@word": false, "100%sure%": false, "____": false, "@@": false, "%any": false,
+		"$psk": true, "$preSharedKey": true, "$vpn_password": true, "$ummer": false, "$password1": false, "a$psk": false,
 	} {
 		if got := setting.LeftOut(text); got != want {
 			t.Errorf("%q: %v", text, got)
@@ -103,5 +105,33 @@ func TestWhatIsLeftOutOfAValueIsNotKnown(t *testing.T) {
 		if got := setting.Placeholder(text); got != want {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+}
+
+func TestPlaceholdersEndWhereTheyAreClosed(t *testing.T) {
+	for text, want := range map[string][]string{
+		"a ${b} {{ c }} {% d %} <% e %>": {"${b}", "{{ c }}", "{% d %}", "<% e %>"},
+		"{{ a }} b }}":                   {"{{ a }}"},
+		"{% {{ a }}":                     {"{{ a }}"},
+		"${a{{ b }}":                     {"{{ b }}"},
+		"{{ a\n}} ${b\n}":                nil,
+		"{%} <%> {{} ${":                 nil,
+	} {
+		var got []string
+		for _, at := range setting.Placeholders([]byte(text)) {
+			got = append(got, text[at[0]:at[1]])
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestALineOfBeginningsIsReadOnce: a search to the end of the line for each would take
+// minutes.
+func TestALineOfBeginningsIsReadOnce(t *testing.T) {
+	const n = 200_000
+	if got := setting.Placeholders([]byte(strings.Repeat("{% {{ }} ${ <% ", n))); len(got) != n {
+		t.Errorf("%d placeholders", len(got))
 	}
 }

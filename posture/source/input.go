@@ -54,6 +54,8 @@ type Text struct {
 	Show string // as shown, for positions
 	Data []byte // UTF-8, as far as the file is; never with NUL
 	BOM  bool   // the file begins with the byte order mark of UTF-8, which Data lacks
+
+	Template bool // lines of a template were left out of Data, and a note says so
 }
 
 // At is a position in the text.
@@ -95,7 +97,7 @@ func (in *Input) Read(p string, secrets bool) *Text {
 		in.unreadable(at, info, err)
 		return nil
 	}
-	return &Text{Path: p, Show: at.File, Data: data, BOM: bytes.HasPrefix(b, mark)}
+	return in.untemplated(&Text{Path: p, Show: at.File, Data: data, BOM: bytes.HasPrefix(b, mark)})
 }
 
 // Raw reads a file that need not be text, such as a compressed one, as Read

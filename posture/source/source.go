@@ -44,6 +44,8 @@ type Tree struct {
 	host   bool // it has an etc directory: absolute paths begin at its root
 	modes  bool // permissions are those of the host itself
 	only   string
+
+	instead map[string][]byte // contents of files by their shown names, see With
 }
 
 // Open opens a directory, or a single file, as a target.
@@ -110,6 +112,15 @@ func (t *Tree) path(p string) string {
 // directory: absolute paths in its files begin at the root.
 func (t *Tree) IsHost() bool { return t.host }
 
+// With is the tree as it would be if files that are there had other contents, by
+// the names that [Tree.Show] gives them. It need not be closed, and is good for as
+// long as the tree is.
+func (t *Tree) With(contents map[string][]byte) *Tree {
+	w := *t
+	w.closer, w.instead = nil, contents
+	return &w
+}
+
 // Sub is the part of the tree below a directory, with the same modes. It need
 // not be closed.
 func (t *Tree) Sub(dir string) *Tree {
@@ -120,7 +131,7 @@ func (t *Tree) Sub(dir string) *Tree {
 	if err != nil {
 		return t
 	}
-	s := &Tree{name: t.path(dir), fsys: fsys, modes: t.modes}
+	s := &Tree{name: t.path(dir), fsys: fsys, modes: t.modes, instead: t.instead}
 	if t.abs != "" {
 		s.abs = filepath.Join(t.abs, filepath.FromSlash(dir))
 	}
@@ -321,12 +332,36 @@ func (t *Tree) open(p string) (fs.File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("is a %s, not a file", kindOf(info.Mode()))
 	}
+	if b, ok := t.instead[t.Show(p)]; ok {
+		return &content{Reader: bytes.NewReader(b), info: info}, nil
+	}
 	f, err := t.fsys.Open(p)
 	if to, ok := t.follow(p); err != nil && t.host && ok {
 		return t.fsys.Open(to)
 	}
 	return f, err
 }
+
+// content is a file that has another content than its own.
+type content struct {
+	*bytes.Reader
+	info fs.FileInfo
+}
+
+// Stat implements [fs.File].
+func (c *content) Stat() (fs.FileInfo, error) { return sized{c.info, c.Size()}, nil }
+
+// Close implements [fs.File].
+func (c *content) Close() error { return nil }
+
+// sized is what is known of a file, but for its size.
+type sized struct {
+	fs.FileInfo
+	size int64
+}
+
+// Size implements [fs.FileInfo].
+func (s sized) Size() int64 { return s.size }
 
 // errBinary is for a file that is no text.
 var errBinary = errors.New("is binary")

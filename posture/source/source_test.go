@@ -265,3 +265,19 @@ func TestABackupIsLeftOutWhereverItLies(t *testing.T) {
 		t.Errorf("by its name: %q", got)
 	}
 }
+
+func TestATreeWithOtherContents(t *testing.T) {
+	tree := New("h", fstest.MapFS{"etc/a.conf": {Data: []byte("old")}, "etc/b.conf": {Data: []byte("old")}}, true)
+	with := tree.With(map[string][]byte{"h/etc/a.conf": []byte("much newer"), "h/etc/none.conf": []byte("x")})
+	for name, want := range map[string]string{"etc/a.conf": "much newer", "etc/b.conf": "old", "etc/none.conf": ""} {
+		if got := string(with.Head(name, 100)); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if got := string(with.Sub("etc").Head("a.conf", 100)); got != "much newer" {
+		t.Errorf("below: %q", got)
+	}
+	if got := string(tree.Head("etc/a.conf", 100)); got != "old" {
+		t.Errorf("the tree itself: %q", got)
+	}
+}
