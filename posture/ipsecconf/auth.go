@@ -142,10 +142,20 @@ func (c *conn) roundsLibreswan(side, other string) []posture.Auth {
 			if by, ok := c.get("xauthby"); ok {
 				x.Method.Text += " " + by.text
 			}
+			x.AnyWord = c.anyPassword()
 			return append(rounds, x)
 		}
 	}
 	return rounds
+}
+
+// anyPassword: xauthby=alwaysok asks for a password and takes any; xauthfail=soft
+// lets in who has none, for the updown script to confine (ipsec.conf(5)).
+func (c *conn) anyPassword() posture.Value[bool] {
+	if s, ok := c.get("xauthfail"); ok && c.word("xauthfail") == "soft" {
+		return written(s, true)
+	}
+	return choose(c, "xauthby", map[string]bool{"alwaysok": true, "file": false, "pam": false}, false)
 }
 
 // methodLibreswan: several words in authby= are all taken from the peer, so that

@@ -45,7 +45,7 @@ func (c *conn) transforms(ch *posture.Child, out *posture.Connection) {
 			key = "esp" // phase2alg= is for both
 		}
 	}
-	ch.ESP, ch.ESPImplicit = c.proposals(p, key, onlyV1(out))
+	ch.ESP, ch.ESPImplicit = c.proposals(p, key, out)
 	if c.libreswan() {
 		c.pfsLibreswan(ch)
 		c.esnLibreswan(ch, out)
@@ -189,6 +189,8 @@ func (c *conn) failOpen() posture.Value[bool] {
 	return posture.Value[bool]{}
 }
 
+// shunts: where auto=add loads a conn without a policy, there is nothing yet that
+// failureshunt= and negotiationshunt= could speak of.
 func (c *conn) shunts(auto setting) posture.Value[bool] {
 	var held setting
 	for _, key := range []string{"failureshunt", "negotiationshunt"} {
@@ -201,7 +203,7 @@ func (c *conn) shunts(auto setting) posture.Value[bool] {
 		}
 	}
 	switch {
-	case held.value != "":
+	case held.value != "" && c.word("auto") != "add":
 		return written(held, false)
 	case slices.Contains([]string{"start", "up", "route", "ondemand"}, strings.ToLower(auto.value)):
 		return byDefault(c.reader, false, c.at)

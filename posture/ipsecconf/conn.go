@@ -1,6 +1,7 @@
 package ipsecconf
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -198,10 +199,28 @@ func (c *conn) versionsLibreswan() (v1, v2 posture.Value[bool]) {
 // policyOfV1 is what is left of version 1 under ikev1-policy=, for all conns.
 func (c *conn) policyOfV1(v1 posture.Value[bool]) posture.Value[bool] {
 	accepts := choose(c.reader.setup, "ikev1-policy", map[string]bool{"accept": true, "drop": false, "reject": false}, c.before("5.0"))
+	if accepts.Origin == posture.Default && accepts.V && c.packageDropsV1() {
+		accepts = posture.ByDefault(false, accepts.At, "default of the distribution's package since Libreswan 4.6: ikev1-policy=drop")
+	}
 	if v1.V && !accepts.V {
+		if accepts.Known() && v1.Origin == posture.Explicit && !c.dead && !c.ignored() {
+			c.once(posture.Malformed, about{v1.At, "refused"}, "the connection is of IKEv1, which is off for all (%s): the product refuses it", cmp.Or(accepts.Text, accepts.Why))
+		}
 		return accepts
 	}
 	return v1
+}
+
+// packageDropsV1: Debian, and Ubuntu and Red Hat's line 9 after it, made the default
+// of 5.0 that of their 4.6 (github.com/libreswan/libreswan/issues/1087). Who builds
+// the program from source beside a package has no version that is known from it.
+func (c *conn) packageDropsV1() bool {
+	if !c.known || c.before("4.6") {
+		return false
+	}
+	return slices.ContainsFunc(c.in.Host.Packages, func(p posture.Package) bool {
+		return p.Name == "libreswan" && (p.Manager == "dpkg" || p.Manager == "rpm" && strings.Contains(p.Version, ".el9"))
+	})
 }
 
 // onlyV1 tells whether the defaults of version 1 hold.
@@ -210,7 +229,7 @@ func onlyV1(out *posture.Connection) bool { return !out.V2.V }
 // exchange fills in what IKE itself does.
 func (c *conn) exchange(out *posture.Connection) {
 	out.Aggressive = c.flag("aggressive", false)
-	out.IKE, out.IKEImplicit = c.proposals(suite.ProtocolIKE, "ike", onlyV1(out))
+	out.IKE, out.IKEImplicit = c.proposals(suite.ProtocolIKE, "ike", out)
 	out.Fragments = choose(c, "fragmentation", map[string]bool{"yes": true, "force": true, "insist": true, "accept": true, "no": false, "never": false}, c.libreswan() || !c.before("5.5.1"))
 	out.NATT = c.natTraversal()
 	out.MOBIKE = c.flag("mobike", !c.libreswan())
@@ -269,7 +288,7 @@ func (r *reader) withoutPPK(conns []posture.Connection) {
 
 // proposals are those in force under a key, and whether the product has put its
 // own in.
-func (c *conn) proposals(p suite.Protocol, key string, v1 bool) (posture.Value[[]posture.Proposal], posture.Value[bool]) {
+func (c *conn) proposals(p suite.Protocol, key string, out *posture.Connection) (posture.Value[[]posture.Proposal], posture.Value[bool]) {
 	s, ok := c.get(key)
 	if ok && notation.Placeholder(s.value) {
 		return posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}
@@ -279,15 +298,18 @@ func (c *conn) proposals(p suite.Protocol, key string, v1 bool) (posture.Value[[
 		return posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}
 	}
 	if c.libreswan() {
-		return c.proposalsLibreswan(p, s, ok, v1)
+		return c.proposalsLibreswan(p, s, ok, out)
 	}
 	return c.proposalsStrongSwan(p, s, ok)
 }
 
-func (c *conn) proposalsLibreswan(p suite.Protocol, s setting, ok, v1 bool) (posture.Value[[]posture.Proposal], posture.Value[bool]) {
+// proposalsLibreswan: where both versions are taken, which ended with 4.0, what a
+// line leaves out is filled in as for version 1, and without a line each version
+// has its own defaults (lib/libswan/ike_info.c of 3.23: a hint of IKEv1 is enough).
+func (c *conn) proposalsLibreswan(p suite.Protocol, s setting, ok bool, out *posture.Connection) (posture.Value[[]posture.Proposal], posture.Value[bool]) {
 	if ok {
 		parse := proposal.Libreswan
-		if v1 {
+		if onlyV1(out) || out.V1.V {
 			parse = proposal.LibreswanV1
 		}
 		if c.openswan() {
@@ -307,7 +329,11 @@ func (c *conn) proposalsLibreswan(p suite.Protocol, s setting, ok, v1 bool) (pos
 	if c.known {
 		version = c.version
 	}
-	all, why := proposal.LibreswanDefaults(p, version, v1)
+	all, why := proposal.LibreswanDefaults(p, version, onlyV1(out))
+	if out.V1.V && !onlyV1(out) {
+		first, _ := proposal.LibreswanDefaults(p, version, true)
+		all = append(first, all...)
+	}
 	v := posture.ByDefault(placed(all, c.at), c.at, why)
 	if !c.known {
 		v.Origin = posture.Inferred
@@ -487,8 +513,15 @@ func (c *conn) gives() (dns, pool posture.Value[[]string]) {
 		dns.V = slices.Concat(dns.V, d.DNS.V)
 		dns.Text += ", and of strongswan.conf " + d.DNS.Text
 	}
+	if len(dns.V) == 0 && !c.libreswan() && slices.ContainsFunc(pool.V, isOfPlugin) {
+		dns = posture.Value[[]string]{}
+	}
 	return dns, pool
 }
+
+// isOfPlugin tells whether a plugin gives the addresses, such as %dhcp, %radius and
+// pools of a database, which has name servers too, as it is told elsewhere.
+func isOfPlugin(pool string) bool { return strings.HasPrefix(pool, "%") }
 
 // asks tells whether we are a client of the other side: leftsourceip=%config of
 // strongSwan, leftmodecfgclient=yes of Libreswan.

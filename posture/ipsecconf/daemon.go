@@ -95,6 +95,7 @@ func (r *reader) charon() posture.Daemon {
 	d.AggressivePSK, d.UnencryptedV1, d.PrivateAlg, d.SendsVID = byDefault(r, false, s.at), byDefault(r, false, s.at), byDefault(r, false, s.at), byDefault(r, false, s.at)
 	d.FragmentSize, d.TLSMin, d.StrongRNG = byDefault(r, 1280, s.at), byDefault(r, r.tlsMin(), s.at), byDefault(r, true, s.at)
 	d.CRLFetch, d.OCSP = byDefault(r, true, s.at), byDefault(r, true, s.at)
+	d.SkipsLAN = byDefault(r, false, s.at)
 	d.LogsID, d.CopyDF, d.Keepalive = byDefault(r, false, s.at), byDefault(r, true, s.at), byDefault(r, 20*time.Second, s.at)
 	return d
 }
@@ -144,14 +145,30 @@ func (r *reader) eapServer(method string, from posture.Value[[]string]) posture.
 	e := posture.EAP{Subject: r.subject("eap", "eap-"+method, from.At), Product: r.product, Methods: from}
 	e.Server = posture.Written(true, from.At, from.Text)
 	e.DefaultType = posture.Written(method, from.At, from.Text)
-	if inner, ok := map[string]string{"ttls": "md5", "peap": "mschapv2"}[method]; ok {
-		e.Inner = byDefault(r, []string{inner}, from.At)
+	conf := r.strongSwanConf()
+	if conf == nil {
+		conf = &posture.Daemon{}
 	}
-	if method == "tls" || method == "ttls" || method == "peap" {
-		e.TLSMin = byDefault(r, r.tlsMin(), from.At)
+	if method == "dynamic" { // begins with what it prefers, and goes on with what the client asks for
+		e.DefaultType, e.Methods = posture.Value[string]{}, conf.EAPFirst
+		if first := conf.EAPFirst; len(first.V) > 0 {
+			e.DefaultType = posture.Written(first.V[0], first.At, first.Text)
+		}
+	}
+	if inner, ok := map[string]string{"ttls": "md5", "peap": "mschapv2"}[method]; ok {
+		if e.Inner = conf.EAPInner[method]; !e.Inner.Known() {
+			e.Inner = byDefault(r, []string{inner}, from.At)
+		}
+	}
+	if slices.ContainsFunc(e.Methods.V, overTLS) {
+		if e.TLSMin = conf.TLSMin; e.TLSMin.Origin != posture.Explicit {
+			e.TLSMin = byDefault(r, r.tlsMin(), from.At)
+		}
 	}
 	return e
 }
+
+func overTLS(method string) bool { return method == "tls" || method == "ttls" || method == "peap" }
 
 // charonLevels reads charondebug="ike 2, knl 3". Level 4 has keys printed; below
 // level 1 of ike, nobody learns who failed (strongswan.conf(5)).

@@ -157,6 +157,13 @@ func byKey(key string) int {
 	return 0
 }
 
+// libreswanMethod tells of a word in authby= that strongSwan does not take, which
+// says "ecdsasig" for ECDSA.
+func libreswanMethod(word string) bool {
+	word = strings.TrimSpace(word)
+	return word == "null" || word == "ecdsa" || strings.HasPrefix(word, "ecdsa-") || strings.HasPrefix(word, "rsa-sha")
+}
+
 // byValue weighs values that only one of the products takes.
 func byValue(key, value string) int {
 	side, word := cutSide(key)
@@ -175,7 +182,7 @@ func byValue(key, value string) int {
 		return -3
 	case (key == "ike" || key == "esp") && strings.ContainsAny(value, ";+_"):
 		return 2
-	case key == "authby" && slices.Contains([]string{"null", "rsa-sha1", "rsa-sha2", "rsa-sha2_256", "rsa-sha2_384", "rsa-sha2_512", "ecdsa-sha2", "ecdsa-sha2_256", "secret,rsasig"}, value):
+	case key == "authby" && slices.ContainsFunc(strings.Split(value, ","), libreswanMethod):
 		return 3
 	case key == "authby" && slices.Contains([]string{"xauthpsk", "xauthrsasig", "psk", "pubkey", "ecdsasig", "eap"}, value):
 		return -3

@@ -577,6 +577,8 @@ func TestPacketsThatLeaveInTheClear(t *testing.T) {
 		{"Libreswan 5.1", "", false, false},
 		{"Libreswan 5.1", "auto=ondemand", true, false},
 		{"Libreswan 5.1", "failureshunt=passthrough", true, true},
+		{"Libreswan 5.1", "failureshunt=drop", false, false},
+		{"Libreswan 5.1", "failureshunt=drop auto=start", true, false},
 		{"Libreswan 5.1", "negotiationshunt=passthrough", true, true},
 		{"Libreswan 5.1", "type=passthrough authby=never", true, true},
 		{"Libreswan 5.1", "type=drop", true, false},
@@ -736,5 +738,146 @@ func TestTimesAndNumbers(t *testing.T) {
 		if got, ok := parseCount(text); ok {
 			t.Errorf("%q: %v", text, got)
 		}
+	}
+}
+
+func TestANameInQuotesMayHaveSpaces(t *testing.T) {
+	h := readAll(t, files{"ipsec.conf": "conn \"all sites\"\n keyexchange=ikev2\nconn \"head office\"\n also=\"all sites\"\n right=192.0.2.9\n auto=add\n"}, "strongSwan 5.9.8")
+	if c := named(h, "head office"); c == nil || !posture.Is(c.V1, false) || c.V1.At.Line != 2 || c.Disabled {
+		t.Errorf("%+v", h.Connections)
+	}
+	if len(h.Notes) != 0 {
+		t.Error(noteTexts(h))
+	}
+	h = readAll(t, files{"ipsec.conf": "conn \"head office\"\n auto=add\n"}, "Libreswan 5.2")
+	if got := noteTexts(h); named(h, "head office") != nil || !strings.Contains(got, "no name that a section can have") {
+		t.Error(got)
+	}
+}
+
+func TestPlaceholdersInNamesKeepConnsApart(t *testing.T) {
+	const conf = "conn base-{{ site.name }}\n keyexchange=ikev2\n ike=aes256-sha384-{% if kind == \"ec\" %}ecp384{% else %}modp2048{% endif %}!\n" +
+		"conn {{ site.one }}\n also=base-{{ site.name }}\n auto=add\nconn {{ site.two }}\n keyexchange=ikev1\n auto=add\n"
+	h := readAll(t, files{"ipsec.conf": conf}, "strongSwan 5.9.8")
+	if one, two := named(h, "{{ site.one }}"), named(h, "{{ site.two }}"); one == nil || two == nil || !posture.Is(one.V1, false) || !posture.Is(two.V2, false) {
+		t.Errorf("%+v", h.Connections)
+	}
+	if got := noteTexts(h); strings.Contains(got, "malformed") {
+		t.Error(got)
+	}
+}
+
+func TestAPluginThatGivesAddressesMayGiveNameServers(t *testing.T) {
+	const conn = "conn rw\n auto=add\n right=%any\n rightsourceip="
+	for pool, known := range map[string]bool{"%dhcp": false, "%radius": false, "%staff": false, "10.1.0.0/24": true, "%dhcp\n rightdns=10.0.0.53": true} {
+		c := one(t, conn+pool+"\n", "strongSwan 5.9.8")
+		if c.DNS.Known() != known || len(c.Pool.V) != 1 {
+			t.Errorf("%s: %+v %+v", pool, c.DNS, c.Pool)
+		}
+	}
+}
+
+func TestAConnOfBothVersionsHasTheDefaultsOfVersion1(t *testing.T) {
+	const conf = "config setup\n\tprotostack=netkey\nconn a\n\tleft=192.0.2.1\n\tright=192.0.2.2\n\tauto=start\n"
+	c := one(t, conf+"\tike=aes256-sha2\n", "Libreswan 3.27")
+	if got := words(c.IKE); got != "aes256-sha256-modp2048-modp1536-ecp256-x25519" || !c.V1.V || !c.V2.V {
+		t.Errorf("a line without a group: %s", got)
+	}
+	if c := one(t, conf, "Libreswan 3.27"); !strings.Contains(words(c.IKE), "3des") || !strings.Contains(words(c.IKE), "gcm16") || !strings.Contains(words(c.Children[0].ESP), "3des") {
+		t.Errorf("no line: %s", words(c.IKE))
+	}
+	if c := one(t, conf, "Libreswan 4.12"); strings.Contains(words(c.IKE), "3des") {
+		t.Errorf("of version 2 alone: %s", words(c.IKE))
+	}
+}
+
+func TestAnyPasswordOfXAUTHIsKnown(t *testing.T) {
+	const conf = "config setup\nconn a\n\tikev2=never\n\tauthby=secret\n\tleftxauthserver=yes\n\trightxauthclient=yes\n\tright=%any\n\tauto=add\n"
+	for text, want := range map[string]bool{"\txauthby=alwaysok\n": true, "\txauthby=pam\n\txauthfail=soft\n": true, "\txauthby=file\n": false, "": false} {
+		c := one(t, conf+text, "Libreswan 4.12")
+		if x := c.Remote[len(c.Remote)-1]; !x.XAUTH || !posture.Is(x.AnyWord, want) {
+			t.Errorf("%q: %+v", text, x)
+		}
+	}
+}
+
+func TestWhatStrongSwanConfSaysOfEAPHoldsForConns(t *testing.T) {
+	h := &posture.Host{Daemons: []posture.Daemon{{
+		Subject: posture.Subject{Dialect: posture.Swanctl}, Product: "strongSwan",
+		TLSMin:   posture.Written("1.1", posture.Pos{Line: 7}, "1.1"),
+		EAPFirst: posture.Written([]string{"md5", "tls"}, posture.Pos{Line: 8}, "md5, tls"),
+		EAPInner: map[string]posture.Value[[]string]{"ttls": posture.Written([]string{"mschapv2"}, posture.Pos{Line: 9}, "mschapv2")},
+	}}}
+	m := fstest.MapFS{"ipsec.conf": &fstest.MapFile{Data: []byte("conn a\n auto=add\n rightauth=eap-dynamic\nconn b\n auto=add\n rightauth=eap-ttls\nconn c\n auto=add\n rightauth=eap-peap\n")}}
+	Read(source.NewInput(source.New("", m, true), h).For("", []string{"ipsec.conf"}))
+	if len(h.EAP) != 3 {
+		t.Fatalf("%+v", h.EAP)
+	}
+	dynamic, ttls, peap := h.EAP[0], h.EAP[1], h.EAP[2]
+	if dynamic.DefaultType.V != "md5" || dynamic.DefaultType.At.Line != 8 || len(dynamic.Methods.V) != 2 || dynamic.TLSMin.V != "1.1" {
+		t.Errorf("dynamic: %+v", dynamic)
+	}
+	if ttls.Inner.V[0] != "mschapv2" || ttls.TLSMin.At.Line != 7 || peap.Inner.V[0] != "mschapv2" || peap.Inner.Origin == posture.Explicit {
+		t.Errorf("ttls: %+v\npeap: %+v", ttls, peap)
+	}
+}
+
+func TestOfSeveralSectionsThatAConnTakesTheLastCounts(t *testing.T) {
+	const conf = "conn %default\n also=old\n esp=aes128-sha256-ecp256!\nconn old\n ike=3des-sha1-modp1024!\n lifetime=8h\n" +
+		"conn new\n ike=aes256gcm16-prfsha384-ecp384!\nconn both\n also=old\n also=new\nconn a\n also=both\n auto=add\n"
+	c := named(readAll(t, files{"ipsec.conf": conf}, "strongSwan 5.9.8"), "a")
+	if c.IKE.V[0].Text != "aes256gcm16-prfsha384-ecp384" || c.Children[0].Life.V != 8*time.Hour || c.Children[0].ESP.V[0].Text != "aes128-sha256-ecp256" {
+		t.Errorf("%+v", c)
+	}
+	// D takes C and B, and both take A: D, B, C, A.
+	const diamond = "conn A\n lifetime=1h\n ikelifetime=1h\nconn B\n also=A\n lifetime=2h\nconn C\n also=A\n lifetime=3h\n ikelifetime=3h\nconn D\n also=C\n also=B\n auto=add\n"
+	c = named(readAll(t, files{"ipsec.conf": diamond}, "strongSwan 5.9.8"), "D")
+	if c.Children[0].Life.V != 2*time.Hour || c.IKELife.V != 3*time.Hour {
+		t.Errorf("%v %v", c.Children[0].Life, c.IKELife)
+	}
+	if c := named(readAll(t, files{"ipsec.conf": conf}, "Libreswan 5.2"), "a"); len(c.IKE.V) == 0 || c.IKE.V[0].Text == "aes256gcm16-prfsha384-ecp384" {
+		t.Errorf("Libreswan: %+v", c.IKE)
+	}
+}
+
+func TestAConnOfATemplateHasAName(t *testing.T) {
+	h := readAll(t, files{"ipsec.conf": "config setup\n\tvirtual-private=\nconn {{ site.name }}\n\tright=192.0.2.1\n\tauto=start\n"}, "Libreswan 4.12")
+	if len(h.Connections) != 1 || h.Connections[0].Name != "{{ site.name }}" || strings.Contains(noteTexts(h), "refuses") {
+		t.Errorf("%+v\n%s", h.Connections, noteTexts(h))
+	}
+}
+
+func TestAuthbyTellsTheProduct(t *testing.T) {
+	for text, want := range map[string]posture.Dialect{"ecdsa": posture.Libreswan, "rsa-sha2_512,ecdsa-sha2_512": posture.Libreswan, "ecdsasig": posture.Starter} {
+		if got := one(t, "config setup\nconn a\n\tauthby="+text+"\n\tright=192.0.2.1\n\tauto=start\n").Dialect; got != want {
+			t.Errorf("authby=%s: %s", text, got)
+		}
+	}
+}
+
+func TestDistributionsPackagesTurnedIKEv1OffBeforeTheProject(t *testing.T) {
+	for _, c := range []struct {
+		manager, version string
+		taken            bool
+	}{
+		{"dpkg", "4.10-2+deb12u1", false}, {"rpm", "4.12-1.el9", false}, {"rpm", "4.12-1.el8", true}, {"dpkg", "4.3-1+deb11u4", true}, {"apk", "4.12-r0", true}, {"dpkg", "5.2-1", false},
+	} {
+		const conf = "config setup\nconn a\n ikev2=never\n right=192.0.2.1\n auto=start\n"
+		h := &posture.Host{Packages: []posture.Package{{Manager: c.manager, Name: "libreswan", Source: "libreswan", Version: c.version}}}
+		in := source.NewInput(source.New("", fstest.MapFS{"ipsec.conf": {Data: []byte(conf)}}, true), h)
+		upstream, _, _ := strings.Cut(c.version, "-")
+		in.Product("Libreswan", posture.Written(upstream, posture.Pos{}, upstream))
+		Read(in.For("", []string{"ipsec.conf"}))
+		if got := h.Connections[0].V1; got.V != c.taken || !got.Known() {
+			t.Errorf("%s %s: %+v", c.manager, c.version, got)
+		}
+	}
+}
+
+func TestAConnOfIKEv1ThatIsOffForAllIsRefused(t *testing.T) {
+	const conf = "config setup\n\tikev1-policy=drop\nconn a\n\tkeyexchange=ikev1\n\tright=192.0.2.1\n\tauto=start\nconn b\n\tright=192.0.2.2\n\tauto=start\n"
+	h := readAll(t, files{"ipsec.conf": conf}, "Libreswan 5.2")
+	if got := noteTexts(h); !strings.Contains(got, "ipsec.conf:4 malformed the connection is of IKEv1, which is off for all (ikev1-policy=drop)") || len(h.Notes) != 1 {
+		t.Errorf("notes: %s", got)
 	}
 }

@@ -162,15 +162,9 @@ func uncomment(line string) string {
 
 func (p *parser) begin(kind, name string, at posture.Pos) {
 	p.cur = nil
-	if name[:min(1, len(name))] != `"` { // people write "// comment" there
-		if first, more, ok := strings.Cut(name, " "); ok {
-			p.in.Note(posture.Malformed, at, "%d words follow the name in this line of %q: the product refuses the file", len(strings.Fields(more)), kind)
-			name = first
-		}
-	}
-	name = strings.Trim(name, `"`)
+	name, ok := p.sectionName(kind, name, at)
 	switch {
-	case kind == "config" && name != "setup", kind != "config" && (name == "" || strings.ContainsAny(name, " ")):
+	case !ok, kind == "config" && name != "setup":
 		p.in.Note(posture.Malformed, at, "%q has no name that a section can have", kind)
 		return
 	case len(p.conf.order) == mostSections:
@@ -179,6 +173,24 @@ func (p *parser) begin(kind, name string, at posture.Pos) {
 		return
 	}
 	p.cur = p.conf.section(kind, name, at, p.dead)
+}
+
+// sectionName is a word, or with strongSwan any string in quotes (starter's
+// lexer.l). That of a template may have spaces until it is filled in.
+func (p *parser) sectionName(kind, text string, at posture.Pos) (string, bool) {
+	if strings.HasPrefix(text, `"`) {
+		name, ended := unquote(text)
+		return name, ended && name != "" && (!p.libreswan() || !strings.Contains(name, " "))
+	}
+	if notation.Placeholder(text) {
+		return text, true
+	}
+	name, more, ok := strings.Cut(text, " ") // people write "// comment" there
+	if ok {
+		p.in.Note(posture.Malformed, at, "%d words follow the name in this line of %q: the product refuses the file", len(strings.Fields(more)), kind)
+	}
+	name = strings.Trim(name, `"`)
+	return name, name != ""
 }
 
 func (c *config) section(kind, name string, at posture.Pos, dead bool) *section {
@@ -194,8 +206,10 @@ func (c *config) section(kind, name string, at posture.Pos, dead bool) *section 
 func (p *parser) setting(at posture.Pos, indented bool, content string) {
 	key, value, _ := strings.Cut(content, "=")
 	s := setting{key: strings.TrimSpace(key), at: at}
-	var ok bool
-	if s.value, ok = unquote(strings.TrimSpace(value)); !ok {
+	ok := true
+	if value = strings.TrimSpace(value); notation.Placeholder(value) && value[0] != '"' {
+		s.value = value // quotes in it are those of the template
+	} else if s.value, ok = unquote(value); !ok {
 		p.in.Note(posture.Malformed, at, "the quote in the value of %s has no end", notation.Key(s.key, value))
 	}
 	s.text = s.key + "=" + s.value

@@ -31,7 +31,7 @@ func (r *reader) children(c *posture.Connection, v view) posture.Value[string] {
 
 func (r *reader) child(c *posture.Connection, v view, name string) (start posture.Value[string]) {
 	r.known(v, childKnown, "a child")
-	ch := posture.Child{Subject: posture.Subject{Dialect: posture.Swanctl, Kind: "child", Name: c.Name + "/" + name, At: v.at()}}
+	ch := posture.Child{Subject: posture.Subject{Dialect: posture.Swanctl, Kind: "child", Name: c.Name + "/" + name, At: v.at()}, Again: v.again()}
 	ch.LocalTS, ch.RemoteTS = r.list(v, "local_ts", "dynamic"), r.list(v, "remote_ts", "dynamic")
 	switch mode, _ := v.get("mode"); strings.ToLower(mode.value) {
 	case "pass": // no SA: the packets are meant to go in the clear

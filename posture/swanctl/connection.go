@@ -31,6 +31,7 @@ func (r *reader) connection(root view, name string, stray bool) {
 	c := posture.Connection{
 		Subject:  posture.Subject{Dialect: posture.Swanctl, Kind: "connection", Name: name, At: v.at()},
 		Product:  product,
+		Again:    v.again(),
 		Disabled: stray,
 	}
 	r.peers(&c, v)
@@ -77,10 +78,14 @@ func (r *reader) proposals(v view, key string, p suite.Protocol) (posture.Value[
 	if !ok {
 		return follows(placed(defaults, v.at()), posture.Value[bool]{Origin: normal(r, 0, v.at()).Origin, At: v.at(), Why: why}), normal(r, true, v.at())
 	}
-	if notation.Placeholder(s.value) {
-		return posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}
-	}
 	words := split(s.value)
+	if notation.Placeholder(s.value) {
+		implicit := posture.Value[bool]{}
+		if slices.ContainsFunc(words, func(w string) bool { return !isNotDefault(w) }) {
+			implicit = posture.Written(true, s.at, s.value) // beside whatever it is filled in with
+		}
+		return posture.Value[[]posture.Proposal]{}, implicit
+	}
 	if len(words) > 0 && !slices.ContainsFunc(words, isNotDefault) {
 		return posture.Value[[]posture.Proposal]{V: placed(defaults, s.at), Origin: normal(r, 0, s.at).Origin, At: s.at, Text: s.value, Why: why}, posture.Written(true, s.at, s.value)
 	}
@@ -194,6 +199,8 @@ func (r *reader) ppk(v view) posture.Value[posture.Demand] {
 	switch {
 	case required.V:
 		return follows(posture.Always, required)
+	case has && required.Origin == posture.Explicit:
+		return follows(posture.Optional, required)
 	case has:
 		return posture.Written(posture.Optional, id.at, id.value)
 	}

@@ -18,9 +18,10 @@ func (r *reader) readDaemon(t *tree) {
 	d := &posture.Daemon{Subject: posture.Subject{Dialect: posture.Swanctl, Kind: "daemon", Name: "charon", At: charon.at()}, Product: product}
 	r.daemonKnown(t, charon)
 	r.defences(d, charon)
-	r.negotiation(d, charon)
+	r.negotiation(d, charon, tlsView(t, charon))
 	r.certificates(d, charon)
 	r.plugins(d, charon)
+	r.methods(d, charon.sub("plugins"))
 	r.logging(d, t, charon)
 	r.radius(d, charon)
 	d.Replay = r.number(charon, "replay_window", 32)
@@ -33,12 +34,20 @@ func (r *reader) readDaemon(t *tree) {
 }
 
 // daemonView is the settings of charon. Those of charon-systemd, which is the
-// same daemon started otherwise, come first.
+// same daemon started otherwise, come first, and those of the library last
+// (library.c).
 func daemonView(t *tree) view {
 	root := t.view()
 	charon, own := root.sub("charon"), root.sub("charon-systemd")
-	layers := []*section{newSection("charon", charon.at())}
-	return view{tree: t, layers: append(append(layers, own.layers...), charon.layers...)}
+	first := newSection("charon", charon.at())
+	return view{tree: t, layers: slices.Concat([]*section{first}, own.layers, charon.layers, root.sub("libstrongswan").layers)}
+}
+
+// tlsView is the settings of TLS: the daemon's own, and behind them those of the
+// section libtls (tls.c).
+func tlsView(t *tree, charon view) view {
+	own := charon.sub("tls")
+	return view{tree: t, layers: slices.Concat(own.layers, t.view().sub("libtls").layers), above: own.at()}
 }
 
 // finishDaemon adds what the connections tell of the daemon.
@@ -70,7 +79,7 @@ func (r *reader) defences(d *posture.Daemon, v view) {
 	d.UnencryptedV1 = r.flag(v, "accept_unencrypted_mainmode_messages", false)
 }
 
-func (r *reader) negotiation(d *posture.Daemon, v view) {
+func (r *reader) negotiation(d *posture.Daemon, v, tls view) {
 	d.FragmentSize = r.number(v, "fragment_size", 1280)
 	d.SendsVID = r.flag(v, "send_vendor_id", false)
 	signs := r.flag(v, "signature_authentication", true)
@@ -82,7 +91,7 @@ func (r *reader) negotiation(d *posture.Daemon, v view) {
 	if r.before("5.9.2") {
 		oldest = "1.0"
 	}
-	d.TLSMin = read(r, v.sub("tls"), "version_min", oldest, func(s string) (string, bool) {
+	d.TLSMin = read(r, tls, "version_min", oldest, func(s string) (string, bool) {
 		return s, slices.Contains([]string{"1.0", "1.1", "1.2", "1.3"}, s)
 	})
 }
@@ -117,11 +126,27 @@ func (r *reader) plugins(d *posture.Daemon, v view) {
 		d.Plugins = posture.Written(modular(plugins), set.at, set.value)
 	}
 	d.StrongRNG = r.randomness(plugins)
+	d.SkipsLAN = r.bypass(v, d.Plugins)
 	for _, name := range []string{"sql", "attr-sql"} {
 		if s, ok := plugins.sub(name).get("database"); ok && holdsPassword.MatchString(s.value) {
 			r.holds(s.at)
 		}
 	}
+}
+
+// bypass is the plugin bypass-lan. strongSwan does not make it by default, and
+// distributions that make it ship it with "load = no".
+func (r *reader) bypass(v view, loaded posture.Value[[]string]) posture.Value[bool] {
+	const name = "bypass-lan"
+	_, listed := v.get("load")
+	own, set := v.path("plugins", name).get("load")
+	switch {
+	case set && !listed:
+		return posture.Written(loads(own.value), own.at, own.value)
+	case loaded.Known():
+		return follows(slices.Contains(loaded.V, name), loaded)
+	}
+	return normal(r, false, v.at())
 }
 
 // holdsPassword is a database with the user's name and password:
@@ -159,7 +184,7 @@ func (r *reader) daemonKnown(t *tree, charon view) {
 	root := t.view()
 	r.check(root, programs, "", func(name string) bool { return t.used[name] })
 	r.known(charon, daemonKnown, "the daemon")
-	r.known(charon.sub("tls"), tlsKnown, "tls")
+	r.known(tlsView(t, charon), tlsKnown, "tls")
 	plugins := charon.sub("plugins")
 	for _, name := range plugins.names() {
 		r.pluginKnown(plugins.sub(name), name)

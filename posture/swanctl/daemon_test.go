@@ -215,3 +215,38 @@ func TestThePasswordOfADatabaseMakesTheFileOneWithSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestTheBypassOfLocalNetworks(t *testing.T) {
+	const modular = "charon {\n load_modular = yes\n plugins {\n include strongswan.d/charon/*.conf\n }\n}\n"
+	for _, c := range []struct {
+		pairs []string
+		is    bool
+		from  posture.Origin
+		line  int
+	}{
+		{[]string{"etc/strongswan.conf", modular, "etc/strongswan.d/charon/bypass-lan.conf", "bypass-lan {\n load = yes\n}\n"}, true, posture.Explicit, 2},
+		{[]string{"etc/strongswan.conf", modular, "etc/strongswan.d/charon/bypass-lan.conf", "bypass-lan {\n\n load = no\n}\n"}, false, posture.Explicit, 3},
+		{[]string{"etc/strongswan.conf", modular}, false, posture.Explicit, 2},
+		{[]string{"etc/strongswan.conf", "charon {\n load = aes bypass-lan vici\n}\n"}, true, posture.Explicit, 2},
+		{[]string{"etc/strongswan.conf", "charon {\n load = aes vici\n plugins { bypass-lan { load = yes } }\n}\n"}, false, posture.Explicit, 2},
+		{[]string{"etc/strongswan.conf", "charon {\n}\n"}, false, posture.Default, 1},
+	} {
+		got := host("5.9.8", c.pairs...).Daemons[0].SkipsLAN
+		posturetest.Is(t, fmt.Sprint(c.pairs), got, c.is, c.from)
+		if got.At.Line != c.line {
+			t.Errorf("%v: line %d, want %d", c.pairs, got.At.Line, c.line)
+		}
+	}
+}
+
+func TestTheSectionsOfLibrariesStandBehindTheDaemons(t *testing.T) {
+	h := host("5.9.8", "strongswan.conf", "libtls {\n version_min = 1.0\n}\nlibstrongswan {\n send_vendor_id = yes\n plugins {\n random {\n random = /tmp/zero\n } } }\n")
+	d := h.Daemons[0]
+	posturetest.Is(t, "tls", d.TLSMin, "1.0", posture.Explicit)
+	posturetest.Is(t, "vendor id", d.SendsVID, true, posture.Explicit)
+	posturetest.Is(t, "randomness", d.StrongRNG, false, posture.Explicit)
+	h = host("5.9.8", "strongswan.conf", "charon {\n send_vendor_id = no\n tls {\n version_min = 1.2\n } }\nlibtls {\n version_min = 1.0\n}\nlibstrongswan {\n send_vendor_id = yes\n}\n")
+	d = h.Daemons[0]
+	posturetest.Is(t, "tls", d.TLSMin, "1.2", posture.Explicit)
+	posturetest.Is(t, "vendor id", d.SendsVID, false, posture.Explicit)
+}

@@ -2,9 +2,14 @@ package swanctl
 
 import (
 	"slices"
+	"strings"
 
 	"sallyport/posture"
+	notation "sallyport/posture/setting"
 )
+
+// dynamic is the method that leaves the choice to the client.
+const dynamic = "dynamic"
 
 // inner are the methods of tunnels, with what is done inside by default.
 var inner = map[string]string{"ttls": "md5", "peap": "mschapv2"}
@@ -39,14 +44,37 @@ func (r *reader) eapServer(method string, from posture.Value[[]string]) posture.
 		DefaultType: follows(method, from),
 		Methods:     from,
 	}
-	if usual, ok := inner[method]; ok {
-		e.Inner = read(r, r.charon.path("plugins", "eap-"+method), "phase2_method", []string{usual}, func(s string) ([]string, bool) { return []string{s}, true })
-		if e.Inner.Origin != posture.Explicit {
-			e.Inner.At = from.At
+	if method == dynamic {
+		e.DefaultType, e.Methods = posture.Value[string]{}, r.daemon.EAPFirst
+		if len(e.Methods.V) > 0 {
+			e.DefaultType = follows(e.Methods.V[0], e.Methods)
 		}
 	}
-	if slices.Contains(overTLS, method) {
+	if usual, ok := inner[method]; ok {
+		if e.Inner = r.daemon.EAPInner[method]; !e.Inner.Known() {
+			e.Inner = normal(r, []string{usual}, from.At)
+		}
+	}
+	if slices.ContainsFunc(e.Methods.V, func(m string) bool { return slices.Contains(overTLS, m) }) {
 		e.TLSMin = r.daemon.TLSMin
+		if e.TLSMin.Origin != posture.Explicit {
+			e.TLSMin.At = from.At
+		}
 	}
 	return e
+}
+
+// methods reads what the plugins of EAP are told. eap-dynamic begins with those that
+// it prefers, and then takes whichever the client asks for of those that are loaded
+// (eap_dynamic.c).
+func (r *reader) methods(d *posture.Daemon, plugins view) {
+	if s, ok := plugins.sub("eap-" + dynamic).get("preferred"); ok && !notation.Placeholder(s.value) {
+		d.EAPFirst = posture.Written(split(strings.ToLower(s.value)), s.at, s.value)
+	}
+	d.EAPInner = map[string]posture.Value[[]string]{}
+	for method := range inner {
+		if s, ok := plugins.sub("eap-" + method).get("phase2_method"); ok && !notation.Placeholder(s.value) {
+			d.EAPInner[method] = posture.Written([]string{strings.ToLower(s.value)}, s.at, s.value)
+		}
+	}
 }

@@ -142,6 +142,11 @@ func (f *file) statements(into *section, depth int) {
 			}
 			f.malformed(at, "there is no section that this } could end")
 		case '{', '=', ':', ',', '"':
+			if n := f.inQuotes(); n > 0 {
+				f.malformed(at, "a name cannot be in quotes: it is read as if there were none")
+				f.named(into, strings.Trim(f.take(n), `"`), at, depth)
+				break
+			}
 			f.malformed(at, "a name is missing before %q", f.take(1))
 		default:
 			f.statement(into, depth)
@@ -173,6 +178,23 @@ func (f *file) statement(into *section, depth int) {
 		f.include(into, at)
 		return
 	}
+	f.named(into, name, at, depth)
+}
+
+// inQuotes is how long a string is that ends in the line; 0: there is none.
+func (f *file) inQuotes() int {
+	if f.rest[0] != '"' {
+		return 0
+	}
+	n := bytes.IndexAny(f.rest[1:], "\"\n")
+	if n <= 0 || f.rest[n+1] == '\n' {
+		return 0
+	}
+	return n + 2
+}
+
+// named reads what follows a name.
+func (f *file) named(into *section, name string, at posture.Pos, depth int) {
 	if f.left--; f.left < 0 {
 		f.in.Note(posture.Limit, at, "more than %d settings: the rest was not read", mostSettings)
 		return

@@ -87,6 +87,8 @@ func TestWhatTheDaemonRefusesIsNotedAndPassed(t *testing.T) {
 		{"}\nc = d", `c="d"`, "no section"},
 		{"= x\nc = d", `c="d"`, "name is missing"},
 		{"s {\n a = b", `s{a="b"}`, "has no end"},
+		{"s { \"t u\" { a = b\n}\n c = d\n}", `s{c="d" t u{a="b"}}`, "in quotes"},
+		{"\"\nc = d", `c="d"`, "name is missing"},
 		{`a = "b`, `a="b"`, "string has no end"},
 		{"s : x = y\nc = d", `c="d" s:x{}`, "has no {"},
 		{"include\nc = d", `c="d"`, "= or { is missing"},
@@ -108,6 +110,14 @@ func TestAMistakeInASecretIsNotShown(t *testing.T) {
 	}
 	if len(notes) == 0 {
 		t.Error("no note")
+	}
+}
+
+func TestASecretAfterAColonIsNotShown(t *testing.T) {
+	h := host("5.9.8", "swanctl.conf", "secrets {\n ike-1 { id = x\n secret: hunter2 }\n}\nconnections { a : elsewhere { } }\n")
+	text := fmt.Sprintf("%+v", h.Notes)
+	if strings.Contains(text, "hunter2") || !strings.Contains(text, "which \"secret\" inherits from") || !strings.Contains(text, "elsewhere") {
+		t.Error(text)
 	}
 }
 

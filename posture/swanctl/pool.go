@@ -12,8 +12,8 @@ import (
 var pluginPools = []string{"dhcp", "radius"}
 
 // fromPools reads what clients of a connection are given. A pool that the file
-// does not have is one of a plugin, such as dhcp or radius, of which nothing is
-// known.
+// does not have is one of a plugin: dhcp and radius give addresses and, as they are
+// told elsewhere, name servers (dhcp_provider.c).
 func (r *reader) fromPools(c *posture.Connection, v, pools view) {
 	names := r.list(v, "pools")
 	c.Pool = follows[[]string](nil, names)
@@ -21,12 +21,15 @@ func (r *reader) fromPools(c *posture.Connection, v, pools view) {
 		return
 	}
 	c.DNS = r.daemonDNS()
+	elsewhere := false
 	for _, name := range names.V {
 		pool := pools.sub(name)
 		if !pool.exists() {
-			if !slices.Contains(pluginPools, name) {
-				r.unparsed(names.At, "the pool %q is not defined: unless a plugin such as attr-sql has it, clients get no address", source.Quote(name))
+			if slices.Contains(pluginPools, name) {
+				c.Pool.V, elsewhere = append(c.Pool.V, name), true
+				continue
 			}
+			r.unparsed(names.At, "the pool %q is not defined: unless a plugin such as attr-sql has it, clients get no address", source.Quote(name))
 			c.Pool = posture.Value[[]string]{}
 			return
 		}
@@ -38,7 +41,7 @@ func (r *reader) fromPools(c *posture.Connection, v, pools view) {
 			c.DNS = posture.Written(append(c.DNS.V, split(s.value)...), s.at, s.value)
 		}
 	}
-	if !c.DNS.Known() {
+	if !c.DNS.Known() && !elsewhere {
 		c.DNS = follows[[]string](nil, names)
 		c.DNS.Text = ""
 	}

@@ -10,6 +10,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sallyport/posture"
@@ -260,7 +261,7 @@ func (r *reader) bases(t *tree) {
 		all = all[:len(all)-1]
 		for _, b := range s.bases {
 			if t.root.find(b.name) == nil {
-				r.unparsed(b.at, "the section %q, which %q inherits from, does not exist", source.Quote(b.name), source.Quote(s.name))
+				r.unparsed(b.at, "the section %s, which %q inherits from, does not exist", b.shown(s), source.Quote(s.name))
 			}
 		}
 		for _, name := range s.order {
@@ -268,6 +269,18 @@ func (r *reader) bases(t *tree) {
 		}
 	}
 }
+
+// shown is the name for a note. Who writes "secret: hunter2" has not named a
+// section.
+func (b base) shown(of *section) string {
+	if secretKeys[strings.ToLower(of.name)] {
+		return notation.Shown("")
+	}
+	return strconv.Quote(source.Quote(b.name))
+}
+
+// secretKeys are the settings that hold secrets.
+var secretKeys = map[string]bool{"secret": true, "pin": true, "password": true, "psk": true}
 
 // known notes settings and subsections of a view that the grammar does not have.
 // A nil set has none.

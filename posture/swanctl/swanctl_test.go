@@ -422,10 +422,10 @@ func TestALinkThatLeavesIsNotRead(t *testing.T) {
 	}
 }
 
-func TestAPoolOfAPluginIsNotKnown(t *testing.T) {
+func TestAPluginsPoolHasNoNetworkAndNoKnownNameServers(t *testing.T) {
 	h := host("5.9.8", "swanctl.conf", "connections {\n c { pools = dhcp\n children { } }\n d { pools = p\n }\n}\npools { p { addrs = 10.0.0.0/8 } }", "strongswan.conf", "charon { }")
-	if h.Connections[0].DNS.Known() || h.Connections[0].Pool.Known() {
-		t.Errorf("%+v", h.Connections[0].DNS)
+	if c := h.Connections[0]; c.DNS.Known() || len(c.Pool.V) != 1 || c.Pool.V[0] != "dhcp" {
+		t.Errorf("%+v %+v", c.DNS, c.Pool)
 	}
 	posturetest.Is(t, "dns", h.Connections[1].DNS, nil, posture.Explicit)
 	if len(h.Notes) > 0 {
@@ -561,4 +561,51 @@ func FuzzRead(f *testing.F) {
 		in := input(m, "strongswan.conf", "strongswan.d/charon/radius.conf", "swanctl/conf.d/x.conf", "swanctl/swanctl.conf")
 		Read(in)
 	})
+}
+
+func TestAPluginThatGivesAddressesMayGiveNameServers(t *testing.T) {
+	for _, c := range []struct {
+		pools, attr string
+		known       bool
+		dns         int
+	}{{"dhcp", "", false, 0}, {"radius", "", false, 0}, {"dhcp", "dns = 10.0.0.53", true, 1}, {"staff", "", true, 0}} {
+		h := host("5.9.8", "swanctl.conf", "connections { rw { pools = "+c.pools+"\n children { net {} } } }\npools { staff { addrs = 10.1.0.0/24\n } }\n",
+			"strongswan.conf", "charon { plugins { attr { "+c.attr+"\n } } }\n")
+		rw := h.Connections[0]
+		if rw.DNS.Known() != c.known || len(rw.DNS.V) != c.dns || len(rw.Pool.V) != 1 {
+			t.Errorf("%s, %s: %+v %+v", c.pools, c.attr, rw.DNS, rw.Pool)
+		}
+	}
+}
+
+func TestAClientChoosesItsMethodOfEAP(t *testing.T) {
+	const conn = "connections {\n a {\n remote {\n auth = eap-dynamic\n } } }\n"
+	h := host("5.9.1", "swanctl.conf", conn, "strongswan.conf", "charon {\n plugins {\n eap-dynamic {\n preferred = md5, TLS\n } } }\n")
+	e := h.EAP[0]
+	posturetest.Is(t, "first", e.DefaultType, "md5", posture.Explicit)
+	posturetest.Is(t, "methods", e.Methods, []string{"md5", "tls"}, posture.Explicit)
+	posturetest.Is(t, "tls", e.TLSMin, "1.0", posture.Default)
+	if e.DefaultType.At.Line != 4 || e.TLSMin.At.Line != 4 {
+		t.Errorf("%+v", e)
+	}
+	if e := host("5.9.1", "swanctl.conf", conn).EAP[0]; e.DefaultType.Known() || e.Methods.Known() || e.TLSMin.Known() {
+		t.Errorf("nothing preferred: %+v", e)
+	}
+}
+
+func TestThePlaceOfAPPKThatMayBeLeftOutIsTheLineThatSaysSo(t *testing.T) {
+	for line, text := range map[int]string{3: "", 4: "ppk_required = no\n"} {
+		h := host("5.9.8", "swanctl.conf", "connections {\n a {\n ppk_id = x\n"+text+" }\n}\n")
+		if v := h.Connections[0].PPK; v.V != posture.Optional || v.At.Line != line {
+			t.Errorf("%q: %+v", text, v)
+		}
+	}
+}
+
+func TestDefaultBesideAPlaceholderStaysDefault(t *testing.T) {
+	h := host("5.9.8", "swanctl.conf", "connections {\n a {\n proposals = ${ike}, default\n }\n b {\n proposals = ${ike}\n }\n}\n")
+	a, b := h.Connections[0], h.Connections[1]
+	if !posture.Is(a.IKEImplicit, true) || a.IKE.Known() || b.IKEImplicit.Known() {
+		t.Errorf("%+v %+v", a.IKEImplicit, b.IKEImplicit)
+	}
 }

@@ -34,6 +34,8 @@ func (f *file) untemplate() {
 	}
 	if found {
 		f.rest, f.template = out, true
+	}
+	if found && !f.text.Template {
 		f.in.Note(posture.Opaque, posture.Pos{File: f.text.Show}, "the file is a template: what its placeholders stand for is not here")
 	}
 }
@@ -41,14 +43,15 @@ func (f *file) untemplate() {
 // hide works on one line in place, and tells whether there was anything to hide.
 func hide(line []byte) bool {
 	all := notation.Placeholders(line)
-	alone := nothingBeside(line, all)
-	hidden := false
+	alone := notation.NothingBeside(line, all)
+	hidden, last, quotes := false, 0, 0
 	for _, at := range all {
-		before := line[:at[0]]
-		if bytes.IndexByte(before, '#') >= 0 || bytes.Count(before, []byte{'"'})%2 == 1 {
+		between := line[last:at[0]]
+		quotes += bytes.Count(between, []byte{'"'})
+		if bytes.IndexByte(between, '#') >= 0 || quotes%2 == 1 {
 			break
 		}
-		hidden = true
+		hidden, last = true, at[1]
 		for i := at[0]; i < at[1]; i++ {
 			if k := strings.IndexByte(special, line[i]); alone {
 				line[i] = ' '
@@ -58,15 +61,4 @@ func hide(line []byte) bool {
 		}
 	}
 	return hidden
-}
-
-func nothingBeside(line []byte, all [][]int) bool {
-	last := 0
-	for _, at := range all {
-		if len(bytes.TrimSpace(line[last:at[0]])) > 0 {
-			return false
-		}
-		last = at[1]
-	}
-	return len(bytes.TrimSpace(line[last:])) == 0
 }

@@ -12,6 +12,7 @@ import (
 type section struct {
 	name     string
 	at       posture.Pos
+	again    []posture.Pos // where it is opened once more
 	keys     []string
 	settings map[string]setting
 	order    []string
@@ -39,9 +40,15 @@ func newSection(name string, at posture.Pos) *section {
 	return &section{name: name, at: at, settings: map[string]setting{}, sections: map[string]*section{}}
 }
 
+// mostAgain bounds the places that are kept of one section.
+const mostAgain = 64
+
 // sub is the subsection of a name, which is made if it is not there.
 func (s *section) sub(name string, at posture.Pos) *section {
 	if sub, ok := s.sections[name]; ok {
+		if len(sub.again) < mostAgain {
+			sub.again = append(sub.again, at)
+		}
 		return sub
 	}
 	sub := newSection(name, at)
@@ -102,6 +109,14 @@ func (v view) at() posture.Pos {
 		return v.above
 	}
 	return v.layers[0].at
+}
+
+// again are the other places of the section: what stands later wins.
+func (v view) again() []posture.Pos {
+	if len(v.layers) == 0 {
+		return nil
+	}
+	return v.layers[0].again
 }
 
 func (v view) exists() bool { return len(v.layers) > 0 }
