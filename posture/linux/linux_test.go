@@ -338,3 +338,17 @@ func FuzzRead(f *testing.F) {
 		readFS(fstest.MapFS{names[int(which)%len(names)]: {Data: []byte(text)}})
 	})
 }
+
+func TestWhatRsyslogOnlySendsAwayHasNoMode(t *testing.T) {
+	for text, want := range map[string]bool{
+		"*.* @@logs.example.org:6514\n":                      false,
+		"*.* -/var/log/syslog\n":                             true,
+		"if $programname == 'pluto' then /var/log/pluto\n":   true,
+		"action(type=\"omfile\" file=\"/var/log/messages\")": true,
+	} {
+		h := read(t, "etc/rsyslog.conf", text)
+		if got := h.Logs[0].Readable.Known(); got != want {
+			t.Errorf("%q: known %v, want %v", text, got, want)
+		}
+	}
+}

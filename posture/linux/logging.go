@@ -22,6 +22,7 @@ type logs struct {
 	journal  posture.Value[time.Duration]
 	volatile posture.Value[bool]
 	syslog   posture.Pos // of the first syslog daemon's file
+	writes   bool        // rsyslog: records go into files
 	driver   string      // rsyslog: what "@@" sends through
 	driverTo string      // rsyslog: $ActionSendStreamDriverMode
 	defaults rotation    // of logrotate.conf, for all blocks
@@ -104,6 +105,9 @@ func (l *logs) finish(journald bool) {
 		l.log.OffHost = posture.ByDefault(false, l.syslog, "nothing forwards records")
 	case journald:
 		l.log.OffHost = posture.ByDefault(false, l.log.At, "journald alone keeps records on the host")
+	}
+	if !l.writes && l.log.Readable.Origin == posture.Default {
+		l.log.Readable = posture.Value[bool]{} // no file is created whose mode could matter
 	}
 	l.retention()
 	l.watch()

@@ -61,6 +61,7 @@ var (
 	objects   = regexp.MustCompile(`\b(action|module|global|input|template|ruleset|main_queue|include|timezone|parser|lookup_table|dyn_stats)\s*\(`)
 	parameter = regexp.MustCompile(`(?i)([a-z0-9._]+)\s*=\s*"([^"]*)"`)
 	legacyTo  = regexp.MustCompile(`(@@?)(\([^)]*\))?(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?`)
+	toFile    = regexp.MustCompile(`(^|\s)-?[/?]`) // "?" names a template of paths
 	relp      = regexp.MustCompile(`:omrelp:(\S+)`)
 )
 
@@ -170,6 +171,9 @@ func (l *logs) rsyslogAction(at posture.Pos, p map[string]string) {
 		protected = strings.EqualFold(p["tls"], "on")
 	case "omelasticsearch", "omhttp", "omclickhouse":
 		protected = strings.EqualFold(p["usehttps"], "on") || strings.HasPrefix(p["server"], "https:") || p["usehttps"] == "" && strings.EqualFold(p["type"], "omhttp")
+	case "omfile":
+		l.writes = true
+		return
 	case "omkafka", "omamqp1", "omazureeventhubs", "omgssapi":
 	default:
 		return
@@ -200,6 +204,7 @@ func (l *logs) rsyslogSelector(at posture.Pos, line string) {
 		return
 	}
 	l.records(at, selector, line)
+	l.writes = l.writes || toFile.MatchString(action)
 	if m := relp.FindString(action); m != "" {
 		l.forwards = append(l.forwards, forward{false, at, source.Quote(line)})
 		return

@@ -29,6 +29,7 @@ const (
 	saveFile
 	scriptFile
 	ufwFile
+	firewalldFile
 )
 
 // Claims tells whether a file is a packet filter's. Rulesets have no usual
@@ -47,6 +48,8 @@ func formOf(p string, head func() []byte) form {
 	switch {
 	case isUFW(p):
 		return ufwFile
+	case isFirewalld(p):
+		return firewalldFile
 	case base == "nftables.conf" || strings.HasSuffix(base, ".nft"):
 		return nftFile
 	case slices.Contains([]string{"rules.v4", "rules.v6", "iptables.rules", "ip6tables.rules"}, base):
@@ -78,6 +81,9 @@ func Read(in *source.Input) {
 	}
 	ipt := readIPTables(in.For(posture.IPTables, nil), byForm[saveFile], byForm[scriptFile], byForm[ufwFile])
 	nft := readNFTables(in.For(posture.NFTables, nil), byForm[nftFile])
+	if f := byForm[firewalldFile]; len(f) > 0 && ipt == nil && (nft == nil || idle(nft)) {
+		in.Host.Firewalls = append(in.Host.Firewalls, firewalld(in.For(posture.NFTables, nil), f))
+	}
 	if ipt != nil {
 		in.Host.Firewalls = append(in.Host.Firewalls, firewall(in.For(posture.IPTables, nil), ipt))
 	}

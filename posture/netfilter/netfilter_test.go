@@ -455,3 +455,24 @@ func FuzzRead(f *testing.F) {
 		readFS(fstest.MapFS{name: {Data: []byte(text)}})
 	})
 }
+
+func TestFirewalldIsAFilterOfWhichLittleIsKnown(t *testing.T) {
+	const zone = "<?xml version=\"1.0\"?>\n<zone>\n  <port port=\"1701\" protocol=\"udp\"/>\n</zone>\n"
+	const direct = "<direct>\n  <rule priority=\"0\" table=\"filter\" ipv=\"ipv4\" chain=\"INPUT\">-p udp --dport 1701 -m policy --dir in --pol none -j DROP</rule>\n</direct>\n"
+	h := read(t, "etc/firewalld/zones/public.xml", zone)
+	if len(h.Firewalls) != 1 || h.Firewalls[0].Name != "firewalld" || !posture.Is(h.Firewalls[0].L2TPOpen, true) || h.Firewalls[0].NATTReachable.Known() || len(h.Notes) != 1 {
+		t.Errorf("%+v %+v", h.Firewalls, h.Notes)
+	}
+	h = read(t, "etc/firewalld/zones/public.xml", zone, "etc/firewalld/direct.xml", direct)
+	if f := h.Firewalls[0]; !posture.Is(f.L2TPOpen, false) || !posture.Is(f.L2TPNeedsIPsec, true) {
+		t.Errorf("with a rule before it: %+v", f)
+	}
+	h = read(t, "etc/firewalld/zones/public.xml", zone, "etc/firewalld/zones/dmz.xml", "<rule family=\"ipv4\">\n<port port=\"1701\" protocol=\"udp\"/>\n<drop/>\n</rule>\n")
+	if f := h.Firewalls[0]; f.L2TPOpen.Known() {
+		t.Errorf("with a rich rule: %+v", f)
+	}
+	h = read(t, "etc/firewalld/zones/public.xml", zone, "ruleset.nft", "table inet f {\n chain i { type filter hook input priority 0; policy drop; }\n}\n")
+	if len(h.Firewalls) != 1 || h.Firewalls[0].Name == "firewalld" || !h.Firewalls[0].L2TPOpen.Known() {
+		t.Errorf("beside a listing: %+v", h.Firewalls)
+	}
+}

@@ -192,12 +192,17 @@ const mostFiles = 64
 
 // words applies words with their arguments.
 func (s *settings) words(all []Word, chain []string) {
+	var password posture.Pos
 	for len(all) > 0 {
 		w := all[0]
 		all = all[1:]
 		n, known := numberOfArguments(w.Text)
 		if !known {
-			s.reader.note(posture.Unparsed, w.At, "unknown option: ", setting.Shown(w.Text))
+			shown := setting.Shown(w.Text)
+			if w.At.File == password.File && w.At.Line == password.Line { // a password with a space and without quotes
+				shown = setting.Shown("")
+			}
+			s.reader.note(posture.Unparsed, w.At, "unknown option: ", shown)
 			all = nextLine(all) // its arguments are not known either
 			continue
 		}
@@ -208,6 +213,9 @@ func (s *settings) words(all []Word, chain []string) {
 		var arg Word
 		if n == 1 {
 			arg, all = all[0], all[1:]
+		}
+		if w.Text == "password" {
+			password = arg.At
 		}
 		s.apply(w, arg, chain)
 	}

@@ -30,8 +30,11 @@ func (s *settings) posture(l Link, k kind) posture.PPP {
 	p.ShowsSecret = orDefault(s, s.shows, false, l.At, "default of pppd: hide-password")
 	p.Echo = orDefault(s, s.echo, time.Duration(0), l.At, "default of pppd: no echo requests")
 	p.TLSMax = s.tls(l.At)
-	if pptp.MatchString(l.Name) {
-		p.Service, p.IPsecForced = "pptp", posture.Guess(false, l.At, "PPTP is never inside IPsec")
+	if at := l.At; pptp.MatchString(l.Name) || s.pptp.V {
+		if s.pptp.V {
+			at = s.pptp.At
+		}
+		p.Service, p.IPsecForced = "pptp", posture.Guess(false, at, "PPTP is never inside IPsec")
 	}
 	if posture.Is(p.Server, false) {
 		p.Split = s.split(l.At)
@@ -45,6 +48,9 @@ func (s *settings) posture(l Link, k kind) posture.PPP {
 
 // pptp are names of option files for pptpd's calls.
 var pptp = regexp.MustCompile(`^(options[.-]pptpd?|pptpd[.-]options)\b`)
+
+// daemons are names of option files for the calls of a daemon that answers.
+var daemons = regexp.MustCompile(`^(options[.-](x?l2tpd|openl2tpd?|pptpd)|pptpd[.-]options)$`)
 
 // orDefault fills in what the product does where nothing is written, as far as
 // all files of the link are here.
@@ -76,7 +82,7 @@ func (s *settings) side(l Link, k kind) posture.Value[bool] {
 		return l.Server
 	case s.client.Text != "":
 		return posture.Guess(false, s.client.At, s.client.Text+" is for the side that dials")
-	case s.server.Text != "":
+	case s.server.Text != "" && !(no && s.own && k == options && asksPeer(s.server) && !daemons.MatchString(l.Name)):
 		return posture.Guess(true, s.server.At, s.server.Text+" is for the side that answers")
 	case no && s.own && k != system:
 		return posture.Guess(false, s.auth.At, "noauth without a word that only the answering side needs")

@@ -257,6 +257,14 @@ func TestTheRADIUSPluginAccounts(t *testing.T) {
 	}
 }
 
+func TestAPasswordWithASpaceIsNotShownByHalf(t *testing.T) {
+	h := read(t, map[string]string{"peers/office": "plugin pppol2tp.so\nuser me\npassword tr0ub4dor hunter2 three\nname n\nodd\n"})
+	text := fmt.Sprintf("%+v", h.Notes)
+	if strings.Contains(text, "hunter2") || strings.Contains(text, "three") || !strings.Contains(text, "odd") {
+		t.Error(text)
+	}
+}
+
 func TestIPv6DependsOnTheVersion(t *testing.T) {
 	for version, known := range map[string]bool{"2.4.9": true, "2.5.2": false} {
 		fsys := fstest.MapFS{"etc/ppp/options.a": {Data: []byte("auth\n")}}
@@ -317,4 +325,28 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d links, %d notes", len(h.PPP), len(h.Notes))
 		}
 	})
+}
+
+func TestNoauthAfterAMethodIsOfTheSideThatDials(t *testing.T) {
+	const words = "require-mschap-v2\nrefuse-pap\nnoauth\nnodefaultroute\n"
+	for name, server := range map[string]bool{"options.sstpm": false, "options.xl2tpd": true, "pptpd-options": true} {
+		if p := link(t, read(t, map[string]string{name: words}), name); !posture.Is(p.Server, server) {
+			t.Errorf("%s: %+v", name, p.Server)
+		}
+	}
+	if p := link(t, read(t, map[string]string{"options.sstpm": words + "ms-dns 10.0.0.53\n"}), "options.sstpm"); !posture.Is(p.Server, true) {
+		t.Errorf("with ms-dns: %+v", p.Server)
+	}
+}
+
+func TestALinkThatIsDialledByPPTPSaysSo(t *testing.T) {
+	for text, want := range map[string]string{
+		"pty \"pptp 192.0.2.1 --nolaunchpppd\"\n":  "pptp",
+		"plugin pptp.so\npptp_server 192.0.2.1\n":  "pptp",
+		"pty \"/usr/sbin/sstpc --nolaunchpppd x\"": "",
+	} {
+		if p := link(t, read(t, map[string]string{"peers/a": text}), "peers/a"); p.Service != want || !posture.Is(p.Server, false) || posture.Is(p.IPsecForced, false) != (want != "") {
+			t.Errorf("%q: %q %+v %+v", text, p.Service, p.Server, p.IPsecForced)
+		}
+	}
 }

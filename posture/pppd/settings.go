@@ -1,6 +1,7 @@
 package pppd
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,11 +30,12 @@ type settings struct {
 	mppe40, mppe128, noCCP posture.Value[bool]
 
 	name, user   Word
-	login        bool // PAP by the system's own passwords
-	backend      bool // a plugin knows the accounts
-	server       Word // a word of the link's own that only a server needs
-	client       Word // one that only a client needs
-	sharedServer Word // the same of /etc/ppp/options
+	login        bool                // PAP by the system's own passwords
+	backend      bool                // a plugin knows the accounts
+	pptp         posture.Value[bool] // the link is dialled by PPTP
+	server       Word                // a word of the link's own that only a server needs
+	client       Word                // one that only a client needs
+	sharedServer Word                // the same of /etc/ppp/options
 	sharedClient Word
 }
 
@@ -86,6 +88,11 @@ func (s *settings) apply(w, arg Word, chain []string) {
 		s.ipv6 = no
 	case "plugin":
 		s.plugin(w, arg)
+	case "pty":
+		if prog, _, _ := strings.Cut(strings.TrimSpace(arg.Text), " "); path.Base(prog) == "pptp" {
+			s.pptp = posture.Written(true, w.At, "pty \"pptp ...\"")
+			s.mark(&s.client, &s.sharedClient, w)
+		}
 	case "max-tls-version":
 		s.tlsMax = posture.Written(arg.Text, w.At, w.Text+" "+arg.Text)
 	case "tls-verify-method":
@@ -208,6 +215,9 @@ func (s *settings) plugin(w, arg Word) {
 		s.backend = true
 	case "pppoe", "rp-pppoe", "pppoatm", "pptp":
 		s.mark(&s.client, &s.sharedClient, w)
+		if name == "pptp" {
+			s.pptp = posture.Written(true, w.At, "plugin "+arg.Text)
+		}
 	}
 }
 
@@ -248,16 +258,22 @@ func (s *settings) sides(w Word) {
 	switch {
 	case slices.Contains(clientWords, w.Text):
 		s.mark(&s.client, &s.sharedClient, w)
-	case slices.Contains(serverWords, w.Text), strings.HasPrefix(w.Text, "require-") && !strings.Contains(w.Text, "mppe"):
+	case slices.Contains(serverWords, w.Text), asksPeer(w):
 		s.mark(&s.server, &s.sharedServer, w)
 	}
+}
+
+// asksPeer is for require-*, which a later noauth takes back: a weaker sign of the
+// side that answers than the others.
+func asksPeer(w Word) bool {
+	return strings.HasPrefix(w.Text, "require-") && !strings.Contains(w.Text, "mppe")
 }
 
 func (s *settings) mark(own, shared *Word, w Word) {
 	if !s.own {
 		own = shared
 	}
-	if own.Text == "" {
+	if own.Text == "" || asksPeer(*own) && !asksPeer(w) {
 		*own = w
 	}
 }
