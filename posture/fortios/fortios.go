@@ -24,7 +24,7 @@ const product = "FortiOS"
 //	#config-version=FGT60D-5.06-FW-build1630-180802:opmode=0:vdom=0:user=admin
 var header = regexp.MustCompile(`^#config-version=([A-Za-z0-9]+)-([0-9]+(?:\.[0-9]+){1,3})-`)
 
-var configLine = regexp.MustCompile(`(?m)^\s*([A-Za-z][A-Za-z0-9_.-]* [#$] )?config (vpn ipsec phase[12](-interface)?|system global|firewall policy|system interface|vpn l2tp|user local|user radius|log syslogd[234]? setting)\s*$`)
+var configLine = regexp.MustCompile(`(?m)^\s*(([A-Za-z][A-Za-z0-9_.-]* )?[#$] )?config (vpn ipsec (phase[12]|manualkey)(-interface)?|sys(tem)? global|firewall policy|sys(tem)? interface|vpn l2tp|user local|user radius|log syslogd[234]? setting)\s*$`)
 
 // Claims tells whether a file is a configuration of FortiOS: by its first line,
 // or by a table of it with an entry or a setting.
@@ -172,6 +172,9 @@ func (r *reader) secret(e *entry, key string, s posture.Secret) {
 		return
 	}
 	s.Subject = r.subject("secret", e.title(), v.at)
+	if e.path == policyBased {
+		s.Setting = e.path
+	}
 	switch {
 	case v.words[0] == "ENC":
 		s.Storage = posture.Encrypted

@@ -376,3 +376,55 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) { host(s) })
 }
+
+func TestTablesAndSettingsMayBeCutShort(t *testing.T) {
+	h := host("config sys glob\n set hostname short\nend\nconfig vpn ips phase1-int\n edit a\n  set ike 2\n  set prop aes256-sha256\n  set dhg 20\n  set psk example-1\n  unset dhg\n next\nend\n")
+	if h.Name != "short" || len(h.Connections) != 1 || len(h.Secrets) != 1 || string(h.Secrets[0].Value) != "example-1" {
+		t.Fatalf("%q, %v, %v", h.Name, h.Connections, h.Secrets)
+	}
+	if c := h.Connections[0]; !c.V2.V || c.IKE.Text == "" || !strings.Contains(c.IKE.Text, "(default)") {
+		t.Errorf("%v, %q", c.V2, c.IKE.Text)
+	}
+	if n := notes(h); slices.ContainsFunc(n, func(s string) bool { return strings.HasPrefix(s, "unparsed") }) {
+		t.Error(n)
+	}
+}
+
+func TestWhatIsDeletedIsNotThere(t *testing.T) {
+	const two = "config vpn ipsec phase1-interface\n edit a\n  set psksecret example-1\n next\n edit b\n  set psksecret example-2\n next\n"
+	for script, left := range map[string]int{two + "end\n": 2, two + " delete a\nend\n": 1, two + "end\nconfig vpn ipsec phase1-interface\n purge\nend\n": 0, two + "end\nconfig vpn ipsec phase2-interface\n delete a\nend\n": 2} {
+		if h := host(script); len(h.Connections) != left || len(h.Secrets) != left {
+			t.Errorf("%d connections and %d secrets of\n%s", len(h.Connections), len(h.Secrets), script)
+		}
+	}
+}
+
+func TestATableOfManualKeysAloneIsClaimed(t *testing.T) {
+	const config = "config vpn ipsec manualkey-interface\n edit mk\n  set enc-alg des\n next\nend\n"
+	if !fortios.Claims("fg.conf", func() []byte { return []byte(config) }) || len(host(config).Manual) != 1 {
+		t.Error("no manual SA")
+	}
+}
+
+func TestATableMayStandBehindABarePrompt(t *testing.T) {
+	const table = "config vpn ipsec phase1-interface\n edit a\n  set psksecret example-1\n next\nend\n"
+	for text, want := range map[string]int{
+		"# " + table: 1, "# " + table + "# config firewall policy\n edit 1\n next\nend\n": 1, table + "# config vpn ipsec phase2-interface\n": 1,
+		"# config the tunnel\n" + table: 1, "# config vpn ipsec phase1-interface\n" + table: 1, "# config system interface\n#  edit b\n" + table: 1,
+		"#" + strings.ReplaceAll(table, "\n", "\n#"): 0,
+	} {
+		if h := host(text); len(h.Connections) != want || want == 1 && h.Connections[0].Name != "a" {
+			t.Errorf("%d connections of\n%s", len(h.Connections), text)
+		}
+	}
+	if !fortios.Claims("x", func() []byte { return []byte("# " + table) }) {
+		t.Error("not claimed")
+	}
+}
+
+func TestDeletionsWithoutEndAreLeftOut(t *testing.T) {
+	h := host("config vpn ipsec phase1-interface\n edit a\n  set psksecret example-1\n next\n" + strings.Repeat(" delete b\n", 3_000) + " delete a\nend\n")
+	if n := notes(h); len(h.Connections) != 1 || !slices.ContainsFunc(n, func(s string) bool { return strings.HasPrefix(s, "limit") && strings.Contains(s, "take away") }) {
+		t.Errorf("%d connections, %q", len(h.Connections), n)
+	}
+}

@@ -21,6 +21,9 @@ const (
 	mostWords       = 64
 )
 
+// policyBased is the table of phases 1 without an interface of their own.
+const policyBased = "vpn ipsec phase1"
+
 // owner is the phase 1 that a phase 2 names.
 type owner struct{ path, vdom, name string }
 
@@ -38,7 +41,7 @@ func (r *reader) connections() {
 			r.in.Note(posture.Limit, e.at, "more than %d connections: the rest is left out", mostConnections)
 			break
 		}
-		c := posture.Connection{Subject: r.subject("connection", e.title(), e.at), Product: product}
+		c := posture.Connection{Subject: r.subject("connection", e.title(), e.at), Product: product, Table: e.path}
 		r.peer(&c, e)
 		r.phase1(&c, e)
 		r.proof(&c, e)

@@ -2,6 +2,7 @@ package fortios
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"sallyport/posture"
@@ -42,6 +43,7 @@ type parser struct {
 	stack   []frame
 	entries []*entry
 	full    bool
+	removed int // commands that took entries away
 }
 
 // frame is a "config" or an "edit" that is open.
@@ -63,13 +65,21 @@ type statement struct {
 func statements(in *source.Input, t *source.Text, header func(string, posture.Pos), yield func(statement)) {
 	s := statement{}
 	q := quoting{}
+	asked := statement{} // "# config TABLE", as documents show what was typed at the prompt
 	for n, text := range in.Lines(t) {
 		if !q.open {
 			text = typed(text)
 			trimmed := strings.TrimLeft(text, " \t")
 			if strings.HasPrefix(trimmed, "#") {
 				header(trimmed, t.At(n, 1))
+				asked = shownConfig(trimmed, t.At(n, 1))
 				continue
+			}
+			if len(asked.words) > 0 && (strings.HasPrefix(trimmed, "edit ") || strings.HasPrefix(trimmed, "set ")) {
+				yield(asked)
+			}
+			if trimmed != "" {
+				asked = statement{}
 			}
 			s = statement{at: t.At(n, len(text)-len(trimmed)+1)}
 			q = quoting{}
@@ -90,6 +100,16 @@ func statements(in *source.Input, t *source.Text, header func(string, posture.Po
 	if q.open {
 		in.Note(posture.Malformed, s.at, "a quoted value does not end")
 	}
+}
+
+// shownConfig is the opening of a table that is read, behind a bare prompt; empty
+// for a remark.
+func shownConfig(comment string, at posture.Pos) statement {
+	words := strings.Fields(comment)
+	if len(words) > 2 && words[0] == "#" && words[1] == "config" && read[whole(strings.Join(words[2:], " "))] != nil {
+		return statement{words: words[1:], at: at}
+	}
+	return statement{}
 }
 
 // prompt is what stands before what was typed, in a log of a terminal.
@@ -169,7 +189,7 @@ func (p *parser) do(s statement) {
 		p.assign(s)
 	case "unset":
 		if e := p.top().entry; e != nil && len(s.words) > 1 {
-			delete(e.set, s.words[1])
+			delete(e.set, e.key(s.words[1]))
 		}
 	case "next":
 		if p.top().edit {
@@ -177,10 +197,30 @@ func (p *parser) do(s statement) {
 		}
 	case "end":
 		p.end()
-	case "delete", "purge", "rename", "move", "clone", "exit", "show", "get", "execute", "diagnose":
+	case "delete", "purge":
+		p.remove(s)
+	case "rename", "move", "clone", "exit", "show", "get", "execute", "diagnose":
 	default:
 		p.in.Note(posture.Unparsed, s.at, "%s begins no line that is known", setting.Key(s.words[0], strings.Join(s.words[1:], " ")))
 	}
+}
+
+// mostRemovals bounds the time that a file of nothing else takes.
+const mostRemovals = 2_000
+
+// remove takes an entry out of the table that is open, or all of them.
+func (p *parser) remove(s statement) {
+	if p.removed++; p.removed > mostRemovals {
+		if p.removed == mostRemovals+1 {
+			p.in.Note(posture.Limit, s.at, "more than %d lines that take away: the rest was not applied", mostRemovals)
+		}
+		return
+	}
+	above := p.top()
+	p.entries = slices.DeleteFunc(p.entries, func(e *entry) bool {
+		named := s.words[0] == "purge" || len(s.words) > 1 && e.name == s.words[1]
+		return e.path == above.path && e.vdom == above.vdom && e.name != "" && named && !above.edit
+	})
 }
 
 // top is the innermost frame.
@@ -212,10 +252,55 @@ func (p *parser) config(s statement) {
 	default:
 		f.path = above.path + " " + path
 	}
-	if read[f.path] != nil {
+	if f.path = whole(f.path); read[f.path] != nil {
 		f.entry = p.enter(f.path, "", f.vdom, s.at)
 	}
 	p.push(f, s.at)
+}
+
+// whole is the name of a table that is read, of which each word may be cut short,
+// as the command line has it: "sys int".
+func whole(path string) string {
+	if read[path] != nil {
+		return path
+	}
+	var all []string
+	words := strings.Fields(path)
+	for table := range read {
+		if slices.EqualFunc(words, strings.Fields(table), func(w, full string) bool { return len(w) > 2 && strings.HasPrefix(full, w) }) {
+			all = append(all, table)
+		}
+	}
+	return meant(path, all)
+}
+
+// key is a setting in full.
+func (e *entry) key(word string) string {
+	if e.known["*"] || e.known[word] || len(word) < 3 {
+		return word
+	}
+	var all []string
+	for k := range e.known {
+		if strings.HasPrefix(k, word) {
+			all = append(all, k)
+		}
+	}
+	return meant(word, all)
+}
+
+// meant is the one word among several that a beginning stands for, which others
+// may begin with: "psk" is psksecret in spite of psksecret-remote.
+func meant(begin string, all []string) string {
+	if len(all) == 0 {
+		return begin
+	}
+	slices.Sort(all)
+	for _, w := range all {
+		if !strings.HasPrefix(w, all[0]) {
+			return begin
+		}
+	}
+	return all[0]
 }
 
 func (p *parser) edit(s statement) {
@@ -255,7 +340,7 @@ func (p *parser) assign(s statement) {
 	if e == nil || len(s.words) < 2 {
 		return
 	}
-	key, words := s.words[1], s.words[2:]
+	key, words := e.key(s.words[1]), s.words[2:]
 	if !e.known["*"] && !e.known[key] {
 		p.in.Note(posture.Unparsed, s.at, "%s has no %s that is known", e.path, setting.Shown(key))
 	}

@@ -31,7 +31,7 @@ var keywords = map[string]map[string]bool{
 	"encr":                               set("aes des 3des"),
 	"encryption":                         set("aes des 3des aes-cbc-128 aes-cbc-192 aes-cbc-256 aes-gcm-128 aes-gcm-256"),
 	"mode":                               set("transport tunnel"),
-	"set":                                setWords,
+	"set":                                set("transform-set pfs security-association isakmp-profile ikev2-profile identity mixed-mode reverse-route peer nat ip security-policy session-key group aggressive-mode"),
 	"tunnel":                             set("protection source destination mode key path-mtu-discovery vrf checksum bandwidth route-via tos ttl endpoint flow"),
 	"tunnel protection":                  set("ipsec"),
 	"tunnel protection ipsec":            set("profile policy"),

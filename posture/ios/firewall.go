@@ -235,23 +235,24 @@ func judged(group *line, x *rule, v bool) posture.Value[bool] {
 // translated tells whether packets for a tunnel are translated first: unless
 // the list of what is translated begins with an exemption.
 func (r *reader) translated(f *posture.Firewall) {
+	f.MasqueradesIn = setting.Of(r.defaults, false, r.root.at, true)
 	if !slices.ContainsFunc(r.host.Connections, func(c posture.Connection) bool {
-		return slices.ContainsFunc(c.Children, func(child posture.Child) bool { return child.LocalTS.Known() && !child.L2TP })
+		return slices.ContainsFunc(c.Children, func(child posture.Child) bool {
+			return child.LocalTS.Known() && !child.L2TP && !posture.Is(child.Routed, true)
+		})
 	}) {
 		return // nothing is chosen by its inner addresses
 	}
 	for _, l := range r.root.all("ip", "nat", "inside", "source") {
-		if l.no {
+		if l.no || posture.Is(f.MasqueradesIn, true) { // one that takes all is enough
 			continue
 		}
-		if m := l.after("route-map"); m != "" {
-			continue // not simple
+		switch rules := r.acl(l.after("list")); {
+		case l.after("route-map") != "", l.after("list") != "" && len(rules) == 0:
+			f.MasqueradesIn = posture.Value[bool]{} // not simple, or not in this file
+		case len(rules) > 0 && (rules[0].permit || f.MasqueradesIn.Known()):
+			f.MasqueradesIn = posture.Written(rules[0].permit, l.at, l.text)
 		}
-		rules := r.acl(l.after("list"))
-		if len(rules) == 0 {
-			continue
-		}
-		f.MasqueradesIn = posture.Written(rules[0].permit, l.at, l.text)
 	}
 }
 
@@ -286,7 +287,9 @@ func (r *reader) logging() {
 	}
 	g.UTC = setting.Of(r.defaults, true, r.root.at, false)
 	if l := r.root.find("service", "timestamps", "log"); l != nil {
-		g.UTC = written(l, index(l.words, "localtime") == len(l.words))
+		zone := r.root.find("clock", "timezone") // without one, local time is UTC
+		local := zone != nil && !zone.no && zone.word(3) != "0"
+		g.UTC = written(l, !local || index(l.words, "localtime") == len(l.words))
 	}
 	r.host.Logs = append(r.host.Logs, g)
 }

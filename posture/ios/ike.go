@@ -276,6 +276,8 @@ func (r *reader) profile2(c *posture.Connection, l *line) {
 	c.PPK = r.ppk(l)
 	if t := l.find("pki", "trustpoint"); t != nil {
 		c.Revocation = r.revocation(t.word(2))
+	} else if slices.ContainsFunc(slices.Concat(c.Local, c.Remote), func(a posture.Auth) bool { return a.Method.V == posture.MethodPubkey }) {
+		c.Revocation = r.anyRevocation()
 	}
 	r.authorization(c, l)
 }
@@ -343,6 +345,28 @@ func (r *reader) matches2(c *posture.Connection, l *line) {
 	}
 }
 
+// anyRevocation is of a use that names no trustpoint: IOS then takes a certificate
+// under any of them, and the weakest decides. Those that IOS makes for itself, for
+// HTTPS and for licences, are no authorities of peers.
+func (r *reader) anyRevocation() posture.Value[posture.Demand] {
+	if r.weakest != nil {
+		return *r.weakest
+	}
+	r.weakest = new(posture.Value[posture.Demand])
+	for _, l := range r.root.all("crypto", "pki", "trustpoint") {
+		own := strings.HasPrefix(l.word(3), "TP-self-signed") || strings.HasPrefix(l.word(3), "SLA-TrustPoint") || strings.HasPrefix(l.word(3), "CISCO_IDEVID")
+		if l.no || own || l.find("enrollment", "selfsigned") != nil {
+			continue
+		}
+		if v := r.revocation(l.word(3)); !r.weakest.Known() || strictness[v.V] < strictness[r.weakest.V] {
+			*r.weakest = v
+		}
+	}
+	return *r.weakest
+}
+
+var strictness = map[posture.Demand]int{posture.Never: 0, posture.Optional: 1, posture.Always: 2}
+
 // revocation is what a trustpoint does about certificates that were withdrawn.
 func (r *reader) revocation(trustpoint string) posture.Value[posture.Demand] {
 	l := r.root.find("crypto", "pki", "trustpoint", trustpoint)
@@ -371,8 +395,10 @@ func (r *reader) authorization(c *posture.Connection, l *line) {
 	}
 }
 
-// given reads dns and pool of a group or an authorization policy.
+// given reads dns, pool and the networks of the tunnel of a group or an
+// authorization policy.
 func (r *reader) given(c *posture.Connection, l *line) {
+	r.tunnel = r.carried(c, l)
 	c.DNS, c.Pool = written(l, []string(nil)), written(l, []string(nil))
 	if b := l.find("dns"); b != nil {
 		c.DNS = written(b, b.words[1:])
@@ -380,4 +406,34 @@ func (r *reader) given(c *posture.Connection, l *line) {
 	if b := l.find("pool"); b != nil {
 		c.Pool = written(b, b.words[1:])
 	}
+}
+
+// carried is what clients send through the tunnel: the sources of an access list, or
+// all there is, which clients with EAP and those of IKEv1 take where nothing is said.
+func (r *reader) carried(c *posture.Connection, l *line) posture.Value[[]string] {
+	list := l.find("acl")
+	if list == nil {
+		list = l.find("route", "set", "access-list")
+	}
+	if list != nil && !list.no {
+		var all []string
+		for _, rule := range r.acl(list.words[len(list.words)-1]) {
+			if rule.permit && len(all) < mostSelectors {
+				all = append(all, network(rule.from))
+			}
+		}
+		if len(all) == 0 {
+			return posture.Value[[]string]{}
+		}
+		return written(list, all)
+	}
+	eap := slices.ContainsFunc(c.Remote, func(a posture.Auth) bool { return posture.Is(a.Method, posture.MethodEAP) })
+	if l.find("route", "set") == nil && (eap || posture.Is(c.V1, true)) {
+		all := []string{"0.0.0.0/0"}
+		if six := l.find("ipv6", "pool"); six != nil && !six.no {
+			all = append(all, "::/0")
+		}
+		return setting.Of(r.defaults, all, l.at, true)
+	}
+	return posture.Value[[]string]{}
 }

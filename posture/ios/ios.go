@@ -16,10 +16,14 @@ import (
 	"sallyport/posture/source"
 )
 
+// typedAt is what may stand before a line: the prompt of a terminal.
+const typedAt = `(?m)^(?:[A-Za-z][A-Za-z0-9_.-]*\([a-z0-9-]+\)[#>])?[ \t]*`
+
 var (
+	asaLine     = regexp.MustCompile(typedAt + `(tunnel-group |ASA Version|PIX Version|crypto (ikev1|ikev2) enable |crypto ipsec ikev[12] |crypto map [^ ]+ (interface |[0-9]+ set |[0-9]+ match )|access-group [^ ]+ (in|out) interface )`)
 	versionLine = regexp.MustCompile(`(?m)^[ \t]*version [0-9]{1,2}\.[0-9]{1,2}\s*$`)
-	iosLine     = regexp.MustCompile(`(?m)^[ \t]*(hostname |boot-start-marker|service timestamps|service password-encryption|no service |crypto (isakmp|ikev2|ipsec|map|keyring) |Building configuration|Current configuration : |vpdn )`)
-	cryptoLine  = regexp.MustCompile(`(?m)^[ \t]*` + beginnings("crypto", 2) + ` (` + beginnings("isakmp", 2) + ` (` + beginnings("policy", 2) + `|key|` + beginnings("profile", 2) + `)|` +
+	iosLine     = regexp.MustCompile(typedAt + `(hostname |boot-start-marker|service timestamps|service password-encryption|no service |crypto (isakmp|ikev2|ipsec|map|keyring) |Building configuration|Current configuration : |vpdn )`)
+	cryptoLine  = regexp.MustCompile(typedAt + beginnings("crypto", 2) + ` (` + beginnings("isakmp", 2) + ` (` + beginnings("policy", 2) + `|key|` + beginnings("profile", 2) + `)|` +
 		beginnings("ikev2", 2) + ` (` + beginnings("proposal", 3) + `|` + beginnings("policy", 2) + `|` + beginnings("keyring", 2) + `|` + beginnings("profile", 3) + `)|` +
 		beginnings("ipsec", 2) + ` (` + beginnings("transform-set", 2) + `|` + beginnings("profile", 2) + `)) `)
 )
@@ -28,7 +32,7 @@ var (
 // and another that IOS has, or by its blocks of crypto.
 func Claims(_ string, head func() []byte) bool {
 	h := head()
-	if bytes.Contains(h, []byte("ASA Version")) || bytes.Contains(h, []byte("!Command: show running-config")) {
+	if asaLine.Match(h) || bytes.Contains(h, []byte("!Command: show running-config")) {
 		return false
 	}
 	return versionLine.Match(h) && iosLine.Match(h) || cryptoLine.Match(h)
@@ -54,11 +58,14 @@ type reader struct {
 	root     *line
 	product  string
 	defaults setting.Defaults
-	all      uses // what asks for IPsec
+	all      uses            // what asks for IPsec
+	applied  map[string]bool // crypto maps that interfaces have
 	first    phase1
 	second   phase1
-	guard    *line             // of a crypto map that has L2TP
-	acls     map[string][]rule // access lists that were read
+	tunnel   posture.Value[[]string]        // what clients of the connection at hand send through it
+	guard    *line                          // of a crypto map that has L2TP
+	weakest  *posture.Value[posture.Demand] // check of revocation among the trustpoints, once it was looked for
+	acls     map[string][]rule              // access lists that were read
 }
 
 func (r *reader) read() {
@@ -67,7 +74,7 @@ func (r *reader) read() {
 		r.host.Name = h.word(1)
 	}
 	r.known()
-	r.all = r.uses()
+	r.all, r.applied = r.uses(), r.onInterfaces()
 	r.guard = r.guarded()
 	r.first, r.second = r.phase1s()
 	r.connections()

@@ -12,6 +12,7 @@ import (
 	"sallyport/posture/ios"
 	"sallyport/posture/posturetest"
 	"sallyport/posture/source"
+	"sallyport/protocol/suite"
 )
 
 func host(config string) *posture.Host {
@@ -417,4 +418,124 @@ func FuzzRead(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) { host(s) })
+}
+
+func TestATransformSetOfAHAloneIsAChoiceWithoutEncryption(t *testing.T) {
+	child := func(sets string) posture.Child {
+		h := host("version 15.7\ncrypto ipsec transform-set A ah-sha256-hmac\ncrypto ipsec transform-set E esp-aes 256 esp-sha256-hmac\ncrypto map M 10 ipsec-isakmp\n set peer 192.0.2.9\n set transform-set " + sets + "\n")
+		return h.Connections[0].Children[0]
+	}
+	if c := child("A"); c.ESP.Known() || !c.AH.V {
+		t.Errorf("alone: ESP %v, AH %v", c.ESP.V, c.AH.V)
+	}
+	if c := child("E A"); len(c.ESP.V) != 2 || !c.AH.V || !slices.Contains(c.ESP.V[1].Of(suite.Encr), null) {
+		t.Errorf("beside ESP: %v, AH %v", c.ESP.V, c.AH.V)
+	}
+}
+
+var null = func() suite.Transform { a, _ := suite.ByKeyword("null"); return a.Transform }()
+
+func TestATrustpointThatNobodyNamesIsStillAsked(t *testing.T) {
+	revocation := func(trustpoints string) posture.Value[posture.Demand] {
+		h := host("version 15.7\n" + trustpoints + "crypto isakmp policy 10\n encr aes\n group 14\ncrypto ipsec transform-set E esp-aes 256 esp-sha256-hmac\ncrypto map M 10 ipsec-isakmp\n set peer 192.0.2.9\n set transform-set E\n")
+		return h.Connections[0].Revocation
+	}
+	const own = "crypto pki trustpoint TP-self-signed-42\n enrollment selfsigned\n revocation-check none\n"
+	const company = "crypto pki trustpoint COMPANY\n enrollment terminal\n revocation-check "
+	if v := revocation(own); v.Known() {
+		t.Errorf("the router's own: %v", v)
+	}
+	if v := revocation(own + company + "crl\n"); v.V != posture.Always || v.At.Line != 7 {
+		t.Errorf("with a check: %v", v)
+	}
+	if v := revocation(company + "none\ncrypto pki trustpoint OTHER\n revocation-check crl\n"); v.V != posture.Never || v.At.Line != 4 {
+		t.Errorf("one of two without: %v", v)
+	}
+}
+
+func TestACryptoMapThatNoInterfaceHasIsNotInForce(t *testing.T) {
+	const maps = "version 15.7\ncrypto ipsec transform-set E esp-aes 256 esp-sha256-hmac\ncrypto map A 10 ipsec-isakmp\n set peer 192.0.2.9\n set transform-set E\ncrypto map B 10 ipsec-isakmp\n set peer 192.0.2.10\n set transform-set E\n"
+	for config, disabled := range map[string][2]bool{
+		maps:                                    {false, false}, // a part of a configuration
+		maps + "interface Gi0\n crypto map A\n": {false, true},
+		maps + "interface Gi0\n crypto map A redundancy HA\ninterface Gi1\n crypto map B\n": {false, false},
+	} {
+		h := host(config)
+		if h.Connections[0].Disabled != disabled[0] || h.Connections[1].Disabled != disabled[1] {
+			t.Errorf("%v and %v of\n%s", h.Connections[0].Disabled, h.Connections[1].Disabled, config)
+		}
+	}
+}
+
+func TestLocalTimeIsUTCWhereNoZoneIsSet(t *testing.T) {
+	for zone, utc := range map[string]bool{"": true, "clock timezone UTC 0\n": true, "clock timezone GMT 0 0\n": true, "clock timezone CET 1 0\n": false, "clock timezone IST 5 30\n": false} {
+		h := host("version 15.7\nservice timestamps log datetime msec localtime show-timezone\n" + zone + "logging host 192.0.2.7\n")
+		if g := h.Logs[0].UTC; g.V != utc {
+			t.Errorf("%q: %v", zone, g)
+		}
+	}
+}
+
+func TestTypedWordsOfAKeyAndAMapMayBeShort(t *testing.T) {
+	h := host("cry isa key one addr 192.0.2.9\ncry isa key 0 two ad 192.0.2.8\ncry isa key three host gw.example.org\ncry isa key four xyz 1\ncry isa key five addr 192.0.2.7 255.255.255.0 no-xauth\ncry isa key\ncry ips tra T esp-des esp-md5-hmac\ncry map M 10 ipsec-i\n set pe 192.0.2.9\n set tr T\n mat add 100\n")
+	if len(h.Secrets) != 4 || string(h.Secrets[3].Value) != "five" || string(h.Secrets[0].Value) != "one" || string(h.Secrets[1].Value) != "two" || !slices.Equal(h.Secrets[2].IDs, []string{"gw.example.org"}) {
+		t.Errorf("%+v", h.Secrets)
+	}
+	if c := h.Connections[0].Children[0]; len(c.ESP.V) != 1 || c.ESP.V[0].Text != "T esp-des esp-md5-hmac" {
+		t.Errorf("%+v", c.ESP)
+	}
+}
+
+func TestAFragmentOfASAIsNotClaimed(t *testing.T) {
+	const ios = "crypto isakmp policy 10\n encr aes\ncrypto map M 10 ipsec-isakmp\n set peer 192.0.2.9\n"
+	for text, want := range map[string]bool{
+		ios: true,
+		"crypto ikev2 policy 1\n encryption aes-256\ncrypto ikev2 enable outside\n":                                                    false,
+		"crypto isakmp policy 1\n hash sha\ncrypto map outside_map 1 set peer 192.0.2.9\ncrypto map outside_map interface outside\n":   false,
+		"crypto isakmp policy 1\n hash sha\ntunnel-group 192.0.2.9 type ipsec-l2l\n":                                                   false,
+		"R1(config)#crypto isakmp policy 10\nR1(config-isakmp)#group 2\nR1(config-isakmp)#exit\nR1(config)#crypto isakmp key x addr\n": true,
+	} {
+		if got := Claims(text); got != want {
+			t.Errorf("%v of\n%s", got, text)
+		}
+	}
+}
+
+func Claims(text string) bool { return ios.Claims("x.cfg", func() []byte { return []byte(text) }) }
+
+func TestThePeersOfAKeyringMayHaveTheIndentOfTheirLines(t *testing.T) {
+	h := host("crypto ikev2 keyring K\n peer A\n address 192.0.2.9\n pre-shared-key one\n peer B\n description x\n address 192.0.2.8\n pre-shared-key two\n")
+	if len(h.Secrets) != 2 || h.Secrets[0].Name != "K A" || h.Secrets[1].Name != "K B" || !slices.Equal(h.Secrets[1].IDs, []string{"192.0.2.8"}) {
+		t.Errorf("%+v", h.Secrets)
+	}
+	posturetest.Quiet(t, h)
+}
+
+func TestTheIPsecProfileThatIsBuiltInNeedsNoLines(t *testing.T) {
+	const tunnel = "interface Tunnel0\n tunnel source Gi1\n tunnel destination 192.0.2.9\n tunnel protection ipsec profile default\n"
+	const two = "crypto ikev2 profile default\n match identity remote address 192.0.2.9 255.255.255.255\n authentication remote pre-share\n authentication local pre-share\n"
+	h := host("version 17.9\n" + two + tunnel)
+	if len(h.Connections) != 1 || len(h.Connections[0].Children) != 1 || h.Connections[0].Children[0].PFS.V != posture.Never {
+		t.Errorf("%+v", h.Connections)
+	}
+	if h := host("version 17.9\n" + two + "crypto ipsec profile default\n set pfs group20\n set ikev2-profile default\n" + tunnel); len(h.Connections[0].Children) != 1 || h.Connections[0].Children[0].PFS.V != posture.Always {
+		t.Errorf("%+v", h.Connections)
+	}
+}
+
+// TestATunnelWithADestinationIsForNobodyElse: a certificate's name matches whoever has
+// it, and the interface takes packets of one address.
+func TestATunnelWithADestinationIsForNobodyElse(t *testing.T) {
+	const profile = "version 17.9\ncrypto ikev2 profile P\n match certificate M\n authentication remote rsa-sig\n authentication local rsa-sig\n pki trustpoint CA\n" +
+		"crypto ipsec profile I\n set ikev2-profile P\ninterface Tunnel0\n tunnel source Gi1\n tunnel mode ipsec ipv4\n"
+	const protection = " tunnel protection ipsec profile I\n"
+	for destination, any := range map[string]bool{" tunnel destination 198.51.100.7\n": false, " tunnel destination dynamic\n": true, "": true} {
+		h := host(profile + destination + protection + "end\n")
+		if c := h.Connections[0]; !posture.Is(c.AnyPeer, any) {
+			t.Errorf("%q: any peer %+v", destination, c.AnyPeer)
+		}
+		if accounts := h.Daemons[0].Accounting.Known(); accounts != any {
+			t.Errorf("%q: sessions of users %v", destination, accounts)
+		}
+	}
 }

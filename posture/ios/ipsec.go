@@ -147,9 +147,40 @@ func (r *reader) uses() uses {
 			all = append(all, use{name: l.word(3), line: l, pushed: true})
 		}
 	}
+	if at := on["default"]; at != nil && r.root.find("crypto", "ipsec", "profile", "default") == nil {
+		to := at.find("tunnel", "destination")
+		all = append(all, use{name: "default", line: r.builtIn(at), any: at.has("interface") && to == nil, peer: to})
+	}
 	if len(all) > mostUses {
 		r.in.Note(posture.Limit, all[mostUses].line.at, "more than %d entries of crypto maps and profiles: the rest is left out", mostUses)
 		all = all[:mostUses]
+	}
+	return all
+}
+
+// builtIn is the IPsec profile that IOS has by itself: it is called default, and names
+// the IKEv2 profile of that name.
+func (r *reader) builtIn(user *line) *line {
+	at := user.at
+	if b := user.find("tunnel", "protection"); b != nil {
+		at = b.at
+	}
+	l := newLine("crypto ipsec profile default", at)
+	if r.root.find("crypto", "ikev2", "profile", "default") != nil {
+		l.below = []*line{newLine("set ikev2-profile default", at)}
+	}
+	return l
+}
+
+// onInterfaces are the crypto maps that interfaces have.
+func (r *reader) onInterfaces() map[string]bool {
+	all := map[string]bool{}
+	for _, l := range r.root.all("interface") {
+		for _, b := range l.all("crypto", "map") {
+			if !b.no {
+				all[b.word(2)] = true
+			}
+		}
 	}
 	return all
 }
@@ -189,6 +220,7 @@ func (r *reader) protected() map[string]*line {
 
 func (r *reader) connect2(l *line, uses []use) {
 	c := posture.Connection{Subject: r.subject("connection", l.word(3), l.at), Product: r.product}
+	r.tunnel = posture.Value[[]string]{}
 	c.Role = setting.Of(r.defaults, posture.Answers|posture.Initiates, l.at, false)
 	r.profile2(&c, l)
 	c.NATT = r.natt()
@@ -198,7 +230,18 @@ func (r *reader) connect2(l *line, uses []use) {
 	for _, u := range uses {
 		r.child(&c, u)
 	}
+	atDestinations(&c, uses)
 	r.host.Connections = append(r.host.Connections, c)
+}
+
+// atDestinations: a profile that matches a name is for peers at any address, and a
+// tunnel interface with a destination has one with nobody else.
+func atDestinations(c *posture.Connection, uses []use) {
+	fixed := func(u use) bool { return u.peer != nil && u.peer.word(2) != "dynamic" }
+	if len(uses) == 0 || !posture.Is(c.AnyPeer, true) || slices.ContainsFunc(uses, func(u use) bool { return !fixed(u) }) {
+		return
+	}
+	c.AnyPeer = written(uses[0].peer, false)
 }
 
 func (r *reader) natt() posture.Value[bool] {
@@ -207,8 +250,12 @@ func (r *reader) natt() posture.Value[bool] {
 
 func (r *reader) connect1(u use) {
 	c := posture.Connection{Subject: r.subject("connection", u.name, u.line.at), Product: r.product}
+	r.tunnel = posture.Value[[]string]{}
 	if l := r.root.find("crypto", "isakmp", "enable"); l != nil {
 		c.Disabled = l.no
+	}
+	if u.of != "" && len(r.applied) > 0 && !r.applied[u.of] {
+		c.Disabled = true // a map that no interface has; a file without any is a part of one
 	}
 	c.V1, c.V2 = written(u.line, true), written(u.line, false)
 	c.Role = written(u.line, posture.Answers|posture.Initiates)
@@ -225,6 +272,9 @@ func (r *reader) connect1(u use) {
 	c.Fragments = r.flag(false, "crypto", "isakmp", "fragmentation")
 	c.Pool = setting.Of(r.defaults, []string(nil), u.line.at, true)
 	r.xauth(&c, u)
+	if !c.Revocation.Known() && method.V == posture.MethodPubkey {
+		c.Revocation = r.anyRevocation()
+	}
 	if !u.pushed || u.of == "" { // what a member gets is the key server's to say
 		r.child(&c, u)
 	}
@@ -333,7 +383,9 @@ func (r *reader) child(c *posture.Connection, u use) {
 	if u.pushed {
 		child.PFS, child.Replay = posture.Value[posture.Demand]{}, posture.Value[int]{}
 	}
-	r.selectors(&child, u)
+	if r.selectors(&child, u); !child.LocalTS.Known() {
+		child.LocalTS = r.tunnel
+	}
 	c.Children = append(c.Children, child)
 }
 
@@ -348,6 +400,7 @@ func (r *reader) sets(child *posture.Child, u use, group []string) {
 		return
 	}
 	var all []posture.Proposal
+	encrypts := false
 	for _, name := range names.words[2:min(len(names.words), 2+mostSets)] {
 		l := r.root.find("crypto", "ipsec", "transform-set", name)
 		if l == nil {
@@ -356,12 +409,14 @@ func (r *reader) sets(child *posture.Child, u use, group []string) {
 		}
 		words := sized(l.words[4:min(len(l.words), 4+mostSets)])
 		r.mode(child, l, words)
-		if !slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "esp-") }) {
-			continue // AH alone
+		if slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, "esp-") }) {
+			encrypts = true
+		} else {
+			words = append(words, "esp-null") // AH alone: beside others it is the choice without encryption
 		}
 		all = append(all, proposal.New(suite.ProtocolESP, joined(l.words[3:]), l.at, append(integrity(translate(transforms, words)), group...)...))
 	}
-	if len(all) > 0 {
+	if encrypts {
 		child.ESP = written(names, all)
 		child.ESPImplicit = written(names, false)
 	}

@@ -151,8 +151,32 @@ func parse(in *source.Input, t *source.Text, comment func(string, posture.Pos)) 
 		levels = append(levels, level{indent: indent, line: l})
 		skip = skipped(l, indent)
 	}
+	root.gather()
 	root.enter()
 	return root
+}
+
+// gather puts the lines of a keyring's peers below them, where people gave both the
+// same indent.
+func (l *line) gather() {
+	for _, ring := range l.below {
+		if ring.no || !ring.has("crypto", "ikev2", "keyring") {
+			continue
+		}
+		var below []*line
+		var peer *line
+		for _, b := range ring.below {
+			switch {
+			case b.has("peer"):
+				peer = b
+			case peer != nil && peers[b.words[0]]:
+				peer.below = append(peer.below, b)
+				continue
+			}
+			below = append(below, b)
+		}
+		ring.below = below
+	}
 }
 
 // longestKey bounds the words of the index, so that long lines cost no memory.

@@ -2,6 +2,7 @@ package ios
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"sallyport/internal/secret"
@@ -18,7 +19,11 @@ func (r *reader) keys() {
 		for _, l := range ring.all("pre-shared-key") {
 			i := index(l.words, "key")
 			name := strings.TrimSpace(ring.word(2) + " " + l.words[min(2, len(l.words)-1)])
+			before := len(r.host.Secrets)
 			r.key(posture.PSK, name, l, l.words[min(i+1, len(l.words)):], l.words[1:min(i, len(l.words))])
+			for k := before; k < len(r.host.Secrets); k++ {
+				r.host.Secrets[k].Setting = ring.whole() + "\n" + joined(l.words[:min(i, len(l.words))])
+			}
 		}
 	}
 	for _, g := range r.root.all("crypto", "isakmp", "client", "configuration", "group") {
@@ -95,11 +100,33 @@ func (r *reader) isakmpKey(l *line) {
 	if h := index(words, "hostname"); h < i {
 		i = h
 	}
+	if i == len(words) {
+		words, i = peerOfKey(words)
+	}
 	if i >= len(words) || i == 0 {
 		r.in.Note(posture.Unparsed, l.at, "a crypto isakmp key without a peer")
 		return
 	}
 	r.key(posture.PSK, joined(words[i+1:]), l, words[:i], words[i:])
+}
+
+// peerOfKey finds the word for the peer where what was typed is short for it, as in
+// "KEY addr A" and "0 KEY addr A": at the beginning, for the rest may say anything.
+func peerOfKey(words []string) ([]string, int) {
+	i := 1
+	if len(words) > 0 && (words[0] == "0" || words[0] == "6") {
+		i = 2
+	}
+	if i+1 < len(words) && len(words[i]) > 1 {
+		for _, whole := range []string{"address", "hostname"} {
+			if strings.HasPrefix(whole, words[i]) {
+				words = slices.Clone(words)
+				words[i] = whole
+				return words, i
+			}
+		}
+	}
+	return words, len(words)
 }
 
 // index is where a word is, or the length of the list.

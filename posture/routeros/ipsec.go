@@ -94,7 +94,11 @@ func (r *reader) connect(peer, id *entry, name string) {
 		r.phase1(&c, read(r, peer, "profile", word1))
 	}
 	if id != nil {
+		before := len(r.host.Secrets)
 		r.proof(&c, id)
+		for i := before; i < len(r.host.Secrets); i++ {
+			r.host.Secrets[i].Unused = c.Disabled
+		}
 		r.modeConfig(&c, id)
 	}
 	r.children(&c, peer, id)
@@ -301,7 +305,7 @@ func (r *reader) proof(c *posture.Connection, id *entry) {
 	c.Local, c.Remote = []posture.Auth{local}, []posture.Auth{remote}
 	if method.V == "pre-shared-key-xauth" {
 		x := posture.Auth{Method: setting.As(method, posture.MethodXAUTH), XAUTH: true}
-		if id.text("username") != "" {
+		if id.text("username") != "" || id.text("xauth-login") != "" {
 			c.Local = append(c.Local, x)
 		} else {
 			c.Remote = append(c.Remote, x)
@@ -337,56 +341,6 @@ func named(v posture.Value[string]) posture.Value[string] {
 		}
 	}
 	return v
-}
-
-func (r *reader) identitySecrets(c *posture.Connection, id *entry, method string) {
-	if strings.HasPrefix(method, "pre-shared-key") || method == "" {
-		kind := posture.PSK
-		if method == "pre-shared-key-xauth" {
-			kind = posture.GroupKey
-		}
-		var ids []string
-		if !c.AnyPeer.V {
-			ids = c.Address.V
-		}
-		anybody := c.AnyPeer
-		if who := c.Remote[0].ID; posture.Is(c.V2, true) && who.Origin == posture.Explicit && who.V != "" && who.V != "%any" {
-			ids, anybody = []string{who.V}, setting.As(who, false) // IKEv1 needs the key before it knows who comes
-		}
-		r.secret(id, "secret", kind, c.Name, ids, anybody)
-	}
-	if _, ok := id.props["password"]; ok {
-		r.secret(id, "password", posture.UserPassword, c.Name, []string{id.text("username")}, posture.Value[bool]{})
-	}
-}
-
-// secret enters a secret; one that the export leaves out is noted once.
-func (r *reader) secret(e *entry, key string, kind posture.SecretKind, name string, ids []string, anybody posture.Value[bool]) {
-	p, ok := e.props[key]
-	s := posture.Secret{Subject: r.subject("secret", name, e.at), Kind: kind, Storage: posture.Elsewhere, IDs: ids, Anybody: anybody}
-	if !ok || p.value == "" {
-		if !ok && !r.hidden {
-			r.hidden = true
-			r.in.Note(posture.Opaque, e.at, "secrets are left out; an export with show-sensitive has them")
-		}
-		if !ok {
-			r.host.Secrets = append(r.host.Secrets, s)
-		}
-		return
-	}
-	s.At = p.at
-	if p.variable {
-		r.in.Note(posture.Opaque, p.at, "a script's variable stands for the secret")
-		r.host.Secrets = append(r.host.Secrets, s)
-		return
-	}
-	s.Storage, s.Backup = posture.Clear, true
-	s.Value = []byte(p.value)
-	if kind == posture.PSK || kind == posture.GroupKey {
-		s.Value, s.Traps = ipsecSecret(p.value)
-	}
-	r.host.Secrets = append(r.host.Secrets, s)
-	r.in.HoldsSecrets(r.text)
 }
 
 // modeConfig is what clients are given.
@@ -521,8 +475,10 @@ func (r *reader) child(c *posture.Connection, policy *entry, template bool) {
 	}
 	protocols := read(r, policy, "ipsec-protocols", word1)
 	child.AH = setting.As(protocols, strings.Contains(protocols.V, "ah"))
-	level := read(r, policy, "level", word1)
-	child.FailOpen = setting.As(level, level.V == "use")
+	if !template { // what is made of one goes when the peer does
+		level := read(r, policy, "level", word1)
+		child.FailOpen = setting.As(level, level.V == "use")
+	}
 	child.LocalTS, child.RemoteTS = selector(policy, "src-address"), selector(policy, "dst-address")
 	if template && policy.builtin != "" && !child.LocalTS.Known() && len(c.Pool.V) > 0 {
 		// The template that is always there is for all addresses, and a client
@@ -625,9 +581,9 @@ func (r *reader) overlayConnections() {
 			if r.full || len(r.host.Connections) >= mostConnections || e.text("ipsec-secret") == "" {
 				continue
 			}
-			at := e.props["ipsec-secret"].at
+			at, before := e.props["ipsec-secret"].at, len(r.host.Secrets)
 			r.dynamic(e, setting.Written("ipsec-secret", at), e.owner(), posture.Answers|posture.Initiates, e.text("remote-address"), false)
-			r.host.Secrets[len(r.host.Secrets)-1].Setting = menu
+			r.stand(before, menu)
 		}
 	}
 }
@@ -679,7 +635,9 @@ func (r *reader) daemon() {
 func (r *reader) serves() bool {
 	return slices.ContainsFunc(r.host.Connections, func(c posture.Connection) bool {
 		l2tp := slices.ContainsFunc(c.Children, func(child posture.Child) bool { return child.L2TP })
-		return !c.Disabled && !l2tp && posture.Is(c.AnyPeer, true)
+		return !c.Disabled && !l2tp && posture.Is(c.AnyPeer, true) && slices.ContainsFunc(c.Remote, func(a posture.Auth) bool {
+			return a.XAUTH || posture.Is(a.Method, posture.MethodEAP) || posture.Is(a.Method, posture.MethodXAUTH) || posture.Is(a.Method, posture.MethodHybrid)
+		})
 	})
 }
 

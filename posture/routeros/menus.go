@@ -81,6 +81,7 @@ var menus = map[string]menu{
 		words:    "peer src-address dst-address src-port dst-port sa-src-address sa-dst-address priority ph2-count manual-sa",
 	},
 	"ip ipsec policy group": {any: true},
+	"ip ipsec user":         {words: "password address"},
 	// It is gone from RouterOS 7, and its keys are never shown.
 	"ip ipsec manual-sa": {any: true},
 	"ip ipsec mode-config": {
@@ -158,7 +159,7 @@ var menus = map[string]menu{
 }
 
 // renamed are menus with the names that they had before.
-var renamed = map[string]string{"ip ipsec peer profile": "ip ipsec profile"}
+var renamed = map[string]string{"ip ipsec peer profile": "ip ipsec profile", "ip ipsec user settings": "ip ipsec settings"}
 
 // irrelevant are menus that have no bearing on a VPN's security, by the
 // beginning of their names.

@@ -133,7 +133,7 @@ type word struct {
 	text     string
 	value    string
 	equals   bool
-	variable bool // the value is a variable
+	variable bool // the value is a variable, or worked out
 	at       int
 }
 
@@ -155,7 +155,7 @@ func words(s string) []word {
 				w.equals = true
 				start := detached(s, i+1)
 				w.value, i = value(s, start)
-				w.variable = strings.HasPrefix(strings.TrimPrefix(s[start:i], `"`), "$")
+				w.variable = strings.HasPrefix(strings.TrimPrefix(s[start:i], `"`), "$") || start < i && (s[start] == '(' || s[start] == '[') // or an expression
 			}
 		}
 		all = append(all, w)

@@ -239,8 +239,13 @@ func (r *reader) pppClient(e *entry, name string, forced posture.Value[bool]) {
 	r.host.PPP = append(r.host.PPP, p)
 }
 
-// users are the accounts of PPP.
+// users are the accounts of PPP, and those of XAUTH, which RouterOS 6 has a menu for.
 func (r *reader) users() {
+	for _, e := range r.table.on("ip ipsec user") {
+		before := len(r.host.Secrets)
+		r.secret(e, "password", posture.UserPassword, e.name, []string{e.name}, posture.Value[bool]{})
+		r.stand(before, "ip ipsec user")
+	}
 	for _, e := range r.table.on("ppp secret") {
 		r.secret(e, "password", posture.UserPassword, e.name, []string{e.name}, posture.Value[bool]{})
 		if n := len(r.host.Secrets); n > 0 && e.text("remote-address") != "" && r.host.Secrets[n-1].Name == e.name {

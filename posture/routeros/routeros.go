@@ -34,11 +34,21 @@ var broken = regexp.MustCompile(`^# ?(interrupted|error exporting)`)
 // as people write it, with slashes or without the first.
 var menuLine = regexp.MustCompile(`(?m)^[ \t]*/?(ip|ppp|interface|system|radius|ipv6|routing|certificate|user-manager)[ /][a-z0-9]`)
 
-// Claims tells whether a file is an export: by its first line, or by the name
-// .rsc and menus in it.
+// vpnLine is a command or menu that nothing else has, in the files of those who
+// make exports from templates.
+var vpnLine = regexp.MustCompile(`(?m)^[ \t]*/(ip[ /]ipsec[ /](peer|identity|proposal|profile|policy)|interface[ /](l2tp-server[ /]server|l2tp-client)|ppp[ /](secret|profile))([ /](add|set)\b|[ \t]*\r?\n[ \t]*(add|set) )`)
+
+// textual are the names of files that may be pages about RouterOS.
+var textual = regexp.MustCompile(`(?i)\.(md|rst|html?|adoc|tex|ya?ml|json|py|go|js|ts|sh|xml)$`)
+
+// Claims tells whether a file is an export: by its first line, by the name
+// .rsc and menus in it, or by menus of VPNs in a file that is no page.
 func Claims(p string, head func() []byte) bool {
 	h := head()
 	if by.Match(h) {
+		return true
+	}
+	if !textual.MatchString(p) && vpnLine.Match(h) {
 		return true
 	}
 	return path.Ext(strings.ToLower(p)) == ".rsc" && (menuLine.Match(h) || bytes.Contains(h, []byte("/ip ipsec")) || bytes.Contains(h, []byte("/interface ")))

@@ -377,6 +377,10 @@ func TestExportsAreToldFromOtherFiles(t *testing.T) {
 		{"x.rsc", "hello\n", false},
 		{"x.conf", "/ip ipsec profile\n", false},
 		{"sw.cfg", "version 15.2\n", false},
+		{"chr.tpl", "# CHR\n/ip ipsec peer add name=x\n", true},
+		{"chr.txt", "# CHR\n/ip/ipsec/peer/add name=x\n", true},
+		{"chr.j2", "/ppp secret\r\nadd name=x\r\n", true},
+		{"README.md", "/ip ipsec peer add name=x\n", false},
 	} {
 		if got := routeros.Claims(c.path, func() []byte { return []byte(c.text) }); got != c.want {
 			t.Errorf("%s %q: %v", c.path, c.text, got)
@@ -555,6 +559,63 @@ func TestAWordMayBeCutShort(t *testing.T) {
 	for _, word := range []string{"di", "p", "proposal", "addressing", "pa"} { // too short, of a part, of none
 		if h := host("/ip ipsec peer\nadd name=a address=192.0.2.1 exchange-mode=ike2 " + word + "=yes\n"); len(h.Notes) != 1 {
 			t.Errorf("%s: %v", word, h.Notes)
+		}
+	}
+}
+
+func TestASecretOfAnIdentityThatIsOffIsNotInUse(t *testing.T) {
+	h := host("/ip ipsec peer\nadd name=a address=192.0.2.1/32\nadd name=b address=192.0.2.2/32 disabled=yes\n/ip ipsec identity\nadd peer=a secret=one\nadd peer=a secret=two disabled=yes\nadd peer=b secret=three\n")
+	for i, unused := range []bool{false, true, true} {
+		if s := h.Secrets[i]; s.Unused != unused {
+			t.Errorf("%s: %v", s.Name, s.Unused)
+		}
+	}
+}
+
+func TestUsersOfXAUTHHaveAMenu(t *testing.T) {
+	h := host("/ip ipsec peer\nadd name=a passive=yes\n/ip ipsec identity\nadd peer=a secret=one auth-method=pre-shared-key-xauth\n/ip ipsec user\nadd name=ann password=blue\nadd name=bob password=green disabled=yes\n")
+	if s := h.Secrets[len(h.Secrets)-1]; s.Kind != posture.UserPassword || s.Name != "ann" || string(s.Value) != "blue" || s.Setting != "ip ipsec user" {
+		t.Errorf("%+v", h.Secrets)
+	}
+	posturetest.Quiet(t, h)
+	h = host("/ip ipsec peer\nadd address=192.0.2.1/32 secret=one auth-method=pre-shared-key-xauth xauth-login=ann xauth-password=blue\n/ip ipsec user settings\nset xauth-use-radius=no\n")
+	if s := h.Secrets[len(h.Secrets)-1]; s.Kind != posture.UserPassword || !slices.Equal(s.IDs, []string{"ann"}) || len(h.Connections[0].Local) != 2 {
+		t.Errorf("%+v, %+v", h.Secrets, h.Connections)
+	}
+	posturetest.Quiet(t, h)
+}
+
+func TestAnExpressionIsNoSecret(t *testing.T) {
+	for text, want := range map[string]posture.Storage{`password=[:rndstr length=16]`: posture.Elsewhere, `password=(("x") . "y")`: posture.Elsewhere, `password=$p`: posture.Elsewhere, `password="(x)"`: posture.Clear} {
+		if s := host("/ppp secret add name=ann " + text + " service=l2tp\n").Secrets[0]; s.Storage != want {
+			t.Errorf("%s: %v", text, s.Storage)
+		}
+	}
+}
+
+func TestAConditionMayBeAnExpressionOrAState(t *testing.T) {
+	const peers = "/ip ipsec peer\nadd name=new address=192.0.2.1/32\nadd name=old address=192.0.2.2/32 comment=\"old one\"\nadd name=off address=192.0.2.3/32 disabled=yes\n"
+	for condition, want := range map[string][]bool{
+		`comment~"old o"`: {false, true, true}, `name~"^(new|old)$"`: {true, true, true}, `where !disabled and comment~"old"`: {false, true, true},
+		`disabled`: {false, false, true}, `dynamic`: {false, false, true}, `comment~"("`: {false, false, true}, ``: {true, true, true},
+	} {
+		h := host(peers + "set [find " + condition + "] disabled=yes\n")
+		for i, c := range h.Connections {
+			if c.Disabled != want[i] {
+				t.Errorf("%s: %s is off: %v", condition, c.Name, c.Disabled)
+			}
+		}
+	}
+	h := host("/ip ipsec profile add name=x dh-group=ecp256\n/ip ipsec profile remove [find !default]\n/ip ipsec peer add name=a address=192.0.2.1/32\n")
+	posturetest.Quiet(t, h) // the default profile is still there
+}
+
+// TestNobodyAccountsClientsWithCertificates: RADIUS is asked, and told, of users alone.
+func TestNobodyAccountsClientsWithCertificates(t *testing.T) {
+	const server = "# 2025-05-02 06:30:11 by RouterOS 7.18.2\n/ip ipsec profile\nadd name=p\n/ip ipsec peer\nadd exchange-mode=ike2 name=rw passive=yes profile=p\n/ip ipsec identity\nadd auth-method="
+	for method, known := range map[string]bool{"digital-signature certificate=gw peer=rw": false, "eap-radius certificate=gw peer=rw": true, "pre-shared-key-xauth peer=rw": true} {
+		if h := host(server + method + "\n"); h.Daemons[0].Accounting.Known() != known {
+			t.Errorf("%s: %+v", method, h.Daemons[0].Accounting)
 		}
 	}
 }

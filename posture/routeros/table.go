@@ -1,6 +1,7 @@
 package routeros
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,19 +199,76 @@ func (t *table) step(n int) bool {
 	return t.steps <= mostSteps
 }
 
-// where is [ find key=value ... ].
+// like is a condition with a regular expression: comment~"old".
+var like = regexp.MustCompile(`([a-z0-9-]+)~("[^"]*"|[^ \t]+)`)
+
+// where is [ find key=value key~"expression" !disabled ... ].
 func (t *table) where(menu, condition string) []*entry {
 	var found []*entry
-	conditions := words(condition)
-	if !t.step(len(t.entries[menu]) * max(len(conditions), 1)) {
+	patterns := patterns(condition)
+	conditions := words(like.ReplaceAllString(condition, ""))
+	const costly = 256 // an expression takes longer than a comparison
+	if !t.step(len(t.entries[menu]) * max(len(conditions)+costly*len(patterns), 1)) {
 		return nil
 	}
 	for _, e := range t.entries[menu] {
-		if !slices.ContainsFunc(conditions, func(w word) bool { return w.equals && !e.is(w.text, w.value) }) {
-			found = append(found, e)
+		if slices.ContainsFunc(conditions, func(w word) bool { return w.equals && !e.is(w.text, w.value) || !w.equals && !e.state(w.text) }) ||
+			slices.ContainsFunc(patterns, func(p pattern) bool { return !p.fits(e) }) {
+			continue
 		}
+		found = append(found, e)
 	}
 	return found
+}
+
+// pattern is one condition with a regular expression; nil: one that is none.
+type pattern struct {
+	key string
+	exp *regexp.Regexp
+}
+
+func patterns(condition string) (all []pattern) {
+	for _, m := range like.FindAllStringSubmatch(condition, mostPatterns) {
+		p := pattern{key: m[1]}
+		if text := strings.Trim(m[2], `"`); len(text) <= longestPattern && !strings.Contains(text, "{") {
+			p.exp, _ = regexp.Compile(text)
+		}
+		all = append(all, p)
+	}
+	return all
+}
+
+// mostPatterns bounds them in one command, and longestPattern and longestMatch what
+// one costs; a repetition by number would make a short one large.
+const (
+	mostPatterns   = 8
+	longestPattern = 64
+	longestMatch   = 256
+)
+
+func (p pattern) fits(e *entry) bool {
+	value := e.props[p.key].value
+	if p.key == "name" {
+		value = e.name
+	}
+	return p.exp != nil && p.exp.MatchString(value[:min(len(value), longestMatch)])
+}
+
+// state is a condition of one word. What is not known is no condition.
+func (e *entry) state(word string) bool {
+	switch word {
+	case "default":
+		return e.builtin != ""
+	case "!default":
+		return e.builtin == ""
+	case "disabled":
+		return e.off()
+	case "!disabled":
+		return !e.off()
+	case "dynamic":
+		return false // exports have none
+	}
+	return true
 }
 
 func (e *entry) is(key, value string) bool {
