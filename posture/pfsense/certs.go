@@ -12,14 +12,15 @@ import (
 )
 
 // certificates reads <cert>, <ca> and <crl>: PEM in base64. A private key beside
-// a certificate is in the clear for whoever has the file.
+// a certificate is in the clear for whoever has the file. What IPsec uses is judged
+// as it is in files of its own; the rest is of web pages and other servers.
 func (r *reader) certificates() {
-	used := r.users()
+	certs, cas := r.users()
 	for _, e := range r.root.all("cert") {
-		r.readCertificate(e, false, used)
+		r.readCertificate(e, false, certs)
 	}
 	for _, e := range r.root.all("ca") {
-		r.readCertificate(e, true, nil)
+		r.readCertificate(e, true, cas)
 	}
 	for _, e := range r.root.all("crl") {
 		r.revocations(e)
@@ -32,6 +33,9 @@ func (r *reader) certificates() {
 func (r *reader) readCertificate(e *element, ca bool, used map[string][]string) {
 	name := source.Quote(e.value("descr"))
 	k := posture.Key{Subject: r.subject("certificate", name, e.at), CA: ca, Used: used[name]}
+	if len(k.Used) > 0 {
+		k.Dialect = posture.X509
+	}
 	if block := r.block(e.get("crt")); block != nil {
 		k.Certificate = block.Bytes
 		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
@@ -41,7 +45,7 @@ func (r *reader) readCertificate(e *element, ca bool, used map[string][]string) 
 		}
 	}
 	if block := r.block(e.get("prv")); block != nil {
-		k.Private, k.Encrypted = true, encryptedKey(block)
+		k.Private, k.Encrypted, k.PrivateAt = true, encryptedKey(block), e.where("prv")
 	}
 	if k.Certificate != nil || k.Private {
 		r.in.Host.Keys = append(r.in.Host.Keys, k)
@@ -74,17 +78,39 @@ func encryptedKey(b *pem.Block) bool {
 	return strings.HasPrefix(b.Type, "ENCRYPTED") || strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED")
 }
 
-// users are the connections that prove themselves by each certificate.
-func (r *reader) users() map[string][]string {
-	used := map[string][]string{}
+// users are the connections that prove themselves by each certificate, and those
+// that each authority is for: its certificates are taken or shown there.
+func (r *reader) users() (certs, cas map[string][]string) {
+	certs, cas = map[string][]string{}, map[string][]string{}
+	issuers := r.issuers()
 	for _, c := range r.in.Host.Connections {
 		for _, a := range c.Local {
-			if a.CertFile != "" {
-				used[a.CertFile] = append(used[a.CertFile], c.Name)
+			if a.CertFile == "" {
+				continue
+			}
+			certs[a.CertFile] = append(certs[a.CertFile], c.Name)
+			if ca := issuers[a.CertFile]; ca != "" {
+				cas[ca] = append(cas[ca], c.Name)
+			}
+		}
+		for _, a := range c.Remote {
+			if a.CA.Origin == posture.Explicit && a.CA.V != "" {
+				cas[a.CA.V] = append(cas[a.CA.V], c.Name)
 			}
 		}
 	}
-	return used
+	return certs, cas
+}
+
+// issuers are the authorities of certificates, by the names of both.
+func (r *reader) issuers() map[string]string {
+	all := map[string]string{}
+	for _, e := range r.root.all("cert") {
+		if ca := e.value("caref"); ca != "" {
+			all[source.Quote(e.value("descr"))] = r.described("ca", ca)
+		}
+	}
+	return all
 }
 
 // keyPair is a key without certificate, of OPNsense.

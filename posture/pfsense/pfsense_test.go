@@ -458,6 +458,20 @@ func TestKeysInABackupArePrivateOnes(t *testing.T) {
 	if len(h.Notes) != 1 || h.Notes[0].Kind != posture.Malformed {
 		t.Errorf("notes %v", h.Notes)
 	}
+	crt := `<crt>` + b64("CERTIFICATE", der) + `</crt>`
+	h = read(`<pfsense><ca><refid>a</refid><descr>our ca</descr>` + crt + `<prv>` + b64("PRIVATE KEY", keyDER) + `</prv></ca>
+	<ca><refid>b</refid><descr>theirs</descr>` + crt + `</ca><ca><refid>c</refid><descr>of the web</descr>` + crt + `</ca>
+	<cert><refid>d</refid><descr>vpn</descr><caref>a</caref>` + crt + `</cert><cert><refid>e</refid><descr>web page</descr><caref>c</caref>` + crt + `</cert>
+	<ipsec><phase1><ikeid>1</ikeid><descr>hq</descr><authentication_method>cert</authentication_method><certref>d</certref><caref>b</caref></phase1></ipsec></pfsense>`)
+	for _, k := range h.Keys {
+		judged := map[string]bool{"our ca": true, "theirs": true, "vpn": true}[k.Name]
+		if (k.Dialect == posture.X509) != judged || (len(k.Used) > 0) != judged {
+			t.Errorf("%s: %s, used %q", k.Name, k.Dialect, k.Used)
+		}
+	}
+	if len(h.Keys) != 5 || h.Keys[2].PrivateAt.Line != 1 {
+		t.Errorf("keys %+v", h.Keys)
+	}
 }
 
 func TestABackupUnderAPasswordIsOpaque(t *testing.T) {

@@ -43,9 +43,43 @@ func (r *reader) firewall() {
 	f.MasqueradesIn = r.masquerades()
 	f.ForwardDrop = r.forwardDrop(fw)
 	r.in.Host.Firewalls = append(r.in.Host.Firewalls, f)
+	r.kernel(fw)
 	for i := range r.in.Host.PPP {
 		if p := &r.in.Host.PPP[i]; p.Dialect == posture.VyOS && p.Name == "l2tp" {
 			p.IPsecForced, p.MSSClamp = f.L2TPNeedsIPsec, f.MSSClamp
+		}
+	}
+}
+
+// switches are the kernel's settings that the firewall has, by the sysctls that VyOS
+// sets: of the firewall itself before 1.4, and of its global options since.
+var switches = []struct {
+	word, sysctl string
+	values       map[string]string
+}{
+	{"ip-src-route", "net.ipv4.conf.all.accept_source_route", onOff},
+	{"ipv6-src-route", "net.ipv6.conf.all.accept_source_route", map[string]string{"enable": "0", "disable": "-1"}},
+	{"receive-redirects", "net.ipv4.conf.all.accept_redirects", onOff},
+	{"ipv6-receive-redirects", "net.ipv6.conf.all.accept_redirects", onOff},
+	{"send-redirects", "net.ipv4.conf.all.send_redirects", onOff},
+	{"source-validation", "net.ipv4.conf.all.rp_filter", map[string]string{"disable": "0", "strict": "1", "loose": "2"}},
+}
+
+var onOff = map[string]string{"enable": "1", "disable": "0"}
+
+// kernel reads what is written of them; the defaults changed with the releases.
+func (r *reader) kernel(fw *node) {
+	for _, section := range []*node{fw, fw.get("global-options")} {
+		for _, s := range switches {
+			leaf := section.leaf(s.word)
+			if leaf == nil {
+				continue
+			}
+			k := posture.Kernel{Subject: r.subject("sysctl", leaf.path(), leaf.at), Key: s.sysctl}
+			if v, ok := s.values[leaf.name]; ok {
+				k.Value = posture.Written(v, leaf.at, leaf.name)
+			}
+			r.in.Host.Kernel = append(r.in.Host.Kernel, k)
 		}
 	}
 }

@@ -39,16 +39,20 @@ func (r *reader) logging() {
 }
 
 // pki reads certificates and keys, which since 1.4 are in the configuration
-// itself: DER in base64.
+// itself: DER in base64. What IPsec uses is judged as it is in files of its own; the
+// rest is of web pages and other servers.
 func (r *reader) pki() {
-	used := map[string][]string{}
+	used, cas := map[string][]string{}, map[string][]string{}
 	for _, c := range r.in.Host.Connections {
 		for _, a := range c.Local {
 			used[a.CertFile] = append(used[a.CertFile], c.Name)
 		}
+		for _, a := range c.Remote {
+			cas[a.CA.V] = append(cas[a.CA.V], c.Name)
+		}
 	}
 	for _, n := range r.root.nodes("pki", "ca") {
-		r.key(n, true, nil)
+		r.key(n, true, cas[n.name])
 		r.revocations(n)
 	}
 	for _, n := range r.root.nodes("pki", "certificate") {
@@ -61,6 +65,9 @@ func (r *reader) pki() {
 
 func (r *reader) key(n *node, ca bool, used []string) {
 	k := posture.Key{Subject: r.subject("certificate", n.name, n.at), CA: ca, Used: used}
+	if len(used) > 0 {
+		k.Dialect = posture.X509
+	}
 	if der := r.der(n.leaf("certificate")); der != nil {
 		k.Certificate = der
 		if cert, err := x509.ParseCertificate(der); err == nil {

@@ -156,6 +156,9 @@ func (r *reader) accel(name string, n *node) {
 	}
 	p.Echo = r.seconds(n, 30*time.Second, "default of VyOS", "ppp-options", "lcp-echo-interval")
 	p.ProxyARP = byDefault(r, false, n.at, "default of accel-ppp")
+	if name == "l2tp" && r.before("1.2") {
+		r.vyattaPPP(&p, a)
+	}
 	p.Accounting = posture.Written(a.value("mode") == "radius" && !a.has("radius", "disable-accounting"), n.where("authentication", "mode"), a.value("mode"))
 	r.in.Host.PPP = append(r.in.Host.PPP, p)
 	r.users(a)
@@ -165,6 +168,24 @@ func (r *reader) accel(name string, n *node) {
 	}
 	r.radiusServers(path+" server", a.get("radius"), true)
 	r.radiusServers(path+"-server", &node{name: "radius", at: n.at, children: renamed(a.get("radius-server"))}, true)
+}
+
+// vyattaPPP: before 1.2 it was xl2tpd and pppd, with "auth" and without CCP. What
+// pppd takes then is what it has secrets for: those of local users are of CHAP, and
+// RADIUS takes PAP, too (get_ppp_opts and get_chap_secrets in L2TPConfig.pm).
+func (r *reader) vyattaPPP(p *posture.PPP, a *node) {
+	if a.get("require") == nil {
+		methods, words := []posture.PPPMethod{posture.CHAPMD5, posture.MSCHAPv1, posture.MSCHAPv2}, "chap mschap mschap-v2"
+		if a.value("mode") == "radius" {
+			methods, words = append([]posture.PPPMethod{posture.PAP}, methods...), "pap "+words
+		}
+		p.Methods = byDefault(r, methods, p.Methods.At, "default of Vyatta, without require: "+words)
+	}
+	p.MPPE = byDefault(r, posture.NoMPPE, p.At, "Vyatta writes noccp")
+	p.ProxyARP = byDefault(r, true, p.At, "Vyatta writes proxyarp")
+	if p.MTU.Origin != posture.Explicit {
+		p.MTU, p.MRU = posture.Value[int]{}, posture.Value[int]{} // pppd's, which follows from the lower layer
+	}
 }
 
 // renamed makes "radius-server X" of VyOS 1.1 the later "radius server X".

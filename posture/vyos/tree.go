@@ -155,6 +155,7 @@ type parser struct {
 	count   int
 	removed int
 	release *node // the text of "Release version"
+	edge    bool  // that is of EdgeOS
 
 	// Of the form with braces.
 	open []*node // from the root inwards
@@ -188,7 +189,7 @@ func (p *parser) enter(n *node, words []token) *node {
 
 // session are the words of a terminal that set nothing: files of commands to be
 // pasted, and copies of what was typed, have them.
-var session = words("configure commit save exit end top comment [edit]")
+var session = words("configure commit save exit end top comment source [edit]")
 
 // removals take away what stands at a path: "deactivate" leaves it written, and not
 // in force.
@@ -339,6 +340,7 @@ func (p *parser) comment(text string, at posture.Pos) {
 	}
 	rest = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "*/"))
 	if len(rest) > 1 && rest[0] == 'v' && rest[1] >= '0' && rest[1] <= '9' {
+		p.edge = true
 		p.in.Note(posture.Unparsed, at, "a release of EdgeOS, which is read as the Vyatta that VyOS also comes from: its defaults may be others")
 		return
 	}

@@ -5,7 +5,7 @@
 // is missing it fills in its own default, which is often weaker than theirs.
 //
 // Sources: interface-definitions and data/templates of vyos-1x, of which the
-// defaults here are those from 1.3 to 1.5.
+// defaults here are those from 1.3 to 1.5; vyatta-ravpn for L2TP before 1.2.
 package vyos
 
 import (
@@ -52,7 +52,7 @@ func Claims(p string, head func() []byte) bool {
 	if strings.HasPrefix(base, "config.boot") {
 		return true
 	}
-	if !slices.Contains([]string{"", ".boot", ".conf", ".cfg", ".txt", ".config", ".vyos", ".cmds", ".commands", ".set"}, path.Ext(base)) {
+	if !slices.Contains([]string{"", ".boot", ".conf", ".cfg", ".txt", ".config", ".vyos", ".cmds", ".commands", ".set", ".sh", ".vbash"}, path.Ext(base)) {
 		return false
 	}
 	b := head()
@@ -109,7 +109,7 @@ func Read(in *source.Input) {
 		next := in.For(posture.VyOS, []string{p})
 		if t := next.Read(p, true); t != nil {
 			parsed := parse(next, t)
-			r := &reader{in: next, t: t, root: parsed.root, release: parsed.release}
+			r := &reader{in: next, t: t, root: parsed.root, release: parsed.release, edge: parsed.edge}
 			r.read()
 		}
 	}
@@ -121,6 +121,7 @@ type reader struct {
 	t       *source.Text
 	root    *node
 	release *node
+	edge    bool // of EdgeOS, which went on from Vyatta
 	version posture.Value[string]
 
 	ordered  map[*node][]*node // lists by number, in order
@@ -197,8 +198,11 @@ func (r *reader) identity() {
 	}
 }
 
-// before tells whether the release is known and older than one.
-func (r *reader) before(version string) bool { return proposal.Before(r.version.V, version) }
+// before tells whether the release is known and older than one; EdgeOS has the
+// scripts of Vyatta, like VyOS before 1.2.
+func (r *reader) before(version string) bool {
+	return r.edge || proposal.Before(r.version.V, version)
+}
 
 func (r *reader) subject(kind, name string, at posture.Pos) posture.Subject {
 	return posture.Subject{Dialect: posture.VyOS, Kind: kind, Name: source.Quote(name), At: at}
@@ -257,9 +261,17 @@ func (r *reader) secret(kind posture.SecretKind, name string, leaf *node, more p
 }
 
 // decode understands the types of a secret (secret-type, since 1.4): strongSwan
-// gets them as 0x and 0s.
+// gets them as 0x and 0s. It takes these prefixes in plain text, too: VyOS writes
+// the quotes of swanctl.conf around it, which do not keep them.
 func decode(s *posture.Secret, kind string) {
 	text := string(s.Value)
+	plain := kind == "" || kind == "plaintext"
+	switch {
+	case plain && strings.HasPrefix(text, "0x"):
+		kind = "hex"
+	case plain && strings.HasPrefix(text, "0s"):
+		kind = "base64"
+	}
 	switch kind {
 	case "hex":
 		text = strings.TrimPrefix(text, "0x")

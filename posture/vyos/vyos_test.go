@@ -484,6 +484,13 @@ func TestKeysInTheConfigurationAreSeen(t *testing.T) {
 	if !ca.CA || !ca.Private || !ca.Encrypted || !k.Private || k.Public == nil {
 		t.Errorf("keys %+v", h.Keys)
 	}
+	h = read("set pki ca c private key 'AAAA'\nset pki ca web private key 'AAAA'\nset pki certificate gw private key 'AAAA'\nset pki certificate web private key 'AAAA'\n" +
+		"set vpn ipsec site-to-site peer p authentication mode 'x509'\nset vpn ipsec site-to-site peer p authentication x509 certificate 'gw'\nset vpn ipsec site-to-site peer p authentication x509 ca-certificate 'c'\n")
+	for _, k := range h.Keys {
+		if judged := k.Name == "c" || k.Name == "gw"; (k.Dialect == posture.X509) != judged {
+			t.Errorf("%s: %s", k.Name, k.Dialect)
+		}
+	}
 }
 
 func TestValuesHaveThePlaceWhereTheyStand(t *testing.T) {
@@ -628,5 +635,60 @@ func TestAPresharedKeyOfWireGuardIsASecret(t *testing.T) {
 	h := read("set interfaces wireguard wg0 peer x public-key 'HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A='\nset interfaces wireguard wg0 peer x preshared-key 'xqUpMEeRk+aSwi/zBndpr9jCZHQTaBHrSWx5EpNnpgQ='\n")
 	if len(h.Secrets) != 1 || h.Secrets[0].Kind != posture.PPKSecret || h.Secrets[0].Setting != "interfaces wireguard wg0 peer x preshared-key" {
 		t.Errorf("%+v", h.Secrets)
+	}
+}
+
+func TestThePrefixesOfStrongSwanAreDecodedInPlainText(t *testing.T) {
+	h := read("set vpn ipsec authentication psk a secret '0sc2hvcnQ='\nset vpn ipsec authentication psk b secret '0xabc'\nset vpn ipsec authentication psk c secret '0sc2hvcnQ='\nset vpn ipsec authentication psk c secret-type 'plaintext'\n" +
+		"set vpn ipsec site-to-site peer 192.0.2.1 authentication mode 'pre-shared-secret'\nset vpn ipsec site-to-site peer 192.0.2.1 authentication pre-shared-secret '0sc2hvcnQ='\n")
+	got := map[string]string{}
+	for _, s := range h.Secrets {
+		got[s.Name] = string(s.Value)
+	}
+	// Before 1.4 the key stood in quotes in ipsec.secrets, where it is as it is written.
+	if got["a"] != "short" || got["b"] != "\x0a\xbc" || got["c"] != "short" || got["192.0.2.1"] != "0sc2hvcnQ=" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestSwitchesOfTheFirewallAreSysctls(t *testing.T) {
+	h := read("set firewall send-redirects 'enable'\nset firewall global-options source-validation 'loose'\nset firewall global-options ipv6-src-route 'of the future'\n")
+	got := map[string]string{}
+	for _, k := range h.Kernel {
+		got[k.Name] = k.Key + "=" + k.Value.V
+	}
+	if len(got) != 3 || got["firewall send-redirects"] != "net.ipv4.conf.all.send_redirects=1" || got["firewall global-options source-validation"] != "net.ipv4.conf.all.rp_filter=2" ||
+		h.Kernel[1].Value.Known() && h.Kernel[2].Value.Known() {
+		t.Errorf("%+v", h.Kernel)
+	}
+}
+
+func TestEdgeOSHasTheDefaultsOfVyatta(t *testing.T) {
+	const l2tp = "set vpn l2tp remote-access outside-address '192.0.2.1'\nset vpn l2tp remote-access ipsec-settings authentication mode 'pre-shared-secret'\n"
+	for mode, pap := range map[string]bool{"local": false, "radius": true} {
+		for _, release := range []string{"v2.0.8", "VyOS 1.1.8"} {
+			h := read(l2tp + "set vpn l2tp remote-access authentication mode '" + mode + "'\n/* Release version: " + release + " */\n")
+			p := h.PPP[0]
+			if slices.Contains(p.Methods.V, posture.PAP) != pap || !slices.Contains(p.Methods.V, posture.MSCHAPv1) || !p.ProxyARP.V || p.MTU.Known() {
+				t.Errorf("%s, %s: %+v", release, mode, p)
+			}
+			if c := h.Connections[0]; !c.V1.V || c.V2.V {
+				t.Errorf("%s: %+v", release, c)
+			}
+		}
+	}
+	h := read(l2tp + "set vpn l2tp remote-access authentication require 'mschap-v2'\n/* Release version: v2.0.8 */\n")
+	if p := h.PPP[0]; len(p.Methods.V) != 1 || p.Methods.Origin != posture.Explicit {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestAScriptOfCommandsIsAConfiguration(t *testing.T) {
+	const script = "#!/bin/vbash\nsource /opt/vyatta/etc/functions/script-template\nconfigure\n\nset vpn ipsec ike-group i \\\n  key-exchange 'ikev1'\nset vpn ipsec site-to-site peer 192.0.2.1 ike-group 'i'\ncommit\nsave\nexit\n"
+	if !Claims("setup.sh", func() []byte { return []byte(script) }) || Claims("setup.sh", func() []byte { return []byte("#!/bin/sh\nset -e\nset vpn\n") }) {
+		t.Error("is not told from other scripts")
+	}
+	if h := read(script); len(h.Connections) != 1 || !h.Connections[0].V1.V || h.Connections[0].V2.V || len(h.Notes) > 0 {
+		t.Errorf("%+v, %v", h.Connections, h.Notes)
 	}
 }

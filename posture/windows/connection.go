@@ -110,6 +110,11 @@ func (r *reader) service(protocol, name string, enabled posture.Value[bool], at 
 // policyOf is the custom policy of a profile: inside of it, or by the cmdlet for
 // it alone.
 func (r *reader) policyOf(c *client) (policy, bool) {
+	if o, ok := r.policies[strings.ToLower(c.name)]; ok {
+		r.check(o, policyKnown)
+		return r.customPolicy(o)
+	}
+	none := policy{at: c.where("IPSecCustomPolicy")}
 	if in, ok := c.get("IPSecCustomPolicy"); ok {
 		list := in.value.list
 		if in.value.object != nil {
@@ -121,15 +126,12 @@ func (r *reader) policyOf(c *client) (policy, bool) {
 				return r.customPolicy(object{n.at, n.object})
 			}
 		}
-		if len(list) > 0 || in.value.text != "" {
-			r.in.Note(posture.Opaque, in.at, "IPSecCustomPolicy was cut off: write it with ConvertTo-Json -Depth 5")
-		}
+		none.unread = len(list) > 0 || in.value.text != ""
 	}
-	if o, ok := r.policies[strings.ToLower(c.name)]; ok {
-		r.check(o, policyKnown)
-		return r.customPolicy(o)
+	if none.unread = none.unread || c.level.V == "custom"; none.unread {
+		r.in.Note(posture.Opaque, none.at, "IPSecCustomPolicy was cut off or left out: write it with ConvertTo-Json -Depth 5")
 	}
-	return policy{}, false
+	return none, false
 }
 
 // base is what every connection of Windows has.
@@ -145,11 +147,14 @@ func (r *reader) base(name string, at posture.Pos, role posture.Role, p policy, 
 	}
 	child := posture.Child{
 		Subject:     r.subject("child", name, at),
-		ESP:         espDefaults(level, at),
-		ESPImplicit: posture.ByDefault(!custom, at, "no custom policy"),
-		PFS:         posture.Guess(posture.Never, at, "no custom policy: Windows asks for no key exchange in Child SAs"),
+		ESP:         espDefaults(level, p.at),
+		ESPImplicit: posture.ByDefault(!custom, p.at, "no custom policy"),
+		PFS:         posture.Guess(posture.Never, p.at, "no custom policy: Windows asks for no key exchange in Child SAs"),
 		AH:          posture.ByDefault(false, at, "Windows VPN has ESP alone"),
 		IPComp:      posture.ByDefault(false, at, "Windows VPN has no IPComp"),
+	}
+	if p.unread {
+		child.ESP, child.ESPImplicit, child.PFS = posture.Value[[]posture.Proposal]{}, posture.Value[bool]{}, posture.Value[posture.Demand]{}
 	}
 	c.IKEImplicit = child.ESPImplicit
 	if custom {
@@ -176,8 +181,8 @@ func life(c *posture.Connection) {
 func (r *reader) ikev2(c *client, p policy, custom bool) posture.Connection {
 	one := r.base(c.name, c.at, posture.Initiates, p, custom, c.level)
 	one.V1, one.V2 = as(false, c.tunnel), as(true, c.tunnel)
-	if !custom {
-		one.IKE = r.ikeDefaults(c.at)
+	if !custom && !p.unread {
+		one.IKE = r.ikeDefaults(p.at)
 	}
 	life(&one)
 	one.Fragments = posture.Guess(true, c.at, "default since Windows 10 1803")
@@ -258,8 +263,8 @@ func (r *reader) selectors(one *posture.Connection, c *client) {
 func (r *reader) l2tp(c *client, p policy, custom bool) posture.Connection {
 	one := r.base(c.name, c.at, posture.Initiates, p, custom, c.level)
 	one.V1, one.V2 = as(true, c.tunnel), as(false, c.tunnel)
-	if !custom {
-		one.IKE = r.l2tpDefaults(c.at)
+	if !custom && !p.unread {
+		one.IKE = r.l2tpDefaults(p.at)
 	}
 	life(&one)
 	one.Address = r.address(c)

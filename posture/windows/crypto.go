@@ -56,21 +56,22 @@ var (
 		"None": "", "PFS1": "modp768", "PFS2": "modp1024", "PFS2048": "modp2048", "ECP256": "ecp256", "ECP384": "ecp384", "PFSMM": "", "PFS24": "modp2048s256"}}
 )
 
-// policy is a custom policy: one proposal for IKE, and one for ESP.
+// policy is a custom policy: one proposal for IKE, and one for ESP. Without one, at
+// is where it would stand.
 type policy struct {
 	at                                        posture.Pos
 	encryption, integrity, dh, cipher, ah, pf string
+	unread                                    bool // there is one, and what it says is not known
 }
 
 // customPolicy reads the six properties of an object; ok is false where it has
 // none of them, or one is not known.
 func (r *reader) customPolicy(o object) (p policy, ok bool) {
-	if first, has := o.get("EncryptionMethod"); has {
-		p.at = first.at
-	} else {
-		return p, false
+	first, has := o.get("EncryptionMethod")
+	if !has {
+		return policy{at: o.at}, false
 	}
-	ok = true
+	p.at, ok = first.at, true
 	for _, one := range []struct {
 		name string
 		enum enum
@@ -92,6 +93,7 @@ func (r *reader) customPolicy(o object) (p policy, ok bool) {
 		}
 		*one.into = word
 	}
+	p.unread = !ok
 	return p, ok
 }
 

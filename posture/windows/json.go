@@ -61,6 +61,14 @@ func (o object) get(name string) (property, bool) {
 	return o.properties[i], true
 }
 
+// where is the place of a property, with a value or without, or that of the object.
+func (o object) where(name string) posture.Pos {
+	if i := slices.IndexFunc(o.properties, func(p property) bool { return strings.EqualFold(p.name, name) }); i >= 0 {
+		return o.properties[i].at
+	}
+	return o.at
+}
+
 // text is a property that is a text and not empty.
 func (o object) text(name string) (string, bool) {
 	p, ok := o.get(name)

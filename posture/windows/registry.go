@@ -247,7 +247,7 @@ func (r *reader) registry(servers []object) {
 // it DES and MD5. The profiles themselves are not in the file.
 func (r *reader) weakL2TP(v value) {
 	all := posture.Guess(true, v.at, "what all profiles for L2TP may propose")
-	one := r.base("(each for L2TP)", v.at, posture.Initiates, policy{}, false, posture.Value[string]{})
+	one := r.base("(each for L2TP)", v.at, posture.Initiates, policy{at: v.at}, false, posture.Value[string]{})
 	one.V1, one.V2 = all, as(false, all)
 	one.IKE, one.Children = r.l2tpDefaults(v.at), nil
 	r.in.Host.Connections = append(r.in.Host.Connections, one)

@@ -35,13 +35,16 @@ func (r *reader) serverConfiguration(o object) {
 
 // serverPolicy: CustomPolicy tells whether the six properties count.
 func (r *reader) serverPolicy(o object) (policy, bool) {
-	if c, ok := o.get("CustomPolicy"); ok {
-		if c.value.object != nil {
-			return r.customPolicy(object{c.value.at, c.value.object})
-		}
-		if strings.EqualFold(c.value.text, "false") || c.value.text == "0" {
-			return policy{}, false
-		}
+	c, ok := o.get("CustomPolicy")
+	at := o.where("CustomPolicy")
+	switch {
+	case ok && c.value.object != nil:
+		return r.customPolicy(object{c.value.at, c.value.object})
+	case ok && (strings.EqualFold(c.value.text, "false") || c.value.text == "0"):
+		return policy{at: at}, false
+	}
+	if _, has := o.get("EncryptionMethod"); !has {
+		return policy{at: at, unread: ok}, false
 	}
 	return r.customPolicy(o)
 }
@@ -51,8 +54,8 @@ func (r *reader) serverIKEv2(o object, p policy, custom bool) {
 	c := r.base(serverName, o.at, posture.Answers, p, custom, r.level(o, "EncryptionType"))
 	c.V1, c.V2 = posture.ByDefault(false, o.at, "IKEv2 alone"), posture.ByDefault(true, o.at, "IKEv2 alone")
 	c.Disabled = ports.Known() && ports.V == 0
-	if !custom {
-		c.IKE = posture.Guess(r.ikeDefaults(o.at).V, o.at, "no custom policy: default of Windows Server")
+	if !custom && !p.unread {
+		c.IKE = posture.Guess(r.ikeDefaults(p.at).V, p.at, "no custom policy: default of Windows Server")
 	}
 	r.answers(&c)
 	r.serverLife(&c, o)
@@ -125,6 +128,8 @@ func (r *reader) accepts(c *posture.Connection, at posture.Pos, word string, ca 
 	switch strings.ToLower(word) {
 	case "eap":
 		a.Method = posture.Written(posture.MethodEAP, at, word)
+	case "mschapv2":
+		a.Method, a.EAP = posture.Written(posture.MethodEAP, at, word), posture.Written([]string{"mschapv2"}, at, word)
 	case "certificate", "certificates":
 		a.Method, a.CA = posture.Written(posture.MethodPubkey, at, word), ca
 	case "presharedkey", "psk":
@@ -143,8 +148,8 @@ func (r *reader) serverL2TP(o object, p policy, custom bool) {
 	c := r.base(serverName, o.at, posture.Answers, p, custom, r.level(o, "EncryptionType"))
 	c.V1, c.V2 = posture.ByDefault(true, o.at, "L2TP is IKEv1"), posture.ByDefault(false, o.at, "L2TP is IKEv1")
 	c.Disabled = ports.Known() && ports.V == 0
-	if !custom {
-		c.IKE = r.l2tpDefaults(o.at)
+	if !custom && !p.unread {
+		c.IKE = r.l2tpDefaults(p.at)
 	}
 	r.answers(&c)
 	r.serverLife(&c, o)
@@ -175,8 +180,8 @@ func (r *reader) site(o object) {
 		return
 	}
 	c.V1, c.V2 = posture.ByDefault(false, o.at, "IKEv2 alone"), posture.ByDefault(true, o.at, "IKEv2 alone")
-	if !custom {
-		c.IKE = posture.Guess(r.ikeDefaults(o.at).V, o.at, "no custom policy: default of Windows Server")
+	if !custom && !p.unread {
+		c.IKE = posture.Guess(r.ikeDefaults(p.at).V, p.at, "no custom policy: default of Windows Server")
 	}
 	r.serverLife(&c, o)
 	if admin := r.yes(o, "AdminStatus"); admin.Known() {

@@ -1,6 +1,6 @@
 // Package windows reads what PowerShell says of the VPN clients and servers of
 // Windows: objects of Get-VpnConnection, Get-VpnServerConfiguration and their
-// kind as ConvertTo-Json writes them, and exports of the registry.
+// kind as ConvertTo-Json or Format-List write them, and exports of the registry.
 //
 // A file is one object, a list, or a document that names several:
 //
@@ -46,8 +46,8 @@ var (
 	ourKeys = regexp.MustCompile(`(?i)(RasMan|RemoteAccess|PolicyAgent|RasSstp|RasPptp|RasL2tp|IKEEXT)`)
 )
 
-// Claims tells whether a file is of Windows' VPN: JSON with the properties of its
-// objects, or an export of the registry with its keys.
+// Claims tells whether a file is of Windows' VPN: JSON or a listing with the
+// properties of its objects, or an export of the registry with its keys.
 func Claims(p string, head func() []byte) bool {
 	switch strings.ToLower(path.Ext(p)) {
 	case ".json":
@@ -58,7 +58,7 @@ func Claims(p string, head func() []byte) bool {
 		return isExport(text)
 	case ".txt":
 		text := head()
-		return isExport(text) && ourKeys.Match(text) || isOurs(text)
+		return isExport(text) && ourKeys.Match(text) || isOurs(text) || isListing(text)
 	}
 	return false
 }
@@ -115,6 +115,9 @@ func Read(in *source.Input) {
 		r.texts[r.text.Show] = &source.Text{Path: r.text.Path, Show: r.text.Show}
 		if isExport(r.text.Data) {
 			r.exported()
+		} else if !jsonBegins.Match(r.text.Data) && isListing(r.text.Data) {
+			documents++
+			r.collect(node{kind: isList, list: r.listing()}, "", all, 0)
 		} else if root, ok := r.parse(); ok {
 			documents++
 			r.collect(root, "", all, 0)
@@ -228,6 +231,14 @@ func kindOf(properties []property) string {
 	_, server := o.get("ServerAddress")
 	if _, tunnel := o.get("TunnelType"); server && tunnel {
 		return "VpnConnection"
+	}
+	_, destination := o.get("Destination")
+	if _, method := o.get("AuthenticationMethod"); destination && method {
+		return "VpnS2SInterface"
+	}
+	_, name := o.get("Name")
+	if _, cipher := o.get("CipherTransformConstants"); cipher && !name {
+		return "VpnServerIPsecConfiguration"
 	}
 	return ""
 }

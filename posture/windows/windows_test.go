@@ -301,7 +301,7 @@ func TestWhatIsWrongIsNoted(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"VpnConnection": [{"Name": "x", "TunnelType": "Carrier", "L2tpIPsecAuth": 7, "Odd": 1}]}`: "1:79: unparsed the property \"Odd\" is not known\n1:34: unparsed TunnelType has a value that is not known: \"Carrier\"\n",
 		`{"VpnConnection": [`: "1:20: malformed is not read: it is no JSON, or ends too early\n",
-		`{"VpnConnection": [{"Name": "x", "TunnelType": "Ikev2", "IPSecCustomPolicy": "System.Object[]"}]}`: "1:57: opaque IPSecCustomPolicy was cut off: write it with ConvertTo-Json -Depth 5\n",
+		`{"VpnConnection": [{"Name": "x", "TunnelType": "Ikev2", "IPSecCustomPolicy": "System.Object[]"}]}`: "1:57: opaque IPSecCustomPolicy was cut off or left out: write it with ConvertTo-Json -Depth 5\n",
 		`{"Something": 1}`:       "1:2: unparsed the property \"Something\" is not known\n",
 		strings.Repeat(`[`, 100): "1:34: limit is not read: objects are nested too deep\n",
 	} {
@@ -335,6 +335,110 @@ func FuzzRead(f *testing.F) {
 	f.Add(clients)
 	f.Add(server)
 	f.Add(export)
+	f.Add(listing)
 	f.Add(`{"Registry":[{"Path":"x","Name":"ServerFlags","Value":1}],"RemoteAccessAccounting":{"InboxStatus":"Enabled"},"NetIPsecMainModeCryptoSet":[{}]}`)
 	f.Fuzz(func(t *testing.T, text string) { host("x.json", text) })
+}
+
+func TestAPolicyThatCannotBeReadIsNotTheDefault(t *testing.T) {
+	const whole = `"AuthenticationTransformConstants": "GCMAES256", "CipherTransformConstants": "GCMAES256", "IntegrityCheckMethod": "SHA384", "PfsGroup": "ECP384", "EncryptionMethod": "AES256"`
+	for _, properties := range []string{
+		`"IPSecCustomPolicy": "VpnConnectionIPsecConfiguration"`,
+		`"IPSecCustomPolicy": null, "EncryptionLevel": "Custom"`,
+		`"IPSecCustomPolicy": {` + whole + `, "DHGroup": "of the future"}`,
+		`"IPSecCustomPolicy": {` + whole + `}`,
+	} {
+		for _, tunnel := range []string{"Ikev2", "L2tp"} {
+			h := host("vpn.json", `{"Name": "x", "ServerAddress": "192.0.2.1", "L2tpIPsecAuth": "Psk", "TunnelType": "`+tunnel+`", `+properties+`}`)
+			c := h.Connections[0]
+			if c.IKE.Known() || c.IKEImplicit.Known() || c.Children[0].ESP.Known() || c.Children[0].PFS.Known() || len(h.Notes) == 0 {
+				t.Errorf("%s by %s: %+v", properties, tunnel, c)
+			}
+		}
+	}
+	h := host("server.json", `{"VpnServerConfiguration": {"CustomPolicy": true, "Ikev2Ports": 5, "L2tpPorts": 0}}`)
+	if c := h.Connections[0]; c.IKE.Known() || c.Children[0].ESP.Known() {
+		t.Errorf("server: %+v", c)
+	}
+}
+
+func TestWithoutAPolicyTheLineIsWhereItWouldBe(t *testing.T) {
+	h := host("vpn.json", "{\"Name\": \"x\", \"TunnelType\": \"Ikev2\",\n\"L2tpIPsecAuth\": null,\n\"IPSecCustomPolicy\": null}")
+	if c := h.Connections[0]; c.IKE.At.Line != 3 || c.Children[0].ESP.At.Line != 3 || c.Children[0].PFS.At.Line != 3 {
+		t.Errorf("%+v", c)
+	}
+	h = host("server.json", "{\"Ikev2Ports\": 5,\n\"L2tpPorts\": 5,\n\"CustomPolicy\": false}")
+	for _, c := range h.Connections {
+		if c.IKE.At.Line != 3 || c.IKEImplicit.At.Line != 3 {
+			t.Errorf("%+v", c)
+		}
+	}
+}
+
+func TestSelectedPropertiesOfServersAreTold(t *testing.T) {
+	h := host("server.json", `[{"AuthenticationTransformConstants": "SHA196", "CipherTransformConstants": "AES256", "DHGroup": "Group2", "EncryptionMethod": "AES256",
+		"IntegrityCheckMethod": "SHA1", "PfsGroup": "None", "SALifeTimeSeconds": 43200},
+		{"Name": "azure", "Destination": ["192.0.2.1"], "Protocol": "IKEv2", "AuthenticationMethod": "PSKOnly", "CustomPolicy": false}]`)
+	if len(h.Connections) != 3 || h.Connections[0].Name != "azure" || h.Connections[1].Children[0].Life.V != 12*time.Hour || len(h.Notes) > 0 {
+		t.Errorf("%+v, %s", h.Connections, notes(h))
+	}
+}
+
+func TestAServerTakesMSCHAPv2InsideEAP(t *testing.T) {
+	h := host("server.json", `{"UserAuthProtocolAccepted": ["EAP", "MsChapv2"], "TunnelAuthProtocolsAdvertised": "Certificates"}`)
+	if r := h.Connections[0].Remote; len(r) != 2 || !posture.Is(r[1].Method, posture.MethodEAP) || len(r[1].EAP.V) != 1 || r[1].EAP.V[0] != "mschapv2" || len(h.Notes) > 0 {
+		t.Errorf("%+v, %s", r, notes(h))
+	}
+}
+
+const listing = `PS C:\> Get-VpnConnection
+
+Name                  : Office
+ServerAddress         : vpn.example.org
+TunnelType            : L2tp
+AuthenticationMethod  : {Chap, MsChapv2}
+EncryptionLevel       : Optional
+L2tpIPsecAuth         : Psk
+DnsSuffix             :
+SplitTunneling        : True
+Routes                : {}
+
+Name                  : Always On
+ServerAddress         : a-very-long-name-of-a-server.
+                        example.org
+TunnelType            : Ikev2
+AuthenticationMethod  : {MachineCertificate}
+EncryptionLevel       : Maximum
+L2tpIPsecAuth         :
+SplitTunneling        : False
+
+PS C:\> Get-VpnServerConfiguration
+
+Ikev2Ports                     : 5
+IdleDisconnect(s)              : 300
+L2tpPorts                      : 0
+SALifeTime(s)                  : 86400
+
+Name   : Ethernet
+Status : Up
+`
+
+func TestAListingIsReadLikeJSON(t *testing.T) {
+	if !Claims("vpn.txt", func() []byte { return []byte(listing) }) || Claims("notes.txt", func() []byte { return []byte("Name : x\nTunnels : y\n") }) {
+		t.Error("is not told from other texts")
+	}
+	h := host("vpn.txt", strings.ReplaceAll(listing, "\n", "\r\n"))
+	if len(h.Connections) != 4 || len(h.Notes) != 1 {
+		t.Fatalf("%+v\n%s", h.Connections, notes(h))
+	}
+	office, always, server := h.Connections[0], h.Connections[1], h.Connections[2]
+	if office.At.Line != 3 || !office.V1.V || len(office.Children[0].RemoteTS.V) > 0 || len(h.PPP[0].Methods.V) != 2 || h.PPP[0].Methods.At.Line != 6 {
+		t.Errorf("%+v, %+v", office, h.PPP)
+	}
+	if always.Address.V[0] != "a-very-long-name-of-a-server.example.org" || !always.V2.V || always.Local[0].Method.V != posture.MethodPubkey {
+		t.Errorf("%+v", always)
+	}
+	if server.Children[0].Life.V != 24*time.Hour || !h.Connections[3].Disabled {
+		t.Errorf("%+v", h.Connections[2:])
+	}
 }

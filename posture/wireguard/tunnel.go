@@ -12,6 +12,7 @@ import (
 
 	"sallyport/internal/secret"
 	"sallyport/posture"
+	"sallyport/posture/setting"
 	"sallyport/posture/source"
 )
 
@@ -31,9 +32,43 @@ func (r *reader) tunnel(text *source.Text, all []*section) {
 	r.privateKey(&t, text, face)
 	r.network(&t, face)
 	r.peers(&t, text, all)
-	t.Routes = routes(&t)
-	t.KillSwitch, t.StopsIPv6 = killSwitch(&t, face)
+	if r.device {
+		networkd(&t, face, all)
+	} else {
+		t.Routes = routes(&t)
+		t.KillSwitch, t.StopsIPv6 = killSwitch(&t, face)
+	}
 	r.in.Host.Tunnels = append(r.in.Host.Tunnels, t)
+}
+
+// networkd is what differs where systemd sets the interface up: the name stands in
+// the file, AllowedIPs make no routes unless RouteTable is there, and the rest is in
+// files that are not read.
+func networkd(t *posture.Tunnel, face *section, all []*section) {
+	t.DNS = posture.Value[[]string]{}
+	t.Table = posture.ByDefault("off", t.At, "systemd-networkd sets no routes for AllowedIPs by itself")
+	if e, ok := face.get("routetable"); ok {
+		t.Table = posture.Written(strings.ToLower(e.value), e.at, e.value)
+	}
+	for _, s := range all {
+		if e, ok := s.get("routetable"); ok && s.kind == "peer" { // it goes before the interface's
+			t.Table = posture.Written(strings.ToLower(e.value), e.at, e.value)
+		}
+		if s.kind != "netdev" {
+			continue
+		}
+		if e, ok := s.get("name"); ok && e.value != "" {
+			t.Name = source.Quote(e.value)
+		}
+		if e, ok := s.get("mtubytes"); ok {
+			if n, err := strconv.ParseUint(e.value, 10, 16); err == nil {
+				t.MTU = posture.Written(int(n), e.at, e.value)
+			}
+		}
+	}
+	if e, ok := face.get("privatekeyfile"); ok {
+		t.PrivateKeyInFile = posture.Written(false, e.at, "")
+	}
 }
 
 // privateKey: without one in the file, a command of PostUp mostly fetches it.
@@ -43,14 +78,31 @@ func (r *reader) privateKey(t *posture.Tunnel, text *source.Text, face *section)
 		t.PrivateKeyInFile = posture.ByDefault(false, face.at, "the file has no PrivateKey")
 		return
 	}
+	if r.credential(e) {
+		t.PrivateKeyInFile = posture.Written(false, e.at, "")
+		return
+	}
 	r.in.HoldsSecrets(text)
 	t.PrivateKeyInFile = posture.Written(true, e.at, "")
 	key := decode(e.value)
 	if key == nil {
-		r.in.Note(posture.Malformed, e.at, "PrivateKey is not 32 octets in base64")
+		r.noKey(e, "PrivateKey")
 		return
 	}
 	r.key(t, e.at, key)
+}
+
+// credential tells whether a value is the name of a credential that systemd has,
+// which stands behind an @.
+func (r *reader) credential(e entry) bool { return r.device && strings.HasPrefix(e.value, "@") }
+
+// noKey notes what stands where a key should, and is none.
+func (r *reader) noKey(e entry, name string) {
+	if setting.LeftOut(e.value) {
+		r.in.Note(posture.Opaque, e.at, "%s is left out", name)
+		return
+	}
+	r.in.Note(posture.Malformed, e.at, "%s is not 32 octets in base64", name)
 }
 
 // key enters the private key, by its public half alone.
@@ -133,7 +185,9 @@ func (r *reader) peer(text *source.Text, s *section) posture.TunnelPeer {
 	if e, ok := s.get("persistentkeepalive"); ok {
 		r.keepalive(&p, e)
 	}
-	if e, ok := s.get("presharedkey"); ok {
+	if e, ok := s.get("presharedkeyfile"); ok {
+		p.PSK = posture.Written(true, e.at, "") // it counts before a key in the file
+	} else if e, ok := s.get("presharedkey"); ok {
 		r.preshared(&p, text, e)
 	}
 	return p
@@ -143,12 +197,14 @@ func (r *reader) peer(text *source.Text, s *section) posture.TunnelPeer {
 // and is not shown.
 func (r *reader) publicKey(s *section) string {
 	e, ok := s.get("publickey")
-	switch {
+	switch _, file := s.get("publickeyfile"); {
+	case file, r.credential(e):
+		return ""
 	case !ok:
 		r.in.Note(posture.Malformed, s.at, "the peer has no PublicKey")
 		return ""
 	case decode(e.value) == nil:
-		r.in.Note(posture.Malformed, e.at, "PublicKey is not 32 octets in base64")
+		r.noKey(e, "PublicKey")
 		return ""
 	}
 	return e.value
@@ -166,10 +222,14 @@ func (r *reader) keepalive(p *posture.TunnelPeer, e entry) {
 // preshared enters the key, which one pair of peers should have and no other. A
 // key of zeros is none (wg(8)).
 func (r *reader) preshared(p *posture.TunnelPeer, text *source.Text, e entry) {
+	if r.credential(e) {
+		p.PSK = posture.Written(true, e.at, "")
+		return
+	}
 	key := decode(e.value)
 	if key == nil {
 		r.in.HoldsSecrets(text)
-		r.in.Note(posture.Malformed, e.at, "PresharedKey is not 32 octets in base64")
+		r.noKey(e, "PresharedKey")
 		p.PSK = posture.Value[bool]{} // there should be one
 		return
 	}

@@ -1,8 +1,8 @@
-// Package wireguard reads the files of wg and wg-quick: one interface with its
-// peers.
+// Package wireguard reads the files of wg and wg-quick, and those of
+// systemd-networkd: one interface with its peers.
 //
-// Sources are wg(8), wg-quick(8) and, for what they do not say, the program
-// wg-quick itself.
+// Sources are wg(8), wg-quick(8), systemd.netdev(5) and, for what they do not say,
+// the program wg-quick itself.
 package wireguard
 
 import (
@@ -22,13 +22,19 @@ const product = "WireGuard"
 const mostPeers = 20_000
 
 var (
+	hasKind      = regexp.MustCompile(`(?im)^[ \t]*Kind[ \t]*=[ \t]*wireguard[ \t\r]*$`)
 	hasInterface = regexp.MustCompile(`(?im)^[ \t]*\[Interface\]`)
 	hasKey       = regexp.MustCompile(`(?im)^[ \t]*(\[Peer\]|PrivateKey[ \t]*=|ListenPort[ \t]*=)`)
 )
 
-// Claims tells whether a file is one of wg or wg-quick, by its sections.
+// Claims tells whether a file is one of wg or wg-quick, by its sections, or a
+// network device of systemd of this kind.
 func Claims(p string, head func() []byte) bool {
-	if path.Ext(p) != ".conf" {
+	switch path.Ext(p) {
+	case ".conf":
+	case netdev:
+		return hasKind.Match(head())
+	default:
 		return false
 	}
 	text := head()
@@ -89,6 +95,20 @@ var known = map[string]map[string]bool{
 	"peer": words("publickey presharedkey allowedips endpoint persistentkeepalive advancedsecurity"),
 }
 
+// netdev is how files of systemd-networkd end. Their sections are those of wg under
+// other names, with keys in files of their own, too; addresses, resolvers and
+// most routes stand in files for the network, which are not read.
+const netdev = ".netdev"
+
+var (
+	sections = map[string]string{"netdev": "netdev", "wireguard": "interface", "wireguardpeer": "peer"}
+	ofDevice = map[string]map[string]bool{
+		"netdev":    words("name kind description mtubytes macaddress"),
+		"interface": words("privatekey privatekeyfile listenport firewallmark routetable routemetric"),
+		"peer":      words("publickey publickeyfile presharedkey presharedkeyfile allowedips endpoint persistentkeepalive routetable routemetric"),
+	}
+)
+
 func words(s string) map[string]bool {
 	m := map[string]bool{}
 	for w := range strings.FieldsSeq(s) {
@@ -99,7 +119,8 @@ func words(s string) map[string]bool {
 
 // reader fills a host.
 type reader struct {
-	in *source.Input
+	in     *source.Input
+	device bool // the file is one of systemd-networkd
 }
 
 // Read reads the files of one host.
@@ -109,6 +130,7 @@ func Read(in *source.Input) {
 	in.Product(product, in.Version(product))
 	for _, p := range in.Files {
 		if text := in.Read(p, false); text != nil {
+			r.device = path.Ext(p) == netdev
 			r.tunnel(text, r.parse(text))
 		}
 	}
@@ -119,7 +141,11 @@ func (r *reader) parse(text *source.Text) []*section {
 	var all []*section
 	var now *section
 	for n, line := range r.in.Lines(text) {
-		line, _, _ = strings.Cut(line, "#")
+		if !r.device {
+			line, _, _ = strings.Cut(line, "#")
+		} else if start := strings.TrimSpace(line); strings.HasPrefix(start, "#") || strings.HasPrefix(start, ";") {
+			line = "" // systemd has comments in lines of their own alone
+		}
 		col := 1 + len(line) - len(strings.TrimLeft(line, " \t"))
 		line = strings.TrimSpace(line)
 		at := text.At(n, col)
@@ -144,7 +170,10 @@ func (r *reader) parse(text *source.Text) []*section {
 // open begins a section; it is nil for one that is not known.
 func (r *reader) open(line string, at posture.Pos) *section {
 	name := strings.ToLower(strings.TrimSpace(strings.Trim(line, "[]")))
-	if known[name] == nil {
+	if kind := sections[name]; r.device && kind != "" {
+		return &section{kind: kind, at: at}
+	}
+	if r.device || known[name] == nil {
 		r.in.Note(posture.Unparsed, at, "the section %s is not known", setting.Shown(name))
 		return &section{kind: "unknown", at: at}
 	}
@@ -162,7 +191,7 @@ func (r *reader) setting(s *section, line string, at posture.Pos) {
 		r.in.Note(posture.Unparsed, at, "the line has no =")
 	case s == nil:
 		r.in.Note(posture.Unparsed, at, "the setting %s stands before any section", setting.Key(written, value))
-	case !known[s.kind][key]:
+	case r.device && !ofDevice[s.kind][key] || !r.device && !known[s.kind][key]:
 		r.in.Note(posture.Unparsed, at, "the setting %s of [%s] is not known", setting.Key(written, value), s.kind)
 	default:
 		s.entries = append(s.entries, entry{key, strings.TrimSpace(value), at})

@@ -154,7 +154,11 @@ func TestWhatIsClaimed(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(client)
 	f.Add("[Interface]\nTable=off\n[Peer]\n[Peer]\nPublicKey = x\n[x]\n=\n")
-	f.Fuzz(func(t *testing.T, text string) { host(text) })
+	f.Add(device)
+	f.Fuzz(func(t *testing.T, text string) {
+		host(text)
+		Read(source.NewInput(source.New("", fstest.MapFS{"x.netdev": {Data: []byte(text)}}, true), &posture.Host{}).For("", []string{"x.netdev"}))
+	})
 }
 
 func TestAPresharedKeyThatCannotBeReadIsNotNone(t *testing.T) {
@@ -178,5 +182,73 @@ func TestAKillSwitchForIPv6StopsIPv6(t *testing.T) {
 		if v := h.Tunnels[0].StopsIPv6; !v.Known() || v.V != want {
 			t.Errorf("%q: %+v", up, v)
 		}
+	}
+}
+
+func TestAPlaceholderIsNoKeyThatIsWrong(t *testing.T) {
+	h := host("[Interface]\nPrivateKey = ${PRIVATE_KEY}\n[Peer]\nPublicKey = <key of the server>\nPresharedKey = {{ psk }}\nAllowedIPs = 10.0.0.0/8\n")
+	for _, n := range h.Notes {
+		if n.Kind != posture.Opaque {
+			t.Errorf("%+v", n)
+		}
+	}
+	if len(h.Notes) != 3 || h.Tunnels[0].Peers[0].PSK.Known() {
+		t.Errorf("%+v, %+v", h.Notes, h.Tunnels[0].Peers)
+	}
+}
+
+const device = `; of systemd-networkd
+[NetDev]
+Name=wg7
+Kind=wireguard
+MTUBytes=1380
+
+[WireGuard]
+PrivateKeyFile=/etc/systemd/network/wg7.key
+ListenPort=51820
+
+[WireGuardPeer]
+# a peer
+PublicKey=HAZ1Pj0Mdh8w0uG4mJtR9cVnq3KfZ5yLbE7xXsoTi1A=
+PresharedKeyFile=/etc/systemd/network/wg7.psk
+AllowedIPs=0.0.0.0/0
+AllowedIPs=fd00::/8
+Endpoint=192.0.2.1:51820
+`
+
+func TestADeviceOfSystemdIsRead(t *testing.T) {
+	if !Claims("etc/systemd/network/99-wg7.netdev", func() []byte { return []byte(device) }) || Claims("etc/systemd/network/br0.netdev", func() []byte { return []byte("[NetDev]\nKind=bridge\n") }) {
+		t.Error("is not told from other devices")
+	}
+	h := &posture.Host{}
+	const name = "etc/systemd/network/99-wg7.netdev"
+	read := func(text string) *posture.Tunnel {
+		h = &posture.Host{}
+		Read(source.NewInput(source.New("", fstest.MapFS{name: {Data: []byte(text), Mode: 0o640}}, true), h).For("", []string{name}))
+		return &h.Tunnels[0]
+	}
+	w := read(device)
+	if w.Name != "wg7" || w.PrivateKeyInFile.V || w.DNS.Known() || w.Table.V != "off" || w.MTU.V != 1380 || w.KillSwitch.Known() || len(h.Notes) > 0 {
+		t.Errorf("%+v, %+v", w, h.Notes)
+	}
+	if p := w.Peers[0]; !p.PSK.V || len(p.AllowedIPs.V) != 2 || p.Endpoint.V != "192.0.2.1:51820" {
+		t.Errorf("%+v", p)
+	}
+	if w = read(strings.Replace(device, "ListenPort=51820", "RouteTable=main\nNew=1", 1)); w.Table.V != "main" || len(h.Notes) != 1 {
+		t.Errorf("%+v, %+v", w.Table, h.Notes)
+	}
+}
+
+func TestACredentialOfSystemdIsAKeyElsewhere(t *testing.T) {
+	const name = "wg.netdev"
+	h := &posture.Host{}
+	text := "[NetDev]\nName=wg7\nKind=wireguard\n[WireGuard]\nPrivateKey=@network.wireguard.own\n[WireGuardPeer]\nPublicKey=@network.wireguard.peer\nPresharedKey=@network.wireguard.psk\nAllowedIPs=0.0.0.0/0\nRouteTable=main\n"
+	Read(source.NewInput(source.New("", fstest.MapFS{name: {Data: []byte(text)}}, true), h).For("", []string{name}))
+	w := h.Tunnels[0]
+	if !posture.Is(w.PrivateKeyInFile, false) || !posture.Is(w.Peers[0].PSK, true) || len(h.Notes) != 0 || len(h.Secrets) != 0 {
+		t.Errorf("%+v %+v", w, h.Notes)
+	}
+	if w.Table.V != "main" || w.Table.At.Line != 10 {
+		t.Errorf("the peer's own table: %+v", w.Table)
 	}
 }
