@@ -32,7 +32,7 @@ func guess(s string, words []string) float64 {
 		filters = append(filters, matching.FilterSpatialMatcher) // reads a file of keys at each find
 	}
 	matches := matching.Omnimatch(s, words, filters...)
-	if !mostlyWords(s, matches) {
+	if !mostlyWords(s, matches) && !onlyWords(s, matches) {
 		matches = withoutShort(matches)
 	}
 	return scoring.MinimumEntropyMatchSequence(s, matches).Entropy
@@ -60,7 +60,8 @@ func substituted(s string) int {
 }
 
 // A random text has a word of four letters or three neighbouring keys by
-// chance: those count only where longer ones make up half of it.
+// chance: those count only where longer ones make up half of it, or where words
+// are all that its letters are.
 const (
 	byChance = 4
 	telling  = 4
@@ -95,6 +96,35 @@ func mostlyWords(s string, matches []match.Match) bool {
 	}
 	return strings.Contains(s, " ") || 2*n >= len(s)
 }
+
+// leastOfWord is the shortest word that is one: of letters by chance, one in nine
+// of three and none of two is a name or a word.
+const leastOfWord = 3
+
+// onlyWords tells whether every run of letters is words one after another, and
+// letters are half of the text: "SameKeyForBoth-7731".
+func onlyWords(s string, matches []match.Match) bool {
+	letters := 0
+	reached := make([]bool, len(s)+1) // up to here there are words alone
+	reached[0] = true
+	for i := range len(s) {
+		if !isLetter(s[i]) {
+			if reached[i] {
+				reached[i+1] = true
+			}
+			continue
+		}
+		letters++
+		for _, m := range matches {
+			if m.I == i && reached[i] && m.Pattern == "dictionary" && len(m.Token) >= leastOfWord && m.J < len(s) {
+				reached[m.J+1] = true
+			}
+		}
+	}
+	return reached[len(s)] && 2*letters >= len(s)
+}
+
+func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 
 // ascii puts a small letter for each character of another script: the
 // dictionaries have none of them, and the library counts octets.

@@ -20,6 +20,13 @@ var list = func() map[string]bool {
 	return words
 }()
 
+// samples are octets that look random and that everybody has: the keys of strongSwan's
+// examples and tests, which stand in many guides and in what was made from them.
+var samples = map[string]bool{
+	"\xbf\xe3\x64\xc5\x8f\x4b\x2d\x9b\xf0\x8f\x8a\x82\x0b\x6a\x3f\x80\x6a\xd6\x0c\x5d\x9d\xdb\x58\xcb": true,
+	"\x45\xa3\x07\x59\xdf\x97\xdc\x26\xa1\x5b\x88\xff":                                                 true,
+}
+
 // plain undoes what makes "p@ssw0rd" of a word.
 var plain = strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "7", "t", "@", "a", "$", "s", "!", "i").Replace
 

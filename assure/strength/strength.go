@@ -44,6 +44,9 @@ func Of(secret []byte, words []string) Estimate {
 		return Estimate{Why: "it is empty", Listed: true}
 	}
 	secret = secret[:min(len(secret), mostOctets)]
+	if samples[string(secret)] || samples[string(decodedSample(secret))] {
+		return Estimate{Why: "it is a sample of guides, which everybody has", Listed: true}
+	}
 	if !isText(secret) {
 		return octets(secret)
 	}
@@ -132,6 +135,17 @@ func decoded(s string) []byte {
 		if b, err := e.DecodeString(s); err == nil && len(b) >= 16 {
 			return b
 		}
+	}
+	return nil
+}
+
+// decodedSample are the octets of a text in base 16 or 64 as short as samples are.
+func decodedSample(text []byte) []byte {
+	if b, err := hex.DecodeString(string(text)); err == nil {
+		return b
+	}
+	if b, err := base64.StdEncoding.DecodeString(string(text)); err == nil {
+		return b
 	}
 	return nil
 }

@@ -136,3 +136,34 @@ func TestAQuickEstimateKnowsTheListAndTheLength(t *testing.T) {
 		t.Error("a word of the surroundings is worth something")
 	}
 }
+
+func TestTheKeysOfExamplesAreListed(t *testing.T) {
+	for _, text := range []string{"v+NkxY9LLZvwj4qCC2o/gGrWDF2d21jL", "RaMHWd+X3CahW4j/"} {
+		key, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := Of(key, nil); !e.Listed || e.Bits > listedBits {
+			t.Errorf("%s: %+v", text, e)
+		}
+		if e := Of([]byte(text), nil); !e.Listed {
+			t.Errorf("%s as text: %+v", text, e)
+		}
+	}
+	if e := Of([]byte("This is a strong password"), nil); !e.Listed {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestShortWordsCountWhereNothingElseIsThere(t *testing.T) {
+	for word, most := range map[string]float64{"SameKeyForBoth-7731": 70, "samekeyforboth": 40, "OurBigDogRuns42": 60} {
+		if e := Of([]byte(word), nil); e.Bits > most {
+			t.Errorf("%s: %.0f bits, at most %.0f", word, e.Bits, most)
+		}
+	}
+	for _, random := range []string{"kV9x2TqLw7RzN4bYd8HsJ3mF", "qz7kfoxw2dogn5vj", "mcatxqdogwzlkeyv"} {
+		if e := Of([]byte(random), nil); e.Bits < 70 {
+			t.Errorf("%s: %.0f bits", random, e.Bits)
+		}
+	}
+}
