@@ -63,8 +63,9 @@ func Upstream(p *posture.Package) string {
 
 // shown is how many numbers of the version the configuration of an appliance
 // tells; the rest may be anything from what is written on. IOS writes the first
-// two. pfSense writes a revision, which some releases of a line share.
-var shown = map[string]int{"ios": 2, "ios-xe": 2, "pfsense": 2}
+// two. pfSense writes a revision, which some releases of a line share. The version
+// of Windows that ComputerInfo has is without the number that updates count up.
+var shown = map[string]int{"ios": 2, "ios-xe": 2, "pfsense": 2, "windows": 3}
 
 // unsure tells whether a version may be on either side of a limit.
 func (r *Record) unsure(version, limit string) bool {

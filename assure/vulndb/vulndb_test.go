@@ -191,6 +191,55 @@ func TestARangeThatNamesItsLastVersionHoldsAllOfItsLine(t *testing.T) {
 	}
 }
 
+// TestAKernelWithoutTheFixIsNotTakenForOneWithIt: the stable branches got the fix
+// of ESP's buffer in their reviews of 21 and 25 March 2022.
+func TestAKernelWithoutTheFixIsNotTakenForOneWithIt(t *testing.T) {
+	r := record(t, "CVE-2022-27666")
+	for version, want := range map[string]State{
+		"4.9.300": NotAffected, "4.19.236": Unknown, "4.19.237": FixedAbove, "5.4.187": Unknown, "5.4.188": FixedAbove, "5.10.107": Unknown, "5.10.108": FixedAbove,
+	} {
+		p := posture.Package{Manager: "dpkg", Name: "linux", Source: "linux", Version: version + "-1"}
+		if v := Judge(r, p, &posture.Host{}); v.State != want {
+			t.Errorf("%s: %+v", version, v)
+		}
+	}
+}
+
+// TestABuildOfWindowsIsHeldAgainstItsOwnLine: each release has its own fixed build,
+// and ComputerInfo tells the release without it. What had no support any more has
+// no fix.
+func TestABuildOfWindowsIsHeldAgainstItsOwnLine(t *testing.T) {
+	r := record(t, "CVE-2022-34722")
+	for version, want := range map[string]State{
+		"10.0.17763": Unknown, "10.0.17763.3406": FixedAbove, "10.0.17763.2000": Affected, "10.0.18363.2274": Affected,
+		"10.0.20348.587": Affected, "10.0.20348": Unknown, "10.0.20348.1006": FixedAbove, "10.0.26100": FixedAbove, "10.0.26100.1": FixedAbove, "6.3.9600.20000": Affected, "6.3.9600.20571": FixedAbove,
+	} {
+		p := posture.Package{Manager: "firmware", Name: "Windows", Source: "Windows", Version: version}
+		if v := Judge(r, p, &posture.Host{}); v.State != want {
+			t.Errorf("%s: %+v", version, v)
+		}
+	}
+}
+
+func TestAlpineAndRHELHaveTheirOwnFixedVersions(t *testing.T) {
+	for _, c := range []struct {
+		id, distro, manager, source, version string
+		want                                 State
+	}{
+		{"CVE-2025-62291", "alpine 3.22", "apk", "strongswan", "5.9.14-r0", Affected},
+		{"CVE-2025-62291", "alpine 3.22", "apk", "strongswan", "5.9.14-r1", Backported},
+		{"CVE-2025-62291", "alpine 3.22", "apk", "strongswan", "6.0.1-r0", Unknown},
+		{"CVE-2021-45079", "alpine 3.15", "apk", "strongswan", "5.9.1-r4", Backported},
+		{"CVE-2022-41859", "rhel 9", "rpm", "freeradius", "3.0.21-36.el9", Affected},
+		{"CVE-2022-41859", "almalinux 9", "rpm", "freeradius", "3.0.21-37.el9", Backported},
+	} {
+		p := posture.Package{Manager: c.manager, Name: c.source, Source: c.source, Version: c.version, Distro: c.distro}
+		if v := Judge(record(t, c.id), p, &posture.Host{}); v.State != c.want && !(c.want == Affected && v.State == Unreachable) {
+			t.Errorf("%s of %s, %s: %+v", c.version, c.distro, c.id, v)
+		}
+	}
+}
+
 func TestAShortVersionOfARouterIsNotTakenForItsFirstRelease(t *testing.T) {
 	r := record(t, "CVE-2023-20198")
 	for version, want := range map[string]State{"16.9": Affected, "17.3": Unknown, "17.9.4a": FixedAbove, "17.9.4": Affected, "17.10": Affected, "17.12": Unknown, "17.18": FixedAbove} {
