@@ -144,6 +144,17 @@ func TestTheListHoldsWhatTheGatewayTakes(t *testing.T) {
 	}
 }
 
+func TestTheRestOfAPasswordIsNoAddressToShow(t *testing.T) {
+	r := adoptFiles(t, map[string]string{
+		"etc/xl2tpd/xl2tpd.conf": "[lns default]\nip range = 10.9.0.10-10.9.0.20\nlocal ip = 10.9.0.1\npppoptfile = /etc/ppp/options.xl2tpd\n",
+		"etc/ppp/options.xl2tpd": "auth\nrequire-mschap-v2\n",
+		"etc/ppp/chap-secrets":   "alice * correct horse-battery 10.8.0.7\n",
+	})
+	if text := everything(r); strings.Contains(text, "battery") || !strings.Contains(text, "address 10.8.0.7") {
+		t.Error(text)
+	}
+}
+
 func TestUsersOfOneZoneAmongTwoAreNotLeftToTheOther(t *testing.T) {
 	r := adoptFiles(t, map[string]string{
 		"etc/swanctl/swanctl.conf": "connections { a { version=2\n pools = p\n remote { auth = eap-mschapv2 }\n children { n { } } } }\npools { p { addrs = 10.5.0.0/24 } }\n",

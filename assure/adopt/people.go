@@ -150,6 +150,18 @@ func (a *adopter) zoneOfUsers(legacy bool) *zone {
 	return a.draft.zones[i]
 }
 
+// numeric is what addresses and networks are written with in chap-secrets.
+var numeric = regexp.MustCompile(`^!?[0-9a-fA-F.:/+-]+$`)
+
+// addressWord is an address for the report. What is none may be the rest of a
+// password with a space and without quotes.
+func addressWord(h string) string {
+	if !numeric.MatchString(h) {
+		return "that is none"
+	}
+	return plain(h)
+}
+
 // inner are the addresses that a user always had, as far as they are in the
 // pool and not the gateway's.
 func (a *adopter) inner(s posture.Secret, z *zone) []netip.Addr {
@@ -159,7 +171,7 @@ func (a *adopter) inner(s posture.Secret, z *zone) []netip.Addr {
 		switch {
 		case h == "*" || h == "-":
 		case err != nil || !z.v4.Contains(addr) || addr == z.v4.Addr().Next() || addr == z.v4.Addr() || len(all) > 0 || a.inUse[addr]:
-			a.add(Item{Fate: Left, At: s.At, Subject: subject(s.Subject), What: "address " + plain(h), Why: "it is no single free address of the zone's pool", Do: "give the user one: sallyport user set"})
+			a.add(Item{Fate: Left, At: s.At, Subject: subject(s.Subject), What: "address " + addressWord(h), Why: "it is no single free address of the zone's pool", Do: "give the user one: sallyport user set"})
 		default:
 			all = append(all, addr)
 			a.inUse[addr] = true

@@ -59,6 +59,7 @@ type adviser struct {
 	clients string                                     // native clients of IKEv1 that do
 	floor   int                                        // least strength of a cipher (CRY-017)
 	level   bool                                       // though stronger ones stand beside it
+	mobile  bool                                       // clients of IKEv2 do
 	pfs     bool                                       // with forward secrecy, though clients may have none (CRY-010)
 }
 
@@ -68,6 +69,7 @@ func newAdviser(p *policy.Policy, c *posture.Connection, clients string) adviser
 	if clients != "" {
 		a.v1, a.v2 = true, false
 	}
+	a.mobile = clients == "" && mobile(c)
 	a.floor = a.least(c)
 	return a
 }
@@ -182,8 +184,14 @@ func (a adviser) harden(l list, parent []suite.Transform) []hardened {
 	var out []hardened
 	for _, p := range written {
 		for _, h := range a.rework(l.protocol, p, parent, len(written) > 1) {
+			if a.mobile && l.protocol == suite.ProtocolESP {
+				h.ke = a.secrecy(written, parent)
+			}
 			out = addProposal(out, h)
 		}
+	}
+	if a.mobile && !a.reaches(l.protocol, written) {
+		out = a.withProfile(l.protocol, out)
 	}
 	// The last choice of peers of IKEv1 must not go unnoticed, unless the policy
 	// has nothing for them.
@@ -292,6 +300,11 @@ func (a adviser) groups(proto suite.Protocol, p posture.Proposal, parent []suite
 			return known
 		}
 	}
+	if a.mobile && proto == suite.ProtocolIKE {
+		if known := a.keep(proto, mobileGroups); len(known) > 0 {
+			return known
+		}
+	}
 	if !a.v2 {
 		if old := a.keep(proto, oldGroups); len(old) > 0 {
 			return old
@@ -332,7 +345,7 @@ func (a adviser) good(proto suite.Protocol, t suite.Transform) bool {
 	}
 	v := verdictOf(t, proto)
 	switch {
-	case a.clients != "" && proto == suite.ProtocolIKE && t == appleGroup && v.bits >= a.policy.Number(policy.GroupBits):
+	case (a.clients != "" || a.mobile) && proto == suite.ProtocolIKE && t == appleGroup && v.bits >= a.policy.Number(policy.GroupBits):
 		return true
 	case !v.ok() && !a.policy.Off(v.rule):
 		return false
@@ -421,7 +434,7 @@ func newBook(p *policy.Policy, h *posture.Host) *book {
 		b.kinds[h.Secrets[i].Subject] = h.Secrets[i].Kind
 		if s := &h.Secrets[i]; s.Setting != "" {
 			b.settings[s.Subject] = s.Setting
-			if s.Dialect == posture.RouterOS {
+			if s.Dialect == posture.RouterOS && strings.HasPrefix(s.Setting, "interface ") {
 				b.makers[s.Name] = s.Setting
 			}
 		}
@@ -470,6 +483,9 @@ func (b *book) find(s posture.Subject) (place, adviser) {
 func (b *book) fix(r *Result) string {
 	at, a := b.find(r.Subject)
 	text := b.text(r, at.conn)
+	if r.Subject.Dialect == posture.WireGuard && strings.HasSuffix(r.Subject.At.File, ".netdev") {
+		text = ofNetworkd.Replace(text)
+	}
 	if first := condition(r, at.conn, a.clients); first != "" {
 		text = remark(r.Subject.Dialect, first) + text
 	}
@@ -491,7 +507,7 @@ func (b *book) fix(r *Result) string {
 	// Readers name a child after its connection, where the file does not.
 	name, conn := strings.TrimPrefix(r.Subject.Name, at.conn.Name+"/"), plain(at.conn.Name)
 	if r.Subject.Dialect == posture.FortiOS {
-		text, name, conn = inDomain(text, r.Subject.Name, at.conn.Name)
+		text, name, conn = inDomain(b.policyBased(text, r.Subject, at.conn), r.Subject.Name, at.conn.Name)
 	}
 	if k := r.Subject.Kind; k == "daemon" || k == "eap" {
 		conn = "NAME" // of any connection
@@ -504,6 +520,9 @@ func (b *book) fix(r *Result) string {
 	return text
 }
 
+// ofNetworkd are the sections of systemd.netdev(5).
+var ofNetworkd = strings.NewReplacer("[Interface]", "[WireGuard]", "[Peer]", "[WireGuardPeer]")
+
 // text is what a fix is made of: the finding's own, what there is for the kind of
 // its subject, or the rule's.
 func (b *book) text(r *Result, c *posture.Connection) string {
@@ -513,6 +532,8 @@ func (b *book) text(r *Result, c *posture.Connection) string {
 		return r.Fix
 	case special != "":
 		return special
+	case id == "KEY-002" && mobile(c) && (d == posture.Swanctl || d == posture.Starter):
+		return longer.Replace(r.Rule.Fix[d])
 	case id == "CRY-022" && posture.Is(c.V1, true) && (posture.Is(c.V2, false) || b.advisers[c].clients != ""):
 		v2, _ := ByID("CRY-012")
 		if b.advisers[c].clients != "" {
@@ -563,6 +584,16 @@ func (b *book) further(lines, name string) string {
 		`[find peer="`+plain(name)+`"]`, `([find peer="`+peer+`"]->`+strconv.Itoa(n-1)+`)`,
 		`[find name="`+plain(name)+`"]`, `[find name="`+peer+`"]`,
 	).Replace(lines)
+}
+
+// policyBased writes lines for a tunnel of a FortiGate that has no interface of its
+// own, whose phases stand in other tables.
+func (b *book) policyBased(text string, s posture.Subject, c *posture.Connection) string {
+	const table = "vpn ipsec phase1"
+	if c.Table != table && b.settings[s] != table {
+		return text
+	}
+	return strings.NewReplacer("phase1-interface", "phase1", "phase2-interface", "phase2").Replace(text)
 }
 
 // inDomain takes the virtual domain off the names of a FortiGate, "domain/name",

@@ -412,6 +412,20 @@ func TestAFixStandsInTheVirtualDomainOfItsConnection(t *testing.T) {
 	}
 }
 
+func TestAFixStandsInTheTableOfItsConnection(t *testing.T) {
+	c := in(posture.FortiOS, vpn())
+	c.Table, c.NATT = "vpn ipsec phase1", written(false)
+	h := hostOf(c)
+	r := mustFind(t, "NAT-006", h, Medium)
+	if want := "config vpn ipsec phase1\n    edit"; !strings.HasPrefix(r.Fix, want) {
+		t.Errorf("%s", r.Fix)
+	}
+	h = &posture.Host{Secrets: []posture.Secret{{Subject: subject(posture.FortiOS, "secret", "lyon"), Kind: posture.PSK, Storage: posture.Clear, Value: []byte("a"), Setting: "vpn ipsec phase1"}}}
+	if r := mustFind(t, "PSK-001", h, High); !strings.HasPrefix(r.Fix, "config vpn ipsec phase1\n") {
+		t.Errorf("%s", r.Fix)
+	}
+}
+
 func TestAPasswordThatIsOddlyWrittenIsNotToBecomeAKey(t *testing.T) {
 	for _, d := range []posture.Dialect{posture.Swanctl, posture.Starter, posture.Libreswan} {
 		h := &posture.Host{Secrets: []posture.Secret{{Subject: subject(d, "secret", "carol"), Kind: posture.UserPassword, Storage: posture.Clear, Value: []byte("a"), Traps: []string{"odd"}}}}
@@ -447,5 +461,30 @@ func TestAProposalOfIKEv1HasOneAlgorithmOfAKindForStrongSwan(t *testing.T) {
 	a.ike[0].encr = transforms("aes256", "aes192", "aes128", "camellia256", "camellia128")
 	if got := strongSwanIKE(a); strings.Contains(got, ",") {
 		t.Errorf("too many: %s", got)
+	}
+}
+
+func TestAFormIsToldOfAProposalOnce(t *testing.T) {
+	c := in(posture.OPNsense, vpn())
+	c.IKE = proposals(suite.ProtocolIKE, "aes256-sha256-ecp256", "aes256-3des-sha256-ecp256-ecp384")
+	if got := mustFind(t, "CRY-002", hostOf(c), High).Fix; strings.Count(got, "aes256-sha256-ecp256,") != 1 || !strings.Contains(got, "aes256-sha256-ecp384") {
+		t.Error(got)
+	}
+}
+
+func TestAPoolOfIPv6LeavesTheSelectorsAlone(t *testing.T) {
+	c := in(posture.VyOS, vpn())
+	c.Pool, c.Children[0].LocalTS = written([]string{"10.9.0.0/24"}), byDefault([]string{"0.0.0.0/0", "::/0"})
+	if got := mustFind(t, "LEAK-006", hostOf(c), High).Fix; strings.Contains(got, "local prefix") || !strings.Contains(got, "connection gw pool IPV6-POOL") {
+		t.Error(got)
+	}
+}
+
+// TestNobodyIsToldOfSeccompUnwarned: a pluto that is built without it, such as that
+// of Debian 12 and 13, does not read a file with the word.
+func TestNobodyIsToldOfSeccompUnwarned(t *testing.T) {
+	rule, _ := ByID("CVE-008")
+	if fix := rule.Fix[posture.Libreswan]; !strings.Contains(fix, "pluto --version") || !strings.Contains(fix, "\nconfig setup\n    seccomp=enabled") {
+		t.Error(fix)
 	}
 }

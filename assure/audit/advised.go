@@ -20,6 +20,10 @@ func Advise(p *policy.Policy, h *posture.Host) Advice {
 // "XAUTH"; empty: none. They have nothing but what their systems offer.
 func (v Advice) Clients(c *posture.Connection) string { return clientsOf(v.book.host, c) }
 
+// Mobile tells whether clients come by IKEv2 and EAP, which offer what their systems
+// have, and do not all bear that a gateway renews keys.
+func (v Advice) Mobile(c *posture.Connection) bool { return mobile(c) }
+
 // Proposals are the values that a connection, or a child of one, should have for
 // its IKE SA and for its Child SAs, in its dialect; empty where the dialect has
 // none. They never leave a class of algorithms without a choice. rule is the one

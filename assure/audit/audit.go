@@ -32,6 +32,7 @@ type Audit struct {
 	shared  *shared
 	Results []Result
 	Notes   []posture.Note
+	Roots   []string // what was named to read hosts from
 	Hosts   []string
 }
 

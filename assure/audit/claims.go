@@ -30,6 +30,29 @@ func judgeClaims(j *judge) {
 			j.ok(c.Subject, evidence(c.RemoteTS))
 		}
 	})
+	each(j, j.host.Tunnels, tunnelSubject, func(t *posture.Tunnel) {
+		if servesPeers(t) {
+			j.peersClaim(t)
+		} else {
+			j.ok(t.Subject, at(t.At, "a client, or one of two"))
+		}
+	})
+}
+
+// peersClaim judges the peers of WireGuard's gateways: AllowedIPs are also the
+// addresses that a peer may send from, and what is sent to them goes to it.
+func (j *judge) peersClaim(t *posture.Tunnel) {
+	for i := range t.Peers {
+		p := &t.Peers[i]
+		switch {
+		case !p.AllowedIPs.Known():
+			j.unknown(p.Subject, "the files do not tell which addresses the peer may claim")
+		case everything(p.AllowedIPs.V, false) || everything(p.AllowedIPs.V, true):
+			j.found(p.Subject, evidence(p.AllowedIPs), "one peer of several may claim any address, and gets what is for the internet")
+		default:
+			j.ok(p.Subject, evidence(p.AllowedIPs))
+		}
+	}
 }
 
 // namedSite is the identity that one peer alone has, where it gets no address. IOS

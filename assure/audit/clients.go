@@ -33,6 +33,43 @@ func clientsOf(h *posture.Host, c *posture.Connection) string {
 	return ""
 }
 
+// mobile tells whether clients come to a connection by IKEv2 and EAP: mostly those
+// that systems have built in, which offer what their makers or a profile chose.
+func mobile(c *posture.Connection) bool {
+	if c.Role.Known() && c.Role.V&posture.Answers == 0 || c.Shunt || posture.Is(c.V2, false) || posture.Is(c.AsksAddress, true) || c.Dialect == posture.Sallyport {
+		return false
+	}
+	return (posture.Is(c.AnyPeer, true) || givesAddresses(c)) && slices.ContainsFunc(c.Remote, func(a posture.Auth) bool { return posture.Is(a.Method, posture.MethodEAP) })
+}
+
+// mobileGroups are what clients of IKEv2 have: Windows the first by a profile, Apple
+// the others by itself, the last one alone before iOS 17 and macOS 14.
+var mobileGroups = transforms("ecp384", "ecp256", "modp2048")
+
+// profiled is what windowsProfile makes Windows offer, and Apple has, too.
+var profiled = map[suite.Protocol]hardened{
+	suite.ProtocolIKE: {encr: transforms("aes256"), integ: transforms("sha256"), prf: transforms("prfsha256"), ke: mobileGroups},
+	suite.ProtocolESP: {encr: transforms("aes256gcm16")},
+}
+
+// withProfile adds what clients of IKEv2 offer by a profile to a list of which
+// nothing that was written could stay.
+func (a adviser) withProfile(proto suite.Protocol, list []hardened) []hardened {
+	n := profiled[proto]
+	h := hardened{encr: a.keep(proto, n.encr), integ: a.keep(proto, n.integ), prf: a.keep(proto, n.prf), ke: a.keep(proto, n.ke)}
+	if proto == suite.ProtocolESP && len(list) > 0 {
+		h.ke = list[0].ke
+	}
+	if len(h.encr) == 0 || len(h.integ) != len(n.integ) || len(h.prf) != len(n.prf) || proto == suite.ProtocolIKE && len(h.ke) == 0 || covered(list, h) {
+		return list
+	}
+	return append(list, h)
+}
+
+// longer are lives of Child SAs that Windows, which renews them after an hour, does
+// not see the end of.
+var longer = strings.NewReplacer("1h", "3h", "66m", "198m")
+
 // native is what clients of IKEv1 offer that no rule of high or medium severity
 // objects to, in line with the policy of our own L2TP zones (suite.L2TPPolicy):
 // what a profile makes Windows offer, and the first of what Apple and
@@ -132,8 +169,15 @@ var (
 			"where no others come than PCs of Windows with  " + windowsProfile + "ECP384",
 		xauthClients: "clients of XAUTH mostly offer no forward secrecy, Apple and Android never: to have it for all, move them to IKEv2\nwhere each client is known to have it",
 	}
-	appleFirst = "group 14 stays for clients of Apple and NetworkManager, which have nothing better in IKEv1: it goes when they have moved to IKEv2\n"
-	v2First    = map[string]string{
+	mobileFirst = "first the clients of IKEv2, which offer what their systems have: Windows by itself group 2 alone, Apple groups 14 and 19\n" +
+		"at each Windows PC  " + windowsProfile + "None\n" +
+		"or NegotiateDH2048_AES256 = 1 in its registry; then"
+	// Of peers that are known by nothing but a proof, some may be of any maker.
+	quantumPeers  = "a peer that has nothing of the kind is locked out, and what Windows, Apple and Android have built in has not: first see that each peer has it; then"
+	mobileSecrecy = "clients that do not renew keys with an exchange of their own lose the tunnel when this end asks for one: first Windows  " + windowsProfile + "ECP384  and a profile with forward secrecy for Apple\nAndroid's own client has none, strongSwan's app has; then"
+	mobileLife    = "Windows behind NAT refuses keys that the gateway renews, and renews them itself after an hour"
+	appleFirst    = "group 14 stays for clients of Apple and NetworkManager, which have nothing better in IKEv1: it goes when they have moved to IKEv2\n"
+	v2First       = map[string]string{
 		l2tpClients: "the clients of L2TP that come with Windows, Apple, Android and routers have IKEv1 alone, and this locks them out\n" +
 			"first move them to IKEv2, which Windows, Apple and Android 11 and later have built in, by a connection of its own beside this one; when the last has gone",
 		xauthClients: "clients of XAUTH have IKEv1 alone, and this locks them out\n" +
@@ -164,11 +208,21 @@ func condition(r *Result, c *posture.Connection, clients string) string {
 		return ""
 	case id == "CRY-022" && (clients != "" || v1):
 		return quantumFirst + v2First[clients]
+	case id == "CRY-022" && answersAny(c):
+		return quantumPeers
 	case id == "CRY-013" && slices.Contains(mainMode, c.Dialect) || id == "PSK-010" && c.Dialect == posture.IOS:
 		if clients == "" {
 			return ""
 		}
 		return aggressiveFirst
+	case mobile(c) && clients == "" && id == "CRY-010":
+		return mobileSecrecy
+	case mobile(c) && clients == "" && id == "KEY-002":
+		return mobileLife
+	case mobile(c) && clients == "" && isList(r.Rule, c.Dialect) && slices.ContainsFunc(c.Children, renewsByExchange):
+		return strings.Replace(mobileFirst, windowsProfile+"None", windowsProfile+"ECP384", 1)
+	case mobile(c) && clients == "" && isList(r.Rule, c.Dialect):
+		return mobileFirst
 	case endsV1[id] && (clients != "" || v1 && c.Dialect != posture.Windows):
 		return v2First[clients]
 	case clients == "" || !isList(r.Rule, c.Dialect):
@@ -182,6 +236,14 @@ func condition(r *Result, c *posture.Connection, clients string) string {
 	}
 	return listFirst[clients]
 }
+
+// answersAny tells whether a connection is for whoever calls, or for clients.
+func answersAny(c *posture.Connection) bool {
+	return posture.Is(c.AnyPeer, true) && !posture.Is(c.AsksAddress, true) || givesAddresses(c)
+}
+
+// renewsByExchange tells whether a child has forward secrecy, which its clients must have, too.
+func renewsByExchange(c posture.Child) bool { return c.PFS.Known() && c.PFS.V != posture.Never }
 
 // remark writes lines that are not to be entered.
 func remark(d posture.Dialect, text string) string {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sallyport/assure/policy"
 	"sallyport/posture"
@@ -195,5 +196,110 @@ func TestANewKeyIsAdvisedOnce(t *testing.T) {
 	}
 	if !strings.Contains(fixes["PSK-002"], "openssl rand") || fixes["PSK-001"] != sameAs+"PSK-002" || fixes["PSK-003"] != sameAs+"PSK-002" {
 		t.Errorf("%+v", fixes)
+	}
+}
+
+// eapClients is a connection to which clients come by IKEv2 and EAP, as guides have it.
+func eapClients(d posture.Dialect, ike, esp string) posture.Connection {
+	c := in(d, vpn())
+	c.V1, c.V2, c.AnyPeer, c.Role = written(false), written(true), written(true), written(posture.Answers)
+	c.Pool = written([]string{"10.9.0.0/24"})
+	c.Remote = []posture.Auth{{Method: written(posture.MethodEAP), EAP: written([]string{"mschapv2"})}}
+	c.IKE, c.Children[0].ESP = proposals(suite.ProtocolIKE, strings.Split(ike, " ")...), proposals(suite.ProtocolESP, strings.Split(esp, " ")...)
+	c.Children[0].PFS = written(posture.Never)
+	return c
+}
+
+// What Apple offers by itself, and Windows by the profile that is told, gets in after
+// any advice, and no exchange is asked of clients that have none.
+func TestAdviceForClientsOfIKEv2LocksNobodyOut(t *testing.T) {
+	for _, d := range []posture.Dialect{posture.Swanctl, posture.Starter, posture.Libreswan} {
+		for _, ike := range []string{"aes256-sha256-modp2048 aes256-sha1-modp1024 3des-sha1-modp1024", "3des-sha1-modp1024"} {
+			c := eapClients(d, ike, "aes256-sha1 3des-sha1")
+			a := advised(&c, &c.Children[0])
+			if !taken(a.ike, "aes256-sha256-ecp384", suite.ProtocolIKE) || !taken(a.ike, "aes256-sha256-modp2048", suite.ProtocolIKE) {
+				t.Errorf("%s: %s", d, ikeKeywords(a))
+			}
+			if len(groups(a.esp)) > 0 {
+				t.Errorf("%s: an exchange is asked of clients: %s", d, espKeywords(a))
+			}
+			for rule, want := range map[string]string{"CRY-008": "Set-VpnConnectionIPsecConfiguration", "CRY-010": "lose the tunnel"} {
+				if got := mustFind(t, rule, hostOf(c), High).Fix; !strings.Contains(got, want) {
+					t.Errorf("%s, %s: %s", d, rule, got)
+				}
+			}
+		}
+	}
+	c := eapClients(posture.Swanctl, "3des-sha1-modp1024", "3des-sha1")
+	if a := advised(&c, &c.Children[0]); !taken(a.esp, "aes256gcm16", suite.ProtocolESP) {
+		t.Errorf("Windows by its profile is locked out: %s", espKeywords(a))
+	}
+	c.Children[0].Life = written(12 * time.Hour)
+	if got := mustFind(t, "KEY-002", hostOf(c), Medium).Fix; !strings.Contains(got, "rekey_time = 3h") {
+		t.Error(got)
+	}
+	site := in(posture.Swanctl, vpn())
+	site.IKE = proposals(suite.ProtocolIKE, "aes256-sha256-modp2048")
+	if a := advised(&site, &site.Children[0]); taken(a.ike, "aes256-sha256-modp2048", suite.ProtocolIKE) {
+		t.Errorf("between sites modp2048 goes: %s", ikeKeywords(a))
+	}
+}
+
+func TestUsersOfIKEv2AreToldFirst(t *testing.T) {
+	c := in(posture.OPNsense, vpn())
+	c.IKE, c.Children[0].ESP, c.Children[0].PFS = proposals(suite.ProtocolIKE, "aes256-sha1-modp1024"), proposals(suite.ProtocolESP, "aes256-sha256"), written(posture.Never)
+	c.Role, c.AnyPeer, c.V1, c.V2 = written(posture.Answers), written(true), written(false), written(true)
+	c.Remote = []posture.Auth{{Method: written(posture.MethodEAP), EAP: written([]string{"mschapv2"})}}
+	if got := mustFind(t, "CRY-008", hostOf(c), High).Fix; !strings.HasPrefix(got, "first the clients") || !strings.Contains(got, "; then\nVPN > IPsec") {
+		t.Error(got)
+	}
+	if got := mustFind(t, "CRY-010", hostOf(c), High).Fix; !strings.Contains(got, "Android") {
+		t.Error(got)
+	}
+	c.AnyPeer = written(false)
+	if got := mustFind(t, "CRY-008", hostOf(c), High).Fix; strings.Contains(got, "clients") {
+		t.Error(got)
+	}
+}
+
+func TestNetworkdHasItsOwnSections(t *testing.T) {
+	h := wireguard(func(w *posture.Tunnel) {
+		w.Peers[0].PSK = written(false)
+		w.Peers[0].At.File = "etc/systemd/network/wg0.netdev"
+	})
+	if got := mustFind(t, "CRY-022", h, Info).Fix; !strings.HasPrefix(got, "[WireGuardPeer]\n") {
+		t.Error(got)
+	}
+}
+
+// clientsOfIKEv2 is a connection to which native clients of IKEv2 come.
+func clientsOfIKEv2(d posture.Dialect) posture.Connection {
+	c := in(d, vpn())
+	c.V1, c.V2, c.AnyPeer, c.Role = written(false), written(true), written(true), written(posture.Answers)
+	c.IKE, c.Pool = proposals(suite.ProtocolIKE, "aes256gcm16-prfsha384-ecp384", "aes128-sha256-modp2048"), written([]string{"10.9.0.0/24"})
+	c.Local, c.Remote = []posture.Auth{{Method: written(posture.MethodPubkey)}}, []posture.Auth{{Method: written(posture.MethodEAP)}}
+	return c
+}
+
+// TestAProfileForWindowsHasTheForwardSecrecyOfTheGateway: with none it loses the tunnel
+// when it renews keys.
+func TestAProfileForWindowsHasTheForwardSecrecyOfTheGateway(t *testing.T) {
+	for demand, want := range map[posture.Demand]string{posture.Always: "-PfsGroup ECP384\n", posture.Never: "-PfsGroup None\n"} {
+		c := clientsOfIKEv2(posture.Windows)
+		c.Children[0].PFS = written(demand)
+		if r := mustFind(t, "CRY-009", hostOf(c), Low, "modp2048"); !strings.Contains(r.Fix, "# at each Windows PC") || !strings.Contains(r.Fix, want) {
+			t.Errorf("forward secrecy %s:\n%s", demand, r.Fix)
+		}
+	}
+}
+
+// TestWhoHasNoMLKEMIsNotLockedOutUnasked: a list in which each proposal has an additional
+// exchange is for peers that have one.
+func TestWhoHasNoMLKEMIsNotLockedOutUnasked(t *testing.T) {
+	if r := mustFind(t, "CRY-022", hostOf(clientsOfIKEv2(posture.Swanctl)), Info, "neither"); !strings.HasPrefix(r.Fix, "# a peer that has nothing of the kind is locked out") {
+		t.Error(r.Fix)
+	}
+	if r := mustFind(t, "CRY-022", hostOf(vpn()), Info, "neither"); strings.Contains(r.Fix, "locked out") {
+		t.Error(r.Fix)
 	}
 }

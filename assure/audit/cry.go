@@ -127,7 +127,7 @@ var cryRules = []Rule{
 		ID: "CRY-015", Title: "Nothing is added to the algorithms that are written", Severity: Medium, Risk: "R3", Checks: []string{"C3"}, Needs: Config,
 		Why:  "strongSwan appends its own proposals to a line without \"!\", and wherever \"default\" is in a list: a peer that offers something weaker than what is written still gets in.",
 		Refs: []string{"ipsec.conf(5) of strongSwan, ike and esp", "swanctl.conf(5), proposals"},
-		Fix:  setProposals(posture.Swanctl, posture.Starter), judge: judgeAdded,
+		Fix:  setProposals(posture.Swanctl, posture.Starter, posture.OPNsense), judge: judgeAdded,
 	},
 	{
 		ID: "CRY-016", Title: "No proposal mixes strong with weak", Severity: Medium, Risk: "R6", Checks: []string{"C3", "C4"}, Needs: Config,
@@ -170,7 +170,7 @@ var cryRules = []Rule{
 		Why:  "A short RSA modulus is factored, a short curve solved, and the owner of the result is the gateway or the user.",
 		Refs: []string{"RFC 8247, Section 3", "NIST SP 800-131A"},
 		Fix: fixes{
-			posture.X509: "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out {name}.key\nand a new certificate for it; clients that cannot do ECDSA: -algorithm RSA -pkeyopt rsa_keygen_bits:3072",
+			posture.X509: "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out \"{name}.key\"\nand a new certificate for it; clients that cannot do ECDSA: -algorithm RSA -pkeyopt rsa_keygen_bits:3072",
 		}, judge: judgeKeySize,
 	},
 	{

@@ -55,6 +55,11 @@ func TestAWeakTransformIsFoundWhereverItStands(t *testing.T) {
 		{"CRY-008", Medium, withIKE("aes256-sha256-modp2048s256"), []string{"modp2048s256"}},
 		{"CRY-009", Low, withIKE("aes256-sha256-ecp384-modp2048"), []string{"modp2048"}},
 		{"CRY-015", Medium, func() *posture.Host { c := vpn(); c.IKEImplicit = written(true); return hostOf(c) }(), []string{"adds its default IKE"}},
+		{"CRY-015", Medium, func() *posture.Host { // a template
+			c := vpn()
+			c.IKE, c.IKEImplicit = posture.Value[[]posture.Proposal]{}, written(true)
+			return hostOf(c)
+		}(), []string{"default IKE proposals"}},
 		{"CRY-016", Medium, withIKE("aes256-aes128-3des-sha256-ecp384"), []string{"3des beside aes256"}},
 		{"CRY-025", Low, withIKE("twofish256-sha256-ecp384"), []string{`"twofish256"`}},
 	} {
@@ -132,6 +137,15 @@ func TestAHAloneIsWorseThanAHBesideESP(t *testing.T) {
 	mustFind(t, "CRY-003", hostOf(c), Medium, "beside ESP")
 	c.Children[0].ESP = posture.Value[[]posture.Proposal]{}
 	mustFind(t, "CRY-003", hostOf(c), High, "nothing is encrypted")
+}
+
+func TestESPThatIsBareIsFoundBesideAH(t *testing.T) {
+	h := withESP("aes256-ecp384", "aes256-sha256-ecp384")
+	h.Connections[0].Children[0].AH = written(true)
+	mustFind(t, "CRY-003", h, Critical, "without integrity")
+	h = withESP("null-sha256-ecp384", "aes256-sha256-ecp384")
+	h.Connections[0].Children[0].AH = written(true)
+	mustFind(t, "CRY-003", h, High, "encrypts nothing")
 }
 
 func TestAWordNobodyKnowsMayBeTheIntegrity(t *testing.T) {

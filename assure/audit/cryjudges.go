@@ -44,17 +44,18 @@ func allAEAD(p posture.Proposal) bool {
 func judgeESP(j *judge) {
 	j.children(func(_ *posture.Connection, c *posture.Child) {
 		l := espList(c)
+		of := l.objections(j.rule.ID)
+		bad := func(p posture.Proposal) []hit { return append(of(p), bareESP(p)...) }
 		alone := !c.ESP.Known() || len(c.ESP.V) == 0
-		switch {
+		switch hits, _ := l.hits(bad); {
 		case posture.Is(c.AH, true) && !slices.ContainsFunc(c.ESP.V, encrypts):
 			j.found(c.Subject, evidence(c.AH), "AH is used without ESP: nothing is encrypted")
-		case posture.Is(c.AH, true):
+		case posture.Is(c.AH, true) && len(hits) == 0:
 			j.foundAt(j.scaled(Medium), c.Subject, evidence(c.AH), "AH is used beside ESP, which has integrity of its own")
 		case alone:
 			j.unknown(c.Subject, "the files do not tell which algorithms are taken")
 		default:
-			of := l.objections(j.rule.ID)
-			j.judgeList(l, func(p posture.Proposal) []hit { return append(of(p), bareESP(p)...) })
+			j.judgeList(l, bad)
 		}
 	})
 }
@@ -248,8 +249,12 @@ func hitWords(all []hit) []string {
 
 // judgeAdded is CRY-015.
 func judgeAdded(j *judge) {
-	j.lists(func(l list) {
+	j.anyLists(func(l list) {
 		switch {
+		case !l.value.Known() && posture.Is(l.implicit, true) && l.implicit.Origin == posture.Explicit: // beside what a template leaves open
+			j.found(l.subject, evidence(l.implicit), "the product adds its default %s proposals to what is written", l.protocol)
+		case !l.value.Known(), len(l.value.V) == 0:
+			j.unknown(l.subject, "the files do not tell which algorithms are taken")
 		case l.value.Origin != posture.Explicit:
 			j.ok(l.subject, evidence(l.value)) // nothing is written that could be added to: CRY-014
 		case !l.implicit.Known():

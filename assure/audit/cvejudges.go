@@ -44,10 +44,12 @@ func (j *judge) software() []software {
 }
 
 func (s *software) evidence(id string) Evidence {
-	if id != "" {
-		id = ", " + id
+	if id == "" {
+		return at(s.At, s.Name+" "+s.Version)
 	}
-	return at(s.At, s.Name+" "+s.Version+id)
+	e := at(s.At, s.Name+" "+s.Version+", "+id)
+	e.Mark = s.Name + ", " + id // a version that did not mend the flaw is no news
+	return e
 }
 
 func (j *judge) verdict(s *software, r *vulndb.Record) vulndb.Verdict {
@@ -246,14 +248,30 @@ func cveDead(j *judge) {
 		} else {
 			seen[key] = true
 		}
-		e := at(p.At, p.Name+" "+p.Version)
-		if d := dead[k]; d.below == "" || vulndb.Older(vulndb.Upstream(p), d.below) {
-			j.found(p.Subject, e, "%s %s is not maintained: %s", p.Name, p.Version, d.why)
-			continue
-		}
-		j.ok(p.Subject, e)
+		j.maintained(p, name, dead[k].below, dead[k].why)
 	}
 	j.deadProducts(seen)
+}
+
+// maintained asks the distribution before the project: what a project has left may be
+// mended there, and what a project would mend is not, where the distribution has ended.
+// Programs of which every version was left are to be replaced wherever they come from.
+func (j *judge) maintained(p *posture.Package, component, below, why string) {
+	e := at(p.At, p.Name+" "+p.Version)
+	r, ok := mender(p, component)
+	switch until := r.until.Format(time.DateOnly); {
+	case below == "":
+		j.found(p.Subject, e, "%s %s is not maintained: %s", p.Name, p.Version, why)
+	case ok && j.now.After(r.until.AddDate(0, 0, 1)):
+		j.found(p.Subject, e, "%s %s is not maintained: %s has been mended until %s", p.Name, p.Version, distributions.Replace(p.Distro), until)
+	case ok:
+		e.Value += ", which " + distributions.Replace(p.Distro) + " mends until " + until
+		j.ok(p.Subject, e)
+	case vulndb.Older(vulndb.Upstream(p), below):
+		j.found(p.Subject, e, "%s %s is not maintained: %s", p.Name, p.Version, why)
+	default:
+		j.ok(p.Subject, e)
+	}
 }
 
 // deadProducts are programs of which every version is without maintenance and

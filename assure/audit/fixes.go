@@ -64,11 +64,13 @@ func peer(words string) string { return `/ip ipsec peer set [find name="{conn}"]
 // its own secret and, before 6.43, is its own profile. Readers call it by its
 // address.
 func unnamed(lines string, c *posture.Connection) string {
-	if _, err := netip.ParsePrefix(c.Name); err != nil {
+	p, err := netip.ParsePrefix(c.Name)
+	if err != nil {
 		return lines
 	}
 	set := `/ip ipsec peer set [find address="` + c.Name + `"]`
-	old := []string{`/ip ipsec peer set [find name="` + c.Name + `"]`, set, `/ip ipsec identity set [find peer="` + c.Name + `"]`, set, "digital-signature", "rsa-signature"}
+	old := []string{`/ip ipsec peer set [find name="` + c.Name + `"]`, set, `/ip ipsec identity set [find peer="` + c.Name + `"]`, set, "digital-signature", "rsa-signature",
+		`/ip ipsec policy set [find peer="` + c.Name + `"]`, `/ip ipsec policy set [find sa-dst-address="` + p.Addr().String() + `"]`}
 	if c.Phase1 == "" {
 		old = append(old, `/ip ipsec profile set [find name="NAME"]`, set)
 	}

@@ -17,7 +17,14 @@ type Grade struct {
 	Assessed    int      `json:"assessed"`     // outcomes that are ok or a finding
 	Unassessed  int      `json:"unassessable"` // outcomes that are neither
 	PostQuantum PQStatus `json:"post_quantum"`
+
+	missing string // why it is bracketed
+	unread  bool
 }
+
+// Unread tells whether a file that rules ask for could not be read, so that no
+// finding does not mean that there is none.
+func (g Grade) Unread() bool { return g.unread }
 
 // Cap is one reason why the letter is no better.
 type Cap struct {
@@ -103,12 +110,32 @@ func (a *Audit) Grade() Grade {
 		g.Letter = "A"
 		g.Caps = append(g.Caps, Cap{Letter: "A", Reason: "nothing shows protection against a later quantum computer", Rules: []string{"CRY-022"}})
 	}
-	all := g.Assessed + g.Unassessed
-	g.Bracketed = unread || all > 0 && 100*g.Unassessed >= mostUnassessed*all || g.Assessed < fewestAssessed && g.Letter[0] == 'A'
 	if g.Assessed == 0 {
-		g.Letter, g.Bracketed = "-", false
+		g.Letter = "-"
+		return g
 	}
+	g.unread = unread
+	g.missing = g.whyBracketed(unread, slices.ContainsFunc(a.Notes, cut))
+	g.Bracketed = g.missing != ""
 	return g
+}
+
+// whyBracketed says in words why the letter cannot be trusted; empty: it can.
+func (g Grade) whyBracketed(unread, cut bool) string {
+	all := g.Assessed + g.Unassessed
+	switch {
+	case 100*g.Unassessed >= mostUnassessed*all:
+		return fmt.Sprintf("%d of %d answers are missing", g.Unassessed, all)
+	case unread:
+		return "a file could not be read"
+	case cut:
+		return "a part of the files was left out"
+	case g.Letter[0] != 'A' || g.Assessed >= fewestAssessed:
+		return ""
+	case g.Assessed == 1:
+		return "it rests on 1 answer alone"
+	}
+	return fmt.Sprintf("it rests on %d answers alone", g.Assessed)
 }
 
 // hit are the rules with findings that the ceiling is about.
@@ -149,15 +176,10 @@ func (a *Audit) postQuantum() PQStatus {
 
 // Missing says why the letter is in brackets; empty: it is not.
 func (g Grade) Missing() string {
-	switch all := g.Assessed + g.Unassessed; {
-	case !g.Bracketed:
+	if g.missing == "" {
 		return ""
-	case 100*g.Unassessed >= mostUnassessed*all:
-		return fmt.Sprintf("in brackets: %d of %d answers are missing", g.Unassessed, all)
-	case g.Assessed == 1:
-		return "in brackets: it rests on 1 answer alone"
 	}
-	return fmt.Sprintf("in brackets: it rests on %d answers alone", g.Assessed)
+	return "in brackets: " + g.missing
 }
 
 // String is the letter, in brackets where it cannot be trusted.

@@ -17,10 +17,20 @@ func TestAnAOnFewAnswersIsInBrackets(t *testing.T) {
 		}
 		return a.Grade()
 	}
+	unread := func(ok int) Grade {
+		a := New(Options{})
+		rule := &Rule{ID: "CRY-018"}
+		a.Results = append(a.Results, Result{Rule: rule, Outcome: Unassessable, unread: true})
+		for range ok {
+			a.Results = append(a.Results, Result{Rule: rule, Outcome: OK})
+		}
+		return a.Grade()
+	}
 	for _, c := range []struct {
 		grade     Grade
 		text, why string
 	}{
+		{unread(50), "(A)", "in brackets: a file could not be read"},
 		{results(1, 0), "(A)", "in brackets: it rests on 1 answer alone"},
 		{results(9, 0), "(A)", "in brackets: it rests on 9 answers alone"},
 		{results(10, 0), "A", ""},

@@ -197,3 +197,22 @@ func (e example) mustHealIOS(t *testing.T, id string) {
 		}
 	}
 }
+
+// TestWhatIsToBeWrittenInIOSStandsWhereItStood: keyrings of IKEv1 are others than
+// those of IKEv2, and an account that has a hash takes no readable password.
+func TestWhatIsToBeWrittenInIOSStandsWhereItStood(t *testing.T) {
+	const config = "version 15.7\nhostname r\naaa new-model\nusername ann privilege 15 secret 5 $1$abcd$0123456789012345678901\n" +
+		"crypto keyring SITES vrf WAN\n pre-shared-key address 10.0.0.0 255.255.255.0 key abc\n" +
+		"crypto isakmp policy 10\n encr aes 256\n authentication pre-share\n group 14\n"
+	for id, want := range map[string]string{
+		"PSK-001": "crypto keyring SITES vrf WAN\n pre-shared-key address 10.0.0.0 255.255.255.0 key RANDOM\n",
+		"PPP-014": "username ann algorithm-type scrypt secret RANDOM\n",
+	} {
+		e := example{name: id, dialect: posture.IOS, files: fstest.MapFS{"r.cfg": {Data: []byte(config), Mode: 0o600}}, now: today}
+		results, _ := e.judged(id)
+		i := slices.IndexFunc(results, func(r audit.Result) bool { return r.Outcome == audit.Found })
+		if i < 0 || !strings.HasPrefix(results[i].Fix, want) || strings.Contains(results[i].Fix, "password") {
+			t.Errorf("%s: %s", id, describe(results, nil))
+		}
+	}
+}

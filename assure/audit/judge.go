@@ -25,6 +25,11 @@ type Evidence struct {
 	Origin posture.Origin
 	Value  string // as written or in words; never a secret
 	Why    string // where it comes from, for a default or an inference
+
+	// Mark is what stays the same of the value while the finding is the same one;
+	// empty: all of it. One line of algorithms is what many rules rest on, and
+	// mending what one objects to is no news of the others.
+	Mark string
 }
 
 // Result is the outcome of one rule for one subject.
@@ -59,8 +64,14 @@ func evidence[T any](v posture.Value[T]) Evidence {
 	if e.Value == "" {
 		e.Value = text(v.V)
 	}
+	if _, ok := any(v.V).([]posture.Proposal); ok {
+		e.Mark = algorithms
+	}
 	return e
 }
+
+// algorithms is the mark of a list of proposals.
+const algorithms = "algorithms"
 
 // text is a value in words.
 func text(v any) string {

@@ -166,6 +166,9 @@ func TestJudgesOfPreSharedKeys(t *testing.T) {
 		{"PSK-006", "a key and XAUTH", connection(func(c *posture.Connection) {
 			c.Remote = append(c.Remote, posture.Auth{Method: written(posture.MethodXAUTH), XAUTH: true})
 		}), "high"},
+		{"PSK-006", "a key and XAUTH that takes any password", connection(func(c *posture.Connection) {
+			c.Remote = append(c.Remote, posture.Auth{Method: written(posture.MethodXAUTH), XAUTH: true, AnyWord: written(true)})
+		}), "critical"},
 		{"PSK-006", "a key alone", connection(v1PSK), "ok"},
 		{"PSK-006", "nothing told", connection(func(c *posture.Connection) { c.Local, c.Remote = nil, nil }), "unassessable"},
 		{"PSK-008", "type 7 in an export", hostOf(backup), "medium"},
@@ -232,6 +235,16 @@ func TestTheTwoEndsOfATunnelMayHaveOneKey(t *testing.T) {
 	results := judged("PSK-004", at("first", "hub"), at("second", "hub"))
 	if r := results[1]; r.Host != "second" || !strings.Contains(r.Detail, `"first"`) {
 		t.Errorf("the later place does not name the earlier one: %s", r.Detail)
+	}
+}
+
+// TestAReusedKeyCountsThePlacesBefore: those that are read later are not known yet.
+func TestAReusedKeyCountsThePlacesBefore(t *testing.T) {
+	results := judged("PSK-004", hostOf(psk(random(1), "a"), psk(random(1), "b"), psk(random(1), "c"), psk(random(1), "d")))
+	for i, want := range []string{"", "the same key is the psk", "and at 1 more place before this one", "and at 2 more places before this one"} {
+		if !strings.Contains(results[i].Detail, want) || strings.Contains(results[i].Detail, "in all") {
+			t.Errorf("place %d: %s", i+1, results[i].Detail)
+		}
 	}
 }
 
@@ -302,6 +315,8 @@ func TestJudgesOfPPP(t *testing.T) {
 	}
 	anybodys := psk(random(1), "%any")
 	wild := password("*", string(random(1)))
+	open := password("*", "")
+	open.Anybody = written(true)
 	nowhere := password("bob", string(random(1)))
 	nowhere.Server, nowhere.Hosts = []string{"*"}, []string{"*"}
 	weakHash := posture.Secret{Subject: subject(posture.Libreswan, "secret", "bob"), Kind: posture.UserPassword, Storage: posture.WeakHash}
@@ -365,6 +380,7 @@ func TestJudgesOfPPP(t *testing.T) {
 		{"PPP-009", "snakeoil", eap(func(e *posture.EAP) { e.Snakeoil = written(true) }), "high"},
 		{"PPP-009", "whatever", eap(func(e *posture.EAP) { e.KeyPassword = written(true) }), "high"},
 		{"PPP-009", "a certificate of one's own", eap(func(e *posture.EAP) {}), "ok"},
+		{"PPP-009", "users whose names are not checked", ppp(func(p *posture.PPP) { p.TLSVerify, p.Server = written(false), written(true) }), "high"},
 		{"PPP-009", "a peer that is not checked", ppp(func(p *posture.PPP) { p.TLSVerify = written(false) }), "high"},
 		{"PPP-010", "40 bits in clear", ppp(func(p *posture.PPP) { p.MPPE, p.IPsecForced = written(posture.MPPE40), written(false) }), "medium"},
 		{"PPP-010", "128 bits in clear", ppp(func(p *posture.PPP) { p.MPPE, p.IPsecForced = written(posture.MPPE128), written(false) }), "ok"},
@@ -378,6 +394,7 @@ func TestJudgesOfPPP(t *testing.T) {
 		{"PPP-012", "always", radius(func(r *posture.RADIUS) {}), "ok"},
 		{"PPP-012", "RadSec", radius(func(r *posture.RADIUS) { r.MessageAuth, r.TLS = written(posture.Never), written(true) }), "ok"},
 		{"PPP-013", "anybody", hostOf(wild), "high"},
+		{"PPP-013", "anybody without a password", hostOf(open), "critical"},
 		{"PPP-013", "no secret", hostOf(password("bob", "")), "high"},
 		{"PPP-013", "everywhere", hostOf(nowhere), "high"},
 		{"PPP-013", "a name and a secret", hostOf(password("bob", string(random(1)))), "ok"},
@@ -464,6 +481,76 @@ func TestJudgesOfLifetimes(t *testing.T) {
 		{"KEY-014", "a weaker source", posture.Host{Daemons: []posture.Daemon{{Subject: subject(posture.Swanctl, "daemon", "charon"), StrongRNG: written(false)}}}, "low"},
 	} {
 		c.run(t)
+	}
+}
+
+// TestAKeyOfAESLastsLongerThanOneOf3DES: a gigabyte of a fast link is eight seconds.
+func TestAKeyOfAESLastsLongerThanOneOf3DES(t *testing.T) {
+	for cipher, want := range map[string]string{"3des": "rekey_bytes = 1000000000\n", "aes256gcm16": "rekey_bytes = 64000000000\n"} {
+		a, _ := suite.ByKeyword(cipher)
+		h := connection(func(c *posture.Connection) {
+			c.Children = []posture.Child{{
+				Subject: subject(posture.Swanctl, "child", "n"), ESN: written(true), Bytes: written(uint64(0)),
+				ESP: written([]posture.Proposal{{Transforms: []suite.Transform{a.Transform}}}),
+			}}
+		})
+		if r := judged("KEY-003", h); len(r) != 1 || !strings.Contains(r[0].Fix+"\n", want) {
+			t.Errorf("%s: %s", cipher, describe(r, nil))
+		}
+	}
+}
+
+// TestARouterBetweenNetworksHasNoSessions: its files tell of no accounting, and of no
+// users either.
+func TestARouterBetweenNetworksHasNoSessions(t *testing.T) {
+	for any, want := range map[bool]string{false: "ok", true: "unassessable"} {
+		h := connection(func(c *posture.Connection) { c.Product, c.AnyPeer = "VyOS", written(any) })
+		h.Daemons = []posture.Daemon{{Subject: subject(posture.VyOS, "daemon", "strongSwan"), Product: "VyOS"}}
+		if got := verdicts(judged("LOG-005", h)); got != want {
+			t.Errorf("peers of any address %v: %s", any, got)
+		}
+	}
+}
+
+// TestWhatCannotCountOctetsIsBoundByTime: before 5.0 Libreswan has no word for them, and
+// extended sequence numbers (RPL-003) were a choice between two findings.
+func TestWhatCannotCountOctetsIsBoundByTime(t *testing.T) {
+	a, _ := suite.ByKeyword("aes256gcm16")
+	host := func(version posture.Value[string], life time.Duration) posture.Host {
+		h := connection(func(c *posture.Connection) {
+			c.Dialect, c.Product = posture.Libreswan, "Libreswan"
+			c.Children = []posture.Child{{
+				Subject: subject(posture.Libreswan, "child", "n"), ESN: written(true), Bytes: posture.ByDefault(uint64(0), posture.Pos{}, ""), Life: written(life),
+				ESP: written([]posture.Proposal{{Transforms: []suite.Transform{a.Transform}}}),
+			}}
+		})
+		h.Products = []posture.Product{{Dialect: posture.Libreswan, Name: "Libreswan", Version: version}}
+		return h
+	}
+	for _, c := range []struct {
+		version posture.Value[string]
+		life    time.Duration
+		want    string
+		fix     string
+	}{
+		{written("4.12"), time.Hour, "ok", ""},
+		{written("4.12"), 8 * time.Hour, "low", "salifetime=1h"},
+		{written("5.2"), time.Hour, "low", "ipsec-max-bytes"},
+		{posture.Value[string]{}, time.Hour, "low", "ipsec-max-bytes"},
+	} {
+		r := judged("KEY-003", host(c.version, c.life))
+		if verdicts(r) != c.want || !strings.Contains(r[0].Fix, c.fix) {
+			t.Errorf("Libreswan %q, %s: %s", c.version.V, c.life, describe(r, nil))
+		}
+	}
+}
+
+// TestTheLinesOfAClientAreItsOwn: where nobody comes in, nothing is to be told apart.
+func TestTheLinesOfAClientAreItsOwn(t *testing.T) {
+	h := connection(func(c *posture.Connection) { c.Product, c.AsksAddress = "strongSwan", written(true) })
+	h.Daemons = []posture.Daemon{{Subject: subject(posture.Swanctl, "daemon", "charon"), Product: "strongSwan", LogsID: written(false)}}
+	if got := verdicts(judged("LOG-009", h)); got != "ok" {
+		t.Error(got)
 	}
 }
 

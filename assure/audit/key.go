@@ -41,14 +41,7 @@ var keyRules = []Rule{
 		ID: "KEY-003", Title: "Child SAs are renewed by volume where the cipher needs it", Severity: Low, Risk: "R8", Checks: []string{"C3", "C7"},
 		Why:  "With blocks of 64 bits, blocks begin to collide after some ten gigabytes and give away plaintext (Sweet32). With GCM and extended sequence numbers nothing else bounds what one key encrypts.",
 		Refs: []string{"CVE-2016-2183", "RFC 4106, Section 2", "RFC 8221, Section 5"}, Needs: Config,
-		Fix: map[posture.Dialect]string{
-			posture.Swanctl:   swanChild("rekey_bytes = 1000000000"),
-			posture.Starter:   conn("lifebytes=1000000000"),
-			posture.Libreswan: conn("ipsec-max-bytes=1GiB  # in 5.0 and later; an older one does not load the file"),
-			posture.IOS:       "crypto ipsec security-association lifetime kilobytes 1000000\n! and where an entry of a crypto map or a profile has its own\n no set security-association lifetime kilobytes",
-			posture.FortiOS:   phase2("set keylife-type both\n        set keylifekbs 1000000"),
-			posture.VyOS:      "set vpn ipsec esp-group {phase2} life-bytes 1000000000",
-		}, judge: keyVolume,
+		Fix: volume("1000000000", "1000000", "1GiB"), judge: keyVolume,
 	},
 	{
 		ID: "KEY-004", Title: "SAs are rekeyed, and peers with certificates prove themselves again", Severity: Medium, Risk: "R8", Checks: []string{"C7"},

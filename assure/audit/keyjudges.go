@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sallyport/assure/policy"
+	"sallyport/assure/vulndb"
 	"sallyport/posture"
 	"sallyport/protocol/suite"
 )
@@ -55,13 +56,41 @@ func keyVolume(j *judge) {
 			j.unknown(c.Subject, "the files do not tell whether the Child SA is bounded by volume")
 		case small && (!bounded || c.Bytes.V > mostSmallBlocks):
 			j.foundAt(j.inCase(High), c.Subject, evidence(c.Bytes), "a cipher with blocks of 64 bits is taken, and the Child SA is not bounded by volume")
+		case !bounded && j.countsNoOctets(c.Dialect) && c.Life.V > 0 && c.Life.V <= time.Hour:
+			j.ok(c.Subject, evidence(c.Life))
+		case !bounded && j.countsNoOctets(c.Dialect):
+			j.foundFor(conn("salifetime=1h"), c.Subject, evidence(c.Life), "AEAD with extended sequence numbers, and the Child SA is bounded neither by volume, which this version cannot, nor to an hour")
 		case !bounded:
-			j.found(c.Subject, evidence(c.Bytes), "AEAD with extended sequence numbers, and the Child SA is not bounded by volume")
+			j.foundFor(volumeOfAEAD[c.Dialect], c.Subject, evidence(c.Bytes), "AEAD with extended sequence numbers, and the Child SA is not bounded by volume")
 		default:
 			j.ok(c.Subject, evidence(c.Bytes))
 		}
 	})
 }
+
+// countsNoOctets tells of a version that is known to have no bound by volume: Libreswan
+// has its ipsec-max-bytes from 5.0 on.
+func (j *judge) countsNoOctets(d posture.Dialect) bool {
+	return d == posture.Libreswan && slices.ContainsFunc(j.host.Products, func(p posture.Product) bool {
+		return p.Dialect == d && p.Version.Known() && vulndb.Older(p.Version.V, "5.0")
+	})
+}
+
+// volume bounds a Child SA, in octets, kilobytes and Libreswan's words.
+func volume(octets, kilobytes, binary string) fixes {
+	return fixes{
+		posture.Swanctl:   swanChild("rekey_bytes = " + octets),
+		posture.Starter:   conn("lifebytes=" + octets),
+		posture.Libreswan: conn("ipsec-max-bytes=" + binary + "  # in 5.0 and later; an older one does not load the file"),
+		posture.IOS:       "crypto ipsec security-association lifetime kilobytes " + kilobytes + "\n! and where an entry of a crypto map or a profile has its own\n no set security-association lifetime kilobytes",
+		posture.FortiOS:   phase2("set keylife-type both\n        set keylifekbs " + kilobytes),
+		posture.VyOS:      "set vpn ipsec esp-group {phase2} life-bytes " + octets,
+	}
+}
+
+// volumeOfAEAD is 2^32 blocks of 128 bits, in which nobody tells AES in counter mode
+// from chance. The gigabyte of the small blocks is gone in eight seconds of a fast link.
+var volumeOfAEAD = volume("64000000000", "64000000", "64GiB")
 
 // ciphers tells whether a child takes ciphers with blocks of 64 bits (DES to
 // 3IDEA are numbers 1 to 9), and counter modes without an end: a plain sequence

@@ -59,6 +59,7 @@ var leakRules = []Rule{
 			posture.PfSense: "VPN > IPsec > Tunnels > {conn} > Phase 2 {name} > Edit: Local Network 0.0.0.0/0",
 			posture.FortiOS: phase1("unset ipv4-split-include"), posture.OPNsense: "VPN > IPsec > Connections > {conn} > Children > {name}: Local 0.0.0.0/0, ::/0",
 			posture.RouterOS:  "/ip ipsec mode-config set [find name=\"MODE-CONFIG\"] split-include=\"\"  # MODE-CONFIG: that of the identity for {conn}",
+			posture.IOS:       "crypto ikev2 authorization policy POLICY\n no route set access-list ACCESS-LIST\n! of IKEv1, in crypto isakmp client configuration group GROUP: no acl",
 			posture.VyOS:      "delete vpn ipsec remote-access connection {conn} local prefix",
 			posture.Windows:   `Set-VpnConnection -Name "{conn}" -SplitTunneling $false`,
 			posture.WireGuard: "[Peer]\nAllowedIPs = 0.0.0.0/0, ::/0",
@@ -70,10 +71,12 @@ var leakRules = []Rule{
 		Why:  "Clients prefer IPv6 where they have it. With IPv4 alone in the tunnel, half of their traffic goes past it, unseen and unprotected.",
 		Refs: []string{"RFC 7359, Section 2"},
 		Fix: fixes{
-			posture.Swanctl:   swanChild("local_ts = 0.0.0.0/0,::/0") + "\n# and in connections.{conn}: a second pool, of IPv6",
+			posture.Swanctl:   swanChild("local_ts = 0.0.0.0/0,::/0") + "\n" + swanConn("pools = IPV4-POOL,IPV6-POOL"),
 			posture.Starter:   conn("leftsubnet=0.0.0.0/0,::/0\n    rightsourceip=IPV4-POOL,IPV6-POOL"),
 			posture.Libreswan: conn("leftsubnet=0.0.0.0/0,::/0  # from Libreswan 5.0\n    rightaddresspool=IPV4-POOL,IPV6-POOL"),
-			posture.PPPD:      "+ipv6",
+			posture.IOS: "crypto ikev2 authorization policy POLICY\n ipv6 pool POOL-V6\n! with ipv6 local pool POOL-V6 PREFIX 64, and ipv6 enable in the virtual template\n" +
+				"! of IKEv1, which carries IPv4 alone: stop IPv6 at the clients, or carry what is inside and no more,\n! in crypto isakmp client configuration group GROUP: acl ACCESS-LIST",
+			posture.PPPD: "+ipv6",
 			posture.FortiOS: phase1("set ipv6-start-ip FIRST\n        set ipv6-end-ip LAST\n        set ipv6-prefix 64") + "\n" +
 				"config vpn ipsec phase2-interface\n    edit \"{id}-v6\"\n        set phase1name \"{conn}\"\n        {esp}\n        set src-addr-type subnet6\n        set dst-addr-type subnet6\n    next\nend",
 			posture.PfSense:  "VPN > IPsec > Mobile Clients: Virtual IPv6 Address Pool, and in their phase 1 another phase 2, Mode Tunnel IPv6, Local Network ::/0 (L2TP has no IPv6: IKEv2 in its place)",
@@ -104,6 +107,7 @@ var leakRules = []Rule{
 		Why:  "Redirects and source routes lead packets around the tunnel, and without reverse path filtering forged inner addresses are taken from outside.",
 		Refs: []string{"RFC 3704, Section 2", "RFC 4301, Section 4.4.1", "kernel: Documentation/networking/ip-sysctl"},
 		Fix: fixes{
+			posture.VyOS:  "set {name} disable",
 			posture.Linux: "# in /etc/sysctl.d/90-vpn.conf; rp_filter = 2 where routes are asymmetric\nnet.ipv4.conf.all.rp_filter = 1\nnet.ipv4.conf.all.accept_redirects = 0\nnet.ipv4.conf.all.send_redirects = 0\nnet.ipv4.conf.all.accept_source_route = 0\nnet.ipv6.conf.all.accept_redirects = 0\nnet.ipv6.conf.all.accept_source_route = 0\nnet.ipv4.conf.default.rp_filter = 1\nnet.ipv4.conf.default.accept_redirects = 0\nnet.ipv4.conf.default.send_redirects = 0\nnet.ipv4.conf.default.accept_source_route = 0\nnet.ipv6.conf.default.accept_redirects = 0\nnet.ipv6.conf.default.accept_source_route = 0",
 		}, judge: judgeKernel,
 	},
@@ -115,22 +119,20 @@ var leakRules = []Rule{
 			posture.NFTables: "nft insert rule ip nat postrouting rt ipsec exists accept",
 			posture.IPTables: "iptables -t nat -I POSTROUTING 1 -m policy --dir out --pol ipsec -j ACCEPT",
 			posture.RouterOS: "/ip firewall nat add chain=srcnat action=accept ipsec-policy=out,ipsec place-before=0",
-			posture.VyOS:     "set nat source rule 1 exclude\nset nat source rule 1 source address INNER\nset nat source rule 1 destination address REMOTE\nset nat source rule 1 outbound-interface name OUTER",
-		}, judge: func(j *judge) {
-			j.eachFirewall(func(f *posture.Firewall) {
-				j.flag(f.Subject, f.MasqueradesIn, true, "packets are masqueraded before IPsec policies are looked up")
-			})
-		},
+			posture.IOS: "ip access-list extended NAT\n deny ip INNER REMOTE\n permit ip INNER any\nip nat inside source list NAT interface OUTSIDE overload\n" +
+				"! and each other one goes: no ip nat inside source LIST",
+			posture.VyOS: "set nat source rule 1 exclude\nset nat source rule 1 source address INNER\nset nat source rule 1 destination address REMOTE\nset nat source rule 1 outbound-interface name OUTER",
+		}, judge: judgeTranslation,
 	},
 	{
 		ID: "LEAK-010", Title: "Inner networks cannot leave in the clear", Severity: Medium, Risk: "R7", Checks: []string{"C6"}, Needs: Config,
 		Why:  "When the tunnel is down, or a policy is missing after a reload, routing sends its packets to the internet. A drop rule is the kill switch.",
 		Refs: []string{"RFC 4301, Section 5.1", "wg-quick(8)"},
 		Fix: fixes{
-			posture.NFTables:  "nft insert rule inet filter forward ip saddr INNER oifname OUTER rt ipsec missing drop",
-			posture.IPTables:  "iptables -I FORWARD 1 -s INNER -o OUTER -m policy --dir out --pol none -j DROP",
+			posture.NFTables:  "nft insert rule inet filter forward ip saddr INNER ip daddr REMOTE oifname OUTER rt ipsec missing drop",
+			posture.IPTables:  "iptables -I FORWARD 1 -s INNER -d REMOTE -o OUTER -m policy --dir out --pol none -j DROP",
 			posture.RouterOS:  "/ip firewall filter add chain=forward src-address=INNER dst-address=REMOTE ipsec-policy=out,none action=drop place-before=0",
-			posture.WireGuard: "[Interface]\nPostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT\nPreDown = iptables -D OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT\nPostUp = ip6tables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT\nPreDown = ip6tables -D OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT",
+			posture.WireGuard: killSwitch,
 		}, judge: judgeKillSwitch,
 	},
 	{
@@ -145,14 +147,12 @@ var leakRules = []Rule{
 		}, judge: judgeIsolation,
 	},
 	{
-		ID: "LEAK-012", Title: "No network leads traffic around the tunnel", Severity: Medium, Risk: "R7", Checks: []string{"C6", "C8"}, Needs: Capture,
-		Why:  "A network that hands out routes by DHCP option 121, or public addresses as its own, draws a client's packets past the tunnel (TunnelVision, TunnelCrack).",
+		ID: "LEAK-012", Title: "No network leads traffic around the tunnel", Severity: Medium, Risk: "R7", Checks: []string{"C6", "C8"}, Needs: Config,
+		Why:  "A network that hands out routes by DHCP option 121, or takes public or inner addresses as its own, draws a client's packets past a tunnel that leaves the local network out (TunnelVision, TunnelCrack). Only the client can refuse; a capture shows it on the others.",
 		Refs: []string{"CVE-2024-3661", "CVE-2023-36672", "CVE-2023-36673"},
 		Fix: fixes{
-			posture.NFTables:  "nft add rule inet filter output oifname != TUNNEL ip daddr != { GATEWAY, 255.255.255.255 } drop",
-			posture.WireGuard: "[Interface]\nTable = auto\n[Peer]\nAllowedIPs = 0.0.0.0/0, ::/0",
-			posture.Linux:     "# in /etc/systemd/network/*.network\n[DHCPv4]\nUseRoutes=no",
-		},
+			posture.Swanctl: noBypass, posture.Starter: noBypass, posture.WireGuard: killSwitch,
+		}, judge: judgeAround,
 	},
 	{
 		ID: "LEAK-013", Title: "The product and its version are not told to strangers", Severity: Low, Risk: "R7", Checks: []string{"C5"}, Needs: Config,
@@ -179,7 +179,8 @@ var leakRules = []Rule{
 		Why:  "Where anybody may connect and ask for any address, one client takes over what is meant for another, for a server or for the internet: the gateway sends it into the SA of whoever asked last.",
 		Refs: []string{"RFC 4301, Section 4.4.3.3", "RFC 7296, Section 2.9"},
 		Fix: fixes{
-			posture.Swanctl: swanChild("remote_ts = dynamic"), posture.Starter: conn("rightsubnet=%dynamic"), posture.Libreswan: conn("rightaddresspool=FIRST-LAST\n    # and no rightsubnet"),
+			posture.WireGuard: "[Peer]\nPublicKey = {name}\nAllowedIPs = ITS-ADDRESS/32",
+			posture.Swanctl:   swanChild("remote_ts = dynamic"), posture.Starter: conn("rightsubnet=%dynamic"), posture.Libreswan: conn("rightaddresspool=FIRST-LAST\n    # and no rightsubnet"),
 			posture.RouterOS: "/ip ipsec policy group add name={id}-own\n/ip ipsec policy add group={id}-own template=yes proposal=\"{phase2}\" src-address=INNER dst-address=POOL\n/ip ipsec identity set [find peer=\"{conn}\"] policy-template-group={id}-own",
 			posture.IOS:      "crypto dynamic-map {name}\n match address ACCESS-LIST\n! ACCESS-LIST: permit ip INNER POOL",
 			posture.FortiOS: phase1("set mode-cfg enable\n        set ipv4-start-ip FIRST\n        set ipv4-end-ip LAST\n        set mode-cfg-allow-client-selector disable") +
@@ -189,6 +190,17 @@ var leakRules = []Rule{
 		}, judge: judgeClaims,
 	},
 }
+
+// noBypass is strongSwan's: the plugin lets the networks that the host is
+// attached to go past every tunnel, whatever they say they are.
+const noBypass = "# in strongswan.conf, section charon\nplugins {\n    bypass-lan {\n        load = no\n    }\n}"
+
+// killSwitch is wg-quick(8)'s own example, for both families.
+const killSwitch = "[Interface]" +
+	"\nPostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT" +
+	"\nPreDown = iptables -D OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT" +
+	"\nPostUp = ip6tables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT" +
+	"\nPreDown = ip6tables -D OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT"
 
 // resolverFixes push a resolver to clients of IKE.
 func resolverFixes(address string) fixes {

@@ -1,7 +1,10 @@
 package audit
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -14,16 +17,20 @@ import (
 func judgeL2TP(j *judge) {
 	filtered, ok := filterFor1701(j.host)
 	told := map[posture.Dialect]bool{} // of a listener, for which the same host's filter is to blame
-	beside := ""                       // what to write into that filter, where it has a dialect of its own
+	beside, open := "", ""             // what to write into that filter, where it has a dialect of its own, and what opens it
 	j.eachFirewall(func(f *posture.Firewall) {
 		if onLinux(f.Dialect) && posture.Is(f.L2TPOpen, true) {
-			beside = j.rule.Fix[f.Dialect]
+			beside = cmp.Or(beyond1701(f), j.rule.Fix[f.Dialect])
+			if at := f.L2TPOpen.At; at.Line > 0 {
+				open = fmt.Sprintf(": %s in line %d of %s lets it in", f.L2TPOpen.Text, at.Line, path.Base(at.File))
+			}
 		}
 	})
 	tell := func(l *posture.L2TP, detail string) {
 		fix := ""
 		if told[l.Dialect] = true; l.Dialect == posture.Xl2tpd {
 			told[posture.NFTables], told[posture.IPTables], fix = true, true, beside
+			detail += open
 		}
 		j.foundFor(fix, l.Subject, evidence(l.IPsec), "%s", detail)
 	}
@@ -49,6 +56,12 @@ func judgeL2TP(j *judge) {
 			tell(l, "L2TP is answered without IPsec, and no packet filter among the files insists on it")
 		}
 	})
+	j.filters1701(told)
+}
+
+// filters1701 judges the filters themselves; of those of a dialect that was told,
+// a listener's finding says what there is to say.
+func (j *judge) filters1701(told map[posture.Dialect]bool) {
 	j.eachFirewall(func(f *posture.Firewall) {
 		switch {
 		case posture.Is(f.L2TPNeedsIPsec, true):
@@ -56,8 +69,10 @@ func judgeL2TP(j *judge) {
 		case posture.Is(f.L2TPOpen, true) && nobodyIn(j.host, f.Dialect):
 			j.ok(f.Subject, evidence(f.L2TPOpen))
 		case posture.Is(f.L2TPOpen, true) && told[f.Dialect]:
+		case posture.Is(f.L2TPOpen, true) && onLinux(f.Dialect) && !opens1701(f) && len(j.host.Connections) > 0 && !hasL2TP(j.host):
+			j.ok(f.Subject, at(f.L2TPOpen.At, "the filter is open, and nothing on this host has to do with L2TP"))
 		case posture.Is(f.L2TPOpen, true):
-			j.found(f.Subject, evidence(f.L2TPOpen), "UDP 1701 is let in outside IPsec")
+			j.foundFor(beyond1701(f), f.Subject, evidence(f.L2TPOpen), "UDP 1701 is let in outside IPsec")
 		case f.L2TPOpen.Known():
 			j.ok(f.Subject, evidence(f.L2TPOpen))
 		default:
@@ -67,6 +82,33 @@ func judgeL2TP(j *judge) {
 }
 
 func onLinux(d posture.Dialect) bool { return d == posture.NFTables || d == posture.IPTables }
+
+// beyond1701 is what to write for a filter that is managed by firewalld, which has
+// no table of ours; empty: the rule's own.
+func beyond1701(f *posture.Firewall) string {
+	if f.Name != "firewalld" {
+		return ""
+	}
+	return "firewall-cmd --permanent --direct --add-rule ipv4 filter INPUT 0 -p udp --dport 1701 -m policy --dir in --pol none -j DROP\n" +
+		"firewall-cmd --permanent --direct --add-rule ipv6 filter INPUT 0 -p udp --dport 1701 -m policy --dir in --pol none -j DROP\nfirewall-cmd --reload"
+}
+
+// opens1701 tells whether a rule names the port, which nobody writes without L2TP.
+func opens1701(f *posture.Firewall) bool {
+	return strings.Contains(f.L2TPOpen.Text, "1701") || strings.Contains(f.L2TPOpen.Text, "l2tp")
+}
+
+// hasL2TP tells whether anything among the files has to do with L2TP: a program, its
+// package, or a connection for its clients.
+func hasL2TP(h *posture.Host) bool {
+	return len(h.L2TP) > 0 || len(h.PPP) > 0 ||
+		slices.ContainsFunc(h.Connections, func(c posture.Connection) bool {
+			return slices.ContainsFunc(c.Children, func(ch posture.Child) bool { return ch.L2TP })
+		}) ||
+		slices.ContainsFunc(h.Packages, func(p posture.Package) bool { return l2tpPackages[p.Name] })
+}
+
+var l2tpPackages = map[string]bool{"xl2tpd": true, "openl2tp": true, "openl2tpd": true, "l2tpns": true, "accel-ppp": true, "go-l2tp": true}
 
 // nobodyIn tells of a device whose one file has both the filter and the listeners
 // that all of those are off, or answer in IPsec alone: the open port leads nowhere.
@@ -138,7 +180,7 @@ func (j *judge) eachResolver(visit func(s posture.Subject, dns posture.Value[[]s
 		}
 	})
 	each(j, j.host.Tunnels, tunnelSubject, func(t *posture.Tunnel) {
-		if routes, ok := allowed(t); ok && everything(routes, false) && t.Dialect == posture.WireGuard {
+		if routes, ok := allowed(t); ok && everything(routes, false) && t.Dialect == posture.WireGuard && !servesPeers(t) {
 			visit(t.Subject, t.DNS, routes)
 		}
 	})
@@ -159,6 +201,9 @@ func reachable(c *posture.Connection) []string {
 
 // allowed are the networks that a WireGuard interface sends to its peers.
 func allowed(t *posture.Tunnel) (routes []string, known bool) {
+	if elsewhereRouted(t) {
+		return nil, true
+	}
 	for i := range t.Peers {
 		if !t.Peers[i].AllowedIPs.Known() {
 			return nil, false
@@ -166,6 +211,12 @@ func allowed(t *posture.Tunnel) (routes []string, known bool) {
 		routes = append(routes, t.Peers[i].AllowedIPs.V...)
 	}
 	return routes, true
+}
+
+// elsewhereRouted tells whether an interface takes nothing by itself: no routes are
+// set, as where a routing protocol does, or they are in a table of their own.
+func elsewhereRouted(t *posture.Tunnel) bool {
+	return t.Table.Known() && !slices.Contains([]string{"", "auto", "main", "254"}, t.Table.V)
 }
 
 // everything tells whether networks come to a default route, of IPv6 or IPv4.
@@ -307,7 +358,7 @@ func (j *judge) clientChildren(visit func(s posture.Subject, ts posture.Value[[]
 		case posture.Is(conn.AsksAddress, true), begins && everything(c.RemoteTS.V, false):
 			visit(c.Subject, c.RemoteTS, theirs, ofClient)
 		case givesAddresses(conn):
-			visit(c.Subject, c.LocalTS, ours, ownSide{})
+			visit(c.Subject, c.LocalTS, ours, ownSide{pool: conn.Pool, v2: posture.Is(conn.V2, true)})
 		case conn.Pool.Known():
 			j.ok(c.Subject, evidence(conn.Pool)) // a network and not a client
 		}
@@ -316,8 +367,12 @@ func (j *judge) clientChildren(visit func(s posture.Subject, ts posture.Value[[]
 
 // ownSide is what a client writes, whose own selector is not what the tunnel takes:
 // for all traffic to go through it, and for IPv6, too. It is empty where the rule's
-// own text fits.
-type ownSide struct{ all, ipv6 fixes }
+// own text fits. Of a gateway it is what clients get.
+type ownSide struct {
+	all, ipv6 fixes
+	pool      posture.Value[[]string]
+	v2        bool // IKEv1 gives addresses of IPv4 alone
+}
 
 var ofClient = ownSide{
 	all: fixes{
@@ -330,12 +385,24 @@ var ofClient = ownSide{
 	},
 }
 
+// secondPool is what to write where the selectors are there, and no address is.
+var secondPool = fixes{
+	posture.Swanctl:  swanConn("pools = IPV4-POOL,IPV6-POOL"),
+	posture.Starter:  conn("rightsourceip=IPV4-POOL,IPV6-POOL"),
+	posture.OPNsense: "VPN > IPsec > Pools: one of IPv6; Connections > {conn}: Pools: that, too",
+	posture.VyOS:     "set vpn ipsec remote-access pool IPV6-POOL prefix PREFIX\nset vpn ipsec remote-access connection {conn} pool IPV6-POOL",
+}
+
 // tunnels visits WireGuard interfaces whose routes are known.
 func (j *judge) tunnels(visit func(t *posture.Tunnel, routes []string)) {
 	each(j, j.host.Tunnels, tunnelSubject, func(t *posture.Tunnel) {
 		routes, known := allowed(t)
 		if t.Dialect != posture.WireGuard {
 			return // a router, whose routes do not follow from its peers
+		}
+		if elsewhereRouted(t) {
+			j.ok(t.Subject, evidence(t.Table))
+			return
 		}
 		if !known || len(t.Peers) == 0 {
 			j.unknown(t.Subject, "the files do not tell what the tunnel carries")
@@ -345,14 +412,40 @@ func (j *judge) tunnels(visit func(t *posture.Tunnel, routes []string)) {
 	})
 }
 
+// wholeAt is where the first network stands that is, or is half of, all of IPv4.
+func wholeAt(t *posture.Tunnel) posture.Pos {
+	for _, p := range t.Peers {
+		if slices.ContainsFunc(p.AllowedIPs.V, func(n string) bool { return strings.HasPrefix(n, "0.0.0.0/") }) {
+			return p.AllowedIPs.At
+		}
+	}
+	return t.At
+}
+
 // waits tells whether an interface begins nothing: its peers are clients, or
 // other networks, and what it has for them are their addresses.
 func waits(t *posture.Tunnel) bool {
 	return !slices.ContainsFunc(t.Peers, func(p posture.TunnelPeer) bool { return p.Endpoint.Known() })
 }
 
+// onlyIPv4 tells whether all networks, addresses and ranges are of IPv4; a name, of
+// another pool or of DHCP, is not known to be.
+func onlyIPv4(pool []string) bool {
+	return len(pool) > 0 && !slices.ContainsFunc(pool, func(s string) bool {
+		first, _, _ := strings.Cut(strings.TrimSpace(s), "-")
+		first, _, _ = strings.Cut(first, "/")
+		a, err := netip.ParseAddr(first)
+		return err != nil || !a.Is4()
+	})
+}
+
+// servesPeers tells whether an interface is the gateway of several clients: what a
+// peer may send is for LEAK-015 to say, and no client's traffic leaves here.
+func servesPeers(t *posture.Tunnel) bool { return waits(t) && len(t.Peers) > 1 }
+
 // judgeIPv6 is LEAK-006: of tunnels that take all of IPv4. Others leave IPv6
-// outside together with the rest (LEAK-005).
+// outside together with the rest (LEAK-005). A client without an inner address of
+// IPv6 sends none through the tunnel, whatever the gateway would take.
 func judgeIPv6(j *judge) {
 	const detail = "the tunnel takes all of IPv4 and nothing of IPv6, which goes past it"
 	j.clientChildren(func(s posture.Subject, ts posture.Value[[]string], beside []string, fix ownSide) {
@@ -361,6 +454,8 @@ func judgeIPv6(j *judge) {
 			j.unknown(s, "the files do not tell what the tunnel carries")
 		case everything(ts.V, false) && !everything(append(slices.Clone(ts.V), beside...), true):
 			j.foundFor(fix.ipv6[s.Dialect], s, evidence(ts), detail)
+		case everything(ts.V, false) && fix.v2 && onlyIPv4(fix.pool.V):
+			j.foundFor(secondPool[s.Dialect], s, evidence(fix.pool), "the tunnel would take IPv6, but clients get no address of it: theirs goes past the tunnel")
 		default:
 			j.ok(s, evidence(ts))
 		}
@@ -371,12 +466,12 @@ func judgeIPv6(j *judge) {
 		}
 	})
 	j.tunnels(func(t *posture.Tunnel, routes []string) {
-		if everything(routes, false) && !everything(routes, true) {
+		if everything(routes, false) && !everything(routes, true) && !servesPeers(t) {
 			if posture.Is(t.StopsIPv6, true) {
 				j.ok(t.Subject, evidence(t.StopsIPv6))
 				return
 			}
-			j.found(t.Subject, at(t.At, strings.Join(routes, ", ")), detail)
+			j.found(t.Subject, at(wholeAt(t), strings.Join(routes, ", ")), detail)
 			return
 		}
 		j.ok(t.Subject, at(t.At, strings.Join(routes, ", ")))
@@ -386,6 +481,14 @@ func judgeIPv6(j *judge) {
 // A sysctl is good when it has one of these values.
 var goodSysctl = map[string][]string{
 	"rp_filter": {"1", "2"}, "accept_redirects": {"0"}, "send_redirects": {"0"}, "accept_source_route": {"0", "-1"},
+}
+
+// kernelFix: VyOS has a word for each.
+func kernelFix(k *posture.Kernel) string {
+	if k.Dialect == posture.VyOS && strings.HasSuffix(k.Key, ".rp_filter") {
+		return "set {name} strict  # loose where routes are asymmetric"
+	}
+	return ""
 }
 
 // judgeKernel is LEAK-008: of each interface's setting, and of the host if it
@@ -410,29 +513,58 @@ func judgeKernel(j *judge) {
 		case none && strings.HasPrefix(k.Key, "net.ipv4.") && strings.HasSuffix(k.Key, ".accept_source_route"):
 			j.ok(k.Subject, evidence(k.Value))
 		default:
-			j.found(k.Subject, evidence(k.Value), "%s is %q and should be %s", k.Key, k.Value.V, strings.Join(good, " or "))
+			j.foundFor(kernelFix(k), k.Subject, evidence(k.Value), "%s is %q and should be %s", k.Key, k.Value.V, strings.Join(good, " or "))
 		}
 	})
 	if !seen {
 		j.hosts(func(s posture.Subject) {
+			if s.Dialect == posture.VyOS {
+				return // its defaults are its own, and changed with the releases
+			}
 			j.unknown(s, "no sysctl of redirects, source routes or rp_filter is among the files")
 		})
 	}
 }
 
-// judgeKillSwitch is LEAK-010. A WireGuard interface that takes only some
-// networks has nothing to stop: they have no other way.
-func judgeKillSwitch(j *judge) {
-	j.eachFirewall(func(f *posture.Firewall) {
-		j.flag(f.Subject, f.DropsClear, false, "inner networks may leave in the clear when the tunnel is down")
-	})
-	each(j, j.host.Tunnels, tunnelSubject, func(t *posture.Tunnel) {
-		if routes, known := allowed(t); known && !everything(routes, false) && !everything(routes, true) {
-			j.ok(t.Subject, at(t.At, strings.Join(routes, ", ")))
+// judgeAround is LEAK-012, of clients: what a server's clients do, its files do
+// not tell. strongSwan's routes stand in a table of their own, before those that
+// DHCP brings, so that nothing but its own bypass leads around them.
+func judgeAround(j *judge) {
+	j.children(func(conn *posture.Connection, c *posture.Child) {
+		if !posture.Is(conn.AsksAddress, true) {
 			return
 		}
-		j.flag(t.Subject, t.KillSwitch, false, "traffic leaves in the clear when the tunnel is down")
+		switch skips, fix := j.skipsLAN(conn.Product); {
+		case posture.Is(skips, true):
+			j.foundFor(fix, c.Subject, evidence(skips), "what is addressed to the network that the client is in goes past the tunnel, and that network may say that it is any")
+		case skips.Known():
+			j.ok(c.Subject, evidence(skips))
+		default:
+			j.unknown(c.Subject, "the files do not tell whether local networks go past the tunnel")
+		}
 	})
+	j.tunnels(func(t *posture.Tunnel, routes []string) {
+		if !waits(t) && everything(routes, false) { // the others are gateways, or LEAK-005
+			// wg-quick has the main table looked at first, but for its default routes.
+			j.flag(t.Subject, t.KillSwitch, false, "routes that the network hands out are more exact than the tunnel's and come before it")
+		}
+	})
+}
+
+// skipsLAN is what the files say of a product's daemon, where a setting goes
+// before a default, and what to write: the list of plugins anew where it is the
+// list that has it, and otherwise the rule's own text.
+func (j *judge) skipsLAN(product string) (v posture.Value[bool], fix string) {
+	for d := range j.daemons {
+		if d.Product != product || !d.SkipsLAN.Known() || v.Known() && d.SkipsLAN.Origin != posture.Explicit {
+			continue
+		}
+		v, fix = d.SkipsLAN, ""
+		if d.Plugins.At == v.At {
+			fix = charon("load = " + strings.Join(slices.DeleteFunc(slices.Clone(d.Plugins.V), func(p string) bool { return p == "bypass-lan" }), " "))
+		}
+	}
+	return v, fix
 }
 
 // onlySites tells whether a host has tunnels and no clients: all its peers have
@@ -481,11 +613,13 @@ func judgeVendorID(j *judge) {
 // judgeExposure is LEAK-014: only where every peer has an address.
 func judgeExposure(j *judge) {
 	any, known, peers := anyPeer(j.host)
-	l2tp := roadWarriors(j.host)
+	l2tp, wg := roadWarriors(j.host), withoutIPsec(j.host)
 	j.eachFirewall(func(f *posture.Firewall) {
 		switch {
 		case posture.Is(f.IKEOpen, false):
 			j.ok(f.Subject, evidence(f.IKEOpen))
+		case wg != nil:
+			j.ok(f.Subject, at(wg.At, "there is WireGuard and no IKE"))
 		case known && any.V:
 			j.ok(f.Subject, evidence(any)) // somebody may come from anywhere
 		case l2tp != nil:

@@ -29,17 +29,21 @@ func espList(ch *posture.Child) list {
 // lists visits the list of every connection and of every child in force. A list
 // that is not known is not assessable, and not visited.
 func (j *judge) lists(visit func(list)) {
-	look := func(l list) {
+	j.anyLists(func(l list) {
 		if !l.value.Known() || len(l.value.V) == 0 {
 			j.unknown(l.subject, "the files do not tell which algorithms are taken")
 			return
 		}
 		visit(l)
-	}
+	})
+}
+
+// anyLists visits those of which nothing is known, too.
+func (j *judge) anyLists(visit func(list)) {
 	j.connections(func(c *posture.Connection) {
-		look(ikeList(c))
+		visit(ikeList(c))
 		for i := range c.Children {
-			look(espList(&c.Children[i]))
+			visit(espList(&c.Children[i]))
 		}
 	})
 }
@@ -178,7 +182,15 @@ func (j *judge) judgeList(l list, of func(posture.Proposal) []hit) {
 	if e.Origin == posture.Explicit && !slices.ContainsFunc(all, func(h hit) bool { return !h.byDefault }) {
 		e.Origin, e.Why = ownOrigin(first), "the product's own, beside what is written"
 	}
+	e.Mark = mark(all)
 	j.foundAt(j.scaled(worst), l.subject, e, "%s takes %s", l.protocol, describeHits(all))
+}
+
+// mark is what is objected to, in whatever order it stands.
+func mark(all []hit) string {
+	words := hitWords(all)
+	slices.Sort(words)
+	return algorithms + " " + strings.Join(slices.Compact(words), " ")
 }
 
 // describeHits names each, with its reason where it is another than the one

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"slices"
+	"strings"
 
 	"sallyport/assure/policy"
 	"sallyport/posture"
@@ -34,6 +35,7 @@ var logRules = []Rule{
 			posture.Swanctl:    "# in strongswan.conf, section charon.syslog.LOGGER or charon.filelog.LOGGER; level 4 writes keys\ndefault = 1\n# in strongswan.conf, section charon.plugins.save-keys\nload = no\n# then remove the old files",
 			posture.Starter:    setup(`charondebug="ike 1, cfg 1"  # level 4 writes keys; then remove the old files`),
 			posture.Libreswan:  setup("plutodebug=none  # \"private\" writes keys, as \"all\" did before 4.0; then remove the old files"),
+			posture.RouterOS:   "/system logging remove [find topics~\"ipsec\" topics~\"debug|packet\"]  # then remove the old files",
 			posture.PPPD:       "hide-password  # and no show-password; then remove the old files",
 			posture.FreeRADIUS: "# in radiusd.conf; then remove the old files\nlog {\n\tauth_badpass = no\n\tauth_goodpass = no\n}",
 		}, judge: logSecrets,
@@ -59,7 +61,7 @@ var logRules = []Rule{
 			posture.Starter:   "conn %default\n    leftupdown=SCRIPT-THAT-RECORDS\n# or, " + charon("plugins {\n    eap-radius {\n        accounting = yes\n    }\n}")[2:],
 			posture.Libreswan: "conn %default\n    leftupdown=SCRIPT-THAT-RECORDS  # and calls \"ipsec _updown\"",
 			posture.PPPD:      "plugin radius.so\n# and in radiusclient.conf: acctserver SERVER",
-			posture.RouterOS:  "/radius add address=SERVER secret=SECRET service=ppp,ipsec\n/ppp aaa set use-radius=yes accounting=yes interim-update=5m",
+			posture.RouterOS:  "/radius add address=SERVER secret=SECRET service=ppp,ipsec\n# of IKE, for users by EAP and XAUTH\n/ip ipsec settings set accounting=yes xauth-use-radius=yes\n# of PPP\n/ppp aaa set use-radius=yes accounting=yes interim-update=5m",
 			posture.VyOS:      "set vpn l2tp remote-access authentication mode radius\nset vpn l2tp remote-access authentication radius server SERVER key SECRET\nset vpn l2tp remote-access authentication radius accounting-interim-interval 300",
 			posture.IOS:       "aaa new-model\naaa accounting network default start-stop group radius",
 			posture.FortiOS:   "config log eventfilter\n    set event enable\n    set vpn enable\nend\n# and, with RADIUS, in user radius\nconfig accounting-server\n    edit 1\n        set status enable\n        set server SERVER\n        set secret SECRET\n    next\nend",
@@ -179,6 +181,9 @@ func logSecrets(j *judge) {
 		list = append(list, fact[bool]{d.Subject, d.LogsSecrets})
 	}
 	for p := range j.ppps {
+		if p.Dialect == posture.RouterOS {
+			continue // it has no such setting: the topics of records are the daemon's
+		}
 		if posture.Is(p.Debug, false) {
 			list = append(list, fact[bool]{p.Subject, p.Debug}) // pppd shows packets, and so passwords, only under debug
 		} else {
@@ -272,9 +277,15 @@ func (j *judge) onlyClient(d *posture.Daemon) bool {
 
 // usersElsewhere tells whether a daemon has connections, and none of them is for
 // users: they are networks with an address, or L2TP, whose users PPP knows. An
-// appliance has users besides those of IKE.
+// appliance that says whether it accounts has users besides those of IKE.
 func (j *judge) usersElsewhere(d *posture.Daemon) bool {
-	if d.Dialect != posture.Swanctl && d.Dialect != posture.Starter && d.Dialect != posture.Libreswan {
+	switch d.Dialect {
+	case posture.Swanctl, posture.Starter, posture.Libreswan:
+	case posture.IOS, posture.VyOS:
+		if d.Accounting.Known() {
+			return false
+		}
+	default:
 		return false
 	}
 	others := 0
@@ -333,6 +344,10 @@ func logRetention(j *judge) {
 
 func logJoins(j *judge) {
 	for d := range j.daemons {
+		if posture.Is(d.LogsID, false) && j.onlyClient(d) {
+			j.ok(d.Subject, at(d.At, "a client of others, whose lines are its own"))
+			continue
+		}
 		j.flag(d.Subject, d.LogsID, false, "lines do not carry the name or the number of their SA")
 	}
 }
@@ -343,9 +358,23 @@ func logWatched(j *judge) {
 		list = append(list, fact[bool]{l.Subject, l.Watched})
 	}
 	each(j, j.host.Firewalls, func(f *posture.Firewall) *posture.Subject { return &f.Subject }, func(f *posture.Firewall) {
+		// A rule of its own for the port drops before the end of the chain does.
+		if posture.Is(f.LogsL2TP, false) && !hasL2TP(j.host) && !strings.Contains(f.LogsL2TP.Text, "1701") {
+			j.foundFor(logDrops[f.Dialect], f.Subject, evidence(f.LogsL2TP), unwatched)
+			return
+		}
 		list = append(list, fact[bool]{f.Subject, f.LogsL2TP})
 	})
-	j.facts(list, false, "nothing is raised by drops and failures")
+	j.facts(list, false, unwatched)
+}
+
+const unwatched = "nothing is raised by drops and failures"
+
+// logDrops is for a host that has nothing to do with L2TP: what nobody let in is told
+// before the end of the chain drops it.
+var logDrops = map[posture.Dialect]string{
+	posture.NFTables: `nft add rule inet filter input limit rate 10/minute log prefix '"input-drop "'  # last in the chain, before what drops the rest`,
+	posture.IPTables: `iptables -A INPUT -m limit --limit 10/min -j LOG --log-prefix "input-drop "  # last in the chain, before what drops the rest`,
 }
 
 func logBaseline(j *judge) {

@@ -3,6 +3,7 @@ package audit
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"sallyport/assure/policy"
 	"sallyport/posture"
@@ -77,14 +78,8 @@ var natRules = []Rule{
 		Why:  "Two L2TP clients behind one NAT have the same addresses and ports to the kernel. Packets of one reach the other, or the second throws the first out.",
 		Refs: []string{"RFC 3193, Section 4", "RFC 3948, Section 5.2"},
 		Fix: fixes{
-			posture.Xl2tpd: "[global]\nipsec saref = yes\n; needs a kernel with SAref; without it, move the clients to IKEv2, which gives each an address of its own",
-		}, judge: func(j *judge) {
-			each(j, j.host.L2TP, func(l *posture.L2TP) *posture.Subject { return &l.Subject }, func(l *posture.L2TP) {
-				if serves(l) {
-					j.flag(l.Subject, l.SharedNAT, false, "two clients behind the same NAT clash")
-				}
-			})
-		},
+			posture.Xl2tpd: "; no setting does it: \"ipsec saref\" needs patches for KLIPS, which Libreswan 4.0 dropped\n; move the clients to IKEv2, which gives each an address of its own",
+		}, judge: judgeSharedNAT,
 	},
 	{
 		ID: "NAT-008", Title: "HMAC-SHA-256 is cut to 128 bits, as its RFC says", Severity: Medium, Risk: "R4", Checks: []string{"C3"}, Needs: Config,
@@ -123,6 +118,21 @@ func tunnelSubject(t *posture.Tunnel) *posture.Subject     { return &t.Subject }
 // serves tells whether an L2TP listener is not known to be off or a client.
 func serves(l *posture.L2TP) bool {
 	return !posture.Is(l.Enabled, false) && !posture.Is(l.Server, false)
+}
+
+// judgeSharedNAT is NAT-007. "ipsec saref" of xl2tpd asks for what the kernel of no
+// distribution has: where it is missing, xl2tpd logs that and goes on without.
+func judgeSharedNAT(j *judge) {
+	each(j, j.host.L2TP, func(l *posture.L2TP) *posture.Subject { return &l.Subject }, func(l *posture.L2TP) {
+		switch {
+		case !serves(l):
+			j.ok(l.Subject, at(l.At, "it does not answer"))
+		case l.Dialect == posture.Xl2tpd && posture.Is(l.SharedNAT, true):
+			j.unknown(l.Subject, "\"ipsec saref\" works with the SAref patches of KLIPS alone, and the files do not tell whether the kernel has them")
+		default:
+			j.flag(l.Subject, l.SharedNAT, false, "two clients behind the same NAT clash")
+		}
+	})
 }
 
 // judgeFragments is NAT-001. IKEv1 has fragments by no RFC; where nobody wrote of
@@ -234,6 +244,10 @@ func serviceOf(h *posture.Host, p *posture.PPP) string {
 	return ""
 }
 
+// clampWireGuard is of RouterOS, whose other lines are for what has a policy of IPsec.
+const clampWireGuard = `/ip firewall mangle add chain=forward out-interface="{wg}" protocol=tcp tcp-flags=syn action=change-mss new-mss=clamp-to-pmtu
+/ip firewall mangle add chain=forward in-interface="{wg}" protocol=tcp tcp-flags=syn action=change-mss new-mss=clamp-to-pmtu`
+
 // judgeMSS is NAT-004: it is enough that one place clamps.
 func judgeMSS(j *judge) {
 	for i := range j.host.PPP {
@@ -248,8 +262,14 @@ func judgeMSS(j *judge) {
 			return
 		}
 	}
+	const detail = "nothing clamps the MSS of forwarded TCP"
+	wg := withoutIPsec(j.host)
 	j.eachFirewall(func(f *posture.Firewall) {
-		j.flag(f.Subject, f.MSSClamp, false, "nothing clamps the MSS of forwarded TCP")
+		if wg != nil && f.Dialect == posture.RouterOS && posture.Is(f.MSSClamp, false) {
+			j.foundFor(strings.ReplaceAll(clampWireGuard, "{wg}", plain(wg.Name)), f.Subject, evidence(f.MSSClamp), detail)
+			return
+		}
+		j.flag(f.Subject, f.MSSClamp, false, detail)
 	})
 }
 

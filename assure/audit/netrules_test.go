@@ -77,8 +77,8 @@ func TestNATRules(t *testing.T) {
 			firewall(func(f *posture.Firewall) { f.NATTReachable = written(true) }), firewall(func(*posture.Firewall) {})},
 		{"NAT-007", Medium, "same NAT",
 			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns"), SharedNAT: written(false)}}},
-			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns"), SharedNAT: written(true)}}},
-			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns")}}}},
+			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lac"), Server: written(false)}}},
+			&posture.Host{L2TP: []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns"), SharedNAT: written(true)}}}},
 		{"NAT-008", Medium, "96 bits",
 			changed(func(c *posture.Connection) { c.Children[0].SHA256Trunc = written(true) }),
 			changed(func(c *posture.Connection) { c.Children[0].SHA256Trunc = written(false) }), hostOf(vpn())},
@@ -253,6 +253,7 @@ func TestLeakRules(t *testing.T) {
 		})
 	}
 	pool, all := []string{"10.9.0.0/24"}, []string{"0.0.0.0/0", "::/0"}
+	both := []string{"10.9.0.0/24", "2001:db8:9::/64"}
 	routes := func(list ...string) *posture.Host {
 		return wireguard(func(w *posture.Tunnel) { w.Peers[0].AllowedIPs = written(list) })
 	}
@@ -269,7 +270,9 @@ func TestLeakRules(t *testing.T) {
 		{"LEAK-004", Low, "not in what", client([]string{"192.168.1.1"}, pool, []string{"10.0.0.0/8"}), client([]string{"10.0.0.53"}, pool, []string{"10.0.0.0/8"}), nil},
 		{"LEAK-005", Info, "outside the tunnel", client(nil, pool, []string{"10.0.0.0/8"}), client(nil, pool, all), changed(func(c *posture.Connection) { c.Pool = written(pool) })},
 		{"LEAK-005", Info, "outside the tunnel", routes("10.0.0.0/8"), routes(all...), wireguard(func(*posture.Tunnel) {})},
-		{"LEAK-006", High, "nothing of IPv6", client(nil, pool, []string{"0.0.0.0/0"}), client(nil, pool, all), changed(func(c *posture.Connection) { c.Pool = written(pool) })},
+		{"LEAK-006", High, "nothing of IPv6", client(nil, pool, []string{"0.0.0.0/0"}), client(nil, both, all), changed(func(c *posture.Connection) { c.Pool = written(pool) })},
+		{"LEAK-006", High, "no address", client(nil, pool, all), client(nil, []string{"dhcp"}, all), nil},
+		{"LEAK-006", High, "no address", client(nil, []string{"10.9.0.2-10.9.0.9"}, all), client(nil, pool, []string{"10.0.0.0/8", "::/0"}), nil},
 		{"LEAK-006", High, "no IPv6", pppServer(func(p *posture.PPP) { p.IPv6 = written(false) }), pppServer(func(p *posture.PPP) { p.IPv6 = written(true) }), pppServer(func(*posture.PPP) {})},
 		{"LEAK-006", High, "nothing of IPv6", routes("0.0.0.0/1", "128.0.0.0/1"), routes("10.0.0.0/8"), nil},
 		{"LEAK-008", Medium, "rp_filter", kernel("net.ipv4.conf.all.rp_filter", "0"), kernel("net.ipv4.conf.all.rp_filter", "2"), &posture.Host{Files: []posture.File{{Path: "etc/sysctl.conf", Dialect: posture.Linux}}}},
@@ -295,6 +298,61 @@ func TestAPacketFilterAnswersForTheDaemonThatCannot(t *testing.T) {
 	h = l2tpHost(posture.Xl2tpd, written(posture.Never))
 	h.L2TP[0].Enabled = written(false)
 	mustPass(t, "LEAK-001", h)
+}
+
+// TestWireGuardMissesNoPolicy: a gateway that has WireGuard alone masquerades what goes
+// to the internet, and nothing is looked up in IPsec's policies afterwards.
+func TestWireGuardMissesNoPolicy(t *testing.T) {
+	nat := firewall(func(f *posture.Firewall) { f.MasqueradesIn = written(true) })
+	h := wireguard(func(*posture.Tunnel) {})
+	h.Firewalls = nat.Firewalls
+	mustPass(t, "LEAK-009", h)
+	mustPass(t, "LEAK-014", h)
+	h.Connections = []posture.Connection{vpn()}
+	mustFind(t, "LEAK-009", h, High, "masqueraded")
+	h.Connections[0].Disabled = true
+	mustPass(t, "LEAK-009", h)
+	mustFind(t, "LEAK-009", nat, High, "masqueraded") // nobody knows what the host is
+}
+
+// TestTheSegmentsOfWireGuardHaveNoPolicy: a rule for what IPsec carries clamps nothing.
+func TestTheSegmentsOfWireGuardHaveNoPolicy(t *testing.T) {
+	h := wireguard(func(w *posture.Tunnel) { w.Dialect = posture.RouterOS })
+	h.Firewalls = firewall(func(f *posture.Firewall) { f.Dialect, f.MSSClamp = posture.RouterOS, written(false) }).Firewalls
+	if r := mustFind(t, "NAT-004", h, Medium, "MSS"); strings.Contains(r.Fix, "ipsec") || !strings.Contains(r.Fix, `out-interface="wg0"`) {
+		t.Error(r.Fix)
+	}
+}
+
+// TestADropForIPsecAloneIsNoAdviceForWireGuard: no packet of its has a policy, so that
+// the rule would drop all that goes to the internet.
+func TestADropForIPsecAloneIsNoAdviceForWireGuard(t *testing.T) {
+	h := wireguard(func(w *posture.Tunnel) {
+		w.Peers[0].AllowedIPs, w.KillSwitch = written([]string{"10.9.0.2/32", "10.20.0.0/16"}), byDefault(false)
+	})
+	h.Firewalls = firewall(func(f *posture.Firewall) { f.DropsClear = written(false) }).Firewalls
+	if r := mustFind(t, "LEAK-010", h, Medium, "in the clear"); strings.Contains(r.Fix, "ipsec") || !strings.Contains(r.Fix, "REMOTE") {
+		t.Error(r.Fix)
+	}
+	h.Tunnels[0].Peers[0].AllowedIPs = written([]string{"10.9.0.2/32", "fd00::2/128"}) // a client, and nothing behind it
+	for _, r := range judgedBy(t, "LEAK-010", h) {
+		if r.Outcome != OK {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestDropsOfAHostWithoutL2TPAreLoggedAsTheyAre: who has no L2TP has nothing to learn
+// from a line about it.
+func TestDropsOfAHostWithoutL2TPAreLoggedAsTheyAre(t *testing.T) {
+	h := firewall(func(f *posture.Firewall) { f.LogsL2TP = written(false) })
+	if r := mustFind(t, "LOG-010", h, Low, "drops"); strings.Contains(r.Fix, "1701") || !strings.Contains(r.Fix, "log prefix") {
+		t.Error(r.Fix)
+	}
+	h.L2TP = []posture.L2TP{{Subject: subject(posture.Xl2tpd, "l2tp", "lns")}}
+	if r := mustFind(t, "LOG-010", h, Low, "drops"); strings.Contains(r.Fix, "input-drop") {
+		t.Error(r.Fix)
+	}
 }
 
 func TestANetworkIsNoClient(t *testing.T) {
@@ -409,4 +467,24 @@ func TestWhatIsSentToAClientThatHasGone(t *testing.T) {
 			t.Errorf("%s: %+v", want, results)
 		}
 	}
+}
+
+func TestAnInterfaceWithoutRoutesTakesNothing(t *testing.T) {
+	for _, table := range []string{"off", "42"} {
+		h := wireguard(func(w *posture.Tunnel) {
+			w.Table, w.Peers[0].AllowedIPs, w.DNS = written(table), written([]string{"0.0.0.0/0", "fd00::/8"}), byDefault([]string(nil))
+			w.KillSwitch = byDefault(false)
+		})
+		for _, id := range []string{"LEAK-003", "LEAK-005", "LEAK-006", "LEAK-010"} {
+			for _, r := range judgedBy(t, id, h) {
+				if r.Outcome != OK {
+					t.Errorf("%s, table %s: %+v", id, table, r)
+				}
+			}
+		}
+	}
+	h := wireguard(func(w *posture.Tunnel) {
+		w.Table, w.Peers[0].AllowedIPs = written("main"), written([]string{"0.0.0.0/0"})
+	})
+	mustFind(t, "LEAK-006", h, High, "nothing of IPv6")
 }

@@ -566,7 +566,9 @@ func choices(p suite.Protocol, list []hardened) string {
 		for _, e := range said(keyword, p, h.encr) {
 			for _, s := range hashes {
 				for _, g := range orNone(said(keyword, p, h.ke)) {
-					out = append(out, fields(e, strings.TrimPrefix(s, "prf"), g))
+					if whole := fields(e, strings.TrimPrefix(s, "prf"), g); !slices.Contains(out, whole) {
+						out = append(out, whole)
+					}
 				}
 			}
 		}

@@ -94,8 +94,8 @@ var pppRules = []Rule{
 		Refs: []string{"RFC 3748, Section 5.4", "RFC 3748, Section 7.2.1"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
 			posture.FreeRADIUS: "# in mods-enabled/eap, without the sections md5, leap and gtc\neap {\n\tdefault_eap_type = tls\n\tttls {\n\t\tdefault_eap_type = mschapv2\n\t}\n}",
-			posture.Swanctl:    "# in connections.NAME.remote, where it is {name}\nauth = eap-tls\n# or, with eap-ttls, in strongswan.conf, section charon.plugins.eap-ttls\nphase2_method = mschapv2",
-			posture.Starter:    "conn NAME  # where it is {name}\n    rightauth=eap-tls\n# or, with eap-ttls, in strongswan.conf, section charon.plugins.eap-ttls\nphase2_method = mschapv2",
+			posture.Swanctl:    "# in connections.NAME.remote, where it is {name}\nauth = eap-tls\n# or, with eap-ttls, in strongswan.conf, section charon.plugins.eap-ttls\nphase2_method = mschapv2\n# or, with eap-dynamic, in section charon.plugins.eap-dynamic, and with load = no for eap-md5 and eap-gtc\npreferred = tls",
+			posture.Starter:    "conn NAME  # where it is {name}\n    rightauth=eap-tls\n# or, with eap-ttls, in strongswan.conf, section charon.plugins.eap-ttls\nphase2_method = mschapv2\n# or, with eap-dynamic, in section charon.plugins.eap-dynamic, and with load = no for eap-md5 and eap-gtc\npreferred = tls",
 		}, judge: pppWeakEAP,
 	},
 	{
@@ -105,6 +105,8 @@ var pppRules = []Rule{
 		Fix: map[posture.Dialect]string{
 			posture.FreeRADIUS: "# in mods-enabled/eap, without private_key_password or with a new one\ntls-config tls-common {\n\tprivate_key_file = KEY-FILE\n\tcertificate_file = CERTIFICATE-FILE\n\tca_file = OWN-CA-FILE\n}",
 			posture.PPPD:       "ca CA-FILE\ntls-verify-method name\nremotename SERVER-NAME",
+			posture.Swanctl:    "# in connections.{conn}.remote\nid = SERVER-NAME  # that its certificate has, too\ncacerts = CA-FILE",
+			posture.Starter:    conn("rightid=SERVER-NAME  # that its certificate has, too\n    rightca=\"DN-OF-ITS-AUTHORITY\""),
 			posture.Windows:    "# in the EAP XML of {name}\n<ServerValidation>\n  <DisableUserPromptForServerValidation>true</DisableUserPromptForServerValidation>\n  <ServerNames>SERVER</ServerNames>\n  <TrustedRootCA>THUMBPRINT</TrustedRootCA>\n</ServerValidation>",
 		}, judge: pppServerUnchecked,
 	},
@@ -126,6 +128,7 @@ var pppRules = []Rule{
 		Fix: map[posture.Dialect]string{
 			posture.FreeRADIUS: `tls_min_version = "1.2"  # in tls-config tls-common`,
 			posture.Swanctl:    charon("tls {\n    version_min = 1.2\n}"),
+			posture.Starter:    charon("tls {\n    version_min = 1.2\n}"),
 			posture.PPPD:       `max-tls-version 1.3`,
 		}, judge: pppTLS,
 	},
@@ -136,7 +139,7 @@ var pppRules = []Rule{
 		Fix: map[posture.Dialect]string{
 			posture.FreeRADIUS: "# in client {name}; limit_proxy_state from FreeRADIUS 3.2.5 on; better: RadSec\nrequire_message_authenticator = yes\nlimit_proxy_state = yes",
 			posture.RouterOS:   "# RouterOS 7.15 and newer\n/radius set [find address=\"{name}\"] require-message-auth=yes-for-request-resp",
-			posture.FortiOS:    inTable("user radius", "set require-message-authenticator enable"),
+			posture.FortiOS:    "# FortiOS 7.2.10, 7.4.5, 7.6.1 and newer\n" + inTable("user radius", "set require-message-authenticator enable"),
 		}, judge: pppMessageAuth,
 	},
 	{
@@ -144,7 +147,8 @@ var pppRules = []Rule{
 		Why:  "A star for the client or an empty secret lets anybody in; a star for server and address lets an account be used for every service, from every place.",
 		Refs: []string{"RFC 1661, Section 6.2"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
-			posture.PPPD: "# instead of the line of {name}\n\"USER\" \"SERVER\" \"SECRET\" ADDRESS",
+			posture.PPPD:       "# instead of the line of {name}\n\"USER\" \"SERVER\" \"SECRET\" ADDRESS",
+			posture.FreeRADIUS: "# instead of the line of {name} with Auth-Type := Accept\nUSER Crypt-Password := \"<output of openssl passwd -6>\"  # not for MS-CHAP, which needs 16 random characters in clear; better: certificates",
 		}, judge: pppWildcards,
 	},
 	{
@@ -182,6 +186,7 @@ var pppRules = []Rule{
 		Why:  "PPTP's encryption hangs on MS-CHAPv2 and RC4: a recording is opened later. Beside a good VPN it is the door that is tried.",
 		Refs: []string{"RFC 3079, Section 5.1", "RFC 7465, Section 1"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
+			posture.PPPD:     "# in the place of {name}: IKEv2, or L2TP inside IPsec, by strongSwan or Libreswan; then\nrm /etc/ppp/{name}",
 			posture.Linux:    `systemctl disable --now pptpd  # or, in accel-ppp.conf: no pptp and no sstp in [modules]`,
 			posture.PfSense:  `VPN > PPTP: Off; and update, for 2.3 and newer have none`,
 			posture.RouterOS: "/interface pptp-server server set enabled=no\n/interface sstp-server server set authentication=mschap2 tls-version=only-1.2",

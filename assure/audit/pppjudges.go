@@ -254,14 +254,43 @@ func pppServerUnchecked(j *judge) {
 			j.ok(e.Subject, evidence(e.ServerNamed))
 		case e.Snakeoil.Known():
 			j.ok(e.Subject, evidence(e.Snakeoil))
+		case e.Product == strongSwan: // a server; its clients are connections
 		default:
 			j.unknown(e.Subject, "the files do not tell how the server's certificate is checked, or whose it is")
 		}
 	}
 	for p := range j.ppps {
-		if p.TLSVerify.Known() {
+		switch {
+		case !p.TLSVerify.Known():
+		case !p.TLSVerify.V && posture.Is(p.Server, true):
+			j.foundFor("tls-verify-method name", p.Subject, evidence(p.TLSVerify), "users' certificates are taken without a look at the name in them: who has any logs in as another")
+		default:
 			j.flag(p.Subject, p.TLSVerify, false, "the peer's certificate is taken without a look at its name or its authority")
 		}
+	}
+	j.connections(j.serverOfAnyName)
+}
+
+// strongSwan is a product whose clients of EAP are connections.
+const strongSwan = "strongSwan"
+
+// serverOfAnyName is about a client of IKEv2 that proves itself by EAP: whose
+// certificate the server shows must be said, or any that a trusted authority made
+// will do, another client's among them.
+func (j *judge) serverOfAnyName(c *posture.Connection) {
+	isEAP := func(a posture.Auth) bool { return posture.Is(a.Method, posture.MethodEAP) }
+	if c.Product != strongSwan || len(c.Remote) == 0 || !slices.ContainsFunc(c.Local, isEAP) || !posture.Is(c.Remote[0].Method, posture.MethodPubkey) {
+		return
+	}
+	switch server := c.Remote[0]; {
+	case server.CertFile != "", server.RawKey:
+		j.ok(c.Subject, at(server.ID.At, server.CertFile))
+	case !server.ID.Known():
+		j.unknown(c.Subject, "the files do not tell how the server's certificate is checked, or whose it is")
+	case strings.Trim(server.ID.V, "*") == "", server.ID.V == "%any":
+		j.found(c.Subject, evidence(server.ID), "the client takes a server of any name")
+	default:
+		j.ok(c.Subject, evidence(server.ID))
 	}
 }
 
@@ -303,6 +332,7 @@ func pppTLS(j *judge) {
 	}
 	for d := range j.daemons {
 		switch speaks, judged := j.speaksTLS(d); {
+		case !speaks && !d.TLSMin.Known(): // ipsec.conf, whose daemon strongswan.conf tells of
 		case !speaks:
 			list = append(list, fact[string]{d.Subject, posture.Value[string]{V: "none", Origin: d.TLSMin.Origin, At: d.At, Text: "no EAP method with TLS"}})
 		case !judged:
@@ -329,7 +359,7 @@ func pppTLS(j *judge) {
 func (j *judge) speaksTLS(d *posture.Daemon) (speaks, judged bool) {
 	overTLS := func(m string) bool { return m == "tls" || m == "ttls" || m == "peap" }
 	for _, e := range j.host.EAP {
-		if e.Product == d.Product && slices.ContainsFunc(e.Methods.V, overTLS) {
+		if e.Product == d.Product && (!e.Methods.Known() || slices.ContainsFunc(e.Methods.V, overTLS)) {
 			speaks, judged = true, judged || e.Dialect == d.Dialect && e.TLSMin.Known()
 		}
 	}
@@ -374,6 +404,10 @@ func pppWildcards(j *judge) {
 	for s := range j.secrets(posture.UserPassword) {
 		star := func(list []string) bool { return slices.Contains(list, "*") }
 		switch {
+		case readable(s) && len(s.Value) == 0 && posture.Is(s.Anybody, true) && s.Dialect == posture.PPPD:
+			j.foundAt(j.scaled(Critical), s.Subject, shown(s), "anybody is let in, under any name and without a password")
+		case readable(s) && len(s.Value) == 0 && posture.Is(s.Anybody, true): // other checks of the line may narrow it
+			j.found(s.Subject, shown(s), "anybody is let in, and no password is asked for")
 		case readable(s) && len(s.Value) == 0:
 			j.found(s.Subject, shown(s), "the account has no secret")
 		case star(s.IDs):
@@ -386,11 +420,18 @@ func pppWildcards(j *judge) {
 	}
 }
 
+// hashedAgain is for accounts that have a hash: IOS takes no readable password beside it.
+var hashedAgain = map[posture.Dialect]string{
+	posture.IOS: "username {name} algorithm-type scrypt secret RANDOM\n! RANDOM: 16 random characters",
+}
+
 func pppPasswords(j *judge) {
 	for s := range j.secrets(posture.UserPassword) {
 		switch {
+		case readable(s) && len(s.Value) == 0 && (s.Dialect == posture.PPPD || s.Dialect == posture.FreeRADIUS):
+			j.ok(s.Subject, shown(s)) // PPP-013's to say
 		case s.Storage == posture.WeakHash:
-			j.found(s.Subject, shown(s), "the password is stored under a hash that is tried quickly")
+			j.foundFor(hashedAgain[s.Dialect], s.Subject, shown(s), "the password is stored under a hash that is tried quickly")
 		case !readable(s):
 			j.unknown(s.Subject, "the file holds the password %s, so that nobody can judge it from there", storageWords(s.Storage))
 		default:
@@ -439,6 +480,7 @@ func pppTunnel(j *judge) {
 }
 
 func pppOldServices(j *judge) {
+	pppDialled(j)
 	each(j, j.host.Services, func(s *posture.Service) *posture.Subject { return &s.Subject }, func(s *posture.Service) {
 		old := slices.ContainsFunc(s.Methods.V, func(m posture.PPPMethod) bool {
 			return m == posture.PAP || m == posture.CHAPMD5 || m == posture.MSCHAPv1
@@ -457,6 +499,19 @@ func pppOldServices(j *judge) {
 			j.ok(s.Subject, evidence(s.Enabled))
 		}
 	})
+}
+
+// pppDialled is PPTP that the host itself dials.
+func pppDialled(j *judge) {
+	for p := range j.ppps {
+		switch {
+		case !posture.Is(p.Server, false):
+		case p.Service == "pptp":
+			j.found(p.Subject, at(p.IPsecForced.At, "pptp"), "the host dials a server by PPTP")
+		default:
+			j.ok(p.Subject, evidence(p.Server))
+		}
+	}
 }
 
 func pppUnbound(j *judge) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -190,7 +191,7 @@ var pskRules = []Rule{
 		Refs: []string{"RFC 2865, Section 3", "RFC 6614, Section 2"}, Needs: Config,
 		Fix: map[posture.Dialect]string{
 			posture.FreeRADIUS: `secret = RANDOM  # in client {name}; RANDOM: openssl rand -base64 32`,
-			posture.PPPD:       `<server> RANDOM  # in /etc/radiusclient/servers; RANDOM: openssl rand -base64 32`,
+			posture.PPPD:       `<server> RANDOM  # in the file that "servers" of radiusclient.conf names; RANDOM: openssl rand -base64 32`,
 			posture.Swanctl:    "# in strongswan.conf, section charon.plugins.eap-radius, at {name}\nsecret = RANDOM  # RANDOM: openssl rand -base64 32",
 			posture.RouterOS:   "/radius set [find address=\"{name}\"] secret=\"RANDOM\"\n# RANDOM: openssl rand -base64 32",
 			posture.IOS:        "radius server {name}\n key RANDOM\n! where it is written so: radius-server host {name} key RANDOM\n! RANDOM: openssl rand -base64 32",
@@ -300,7 +301,13 @@ func (j *judge) reused(s *posture.Secret, what string) {
 		j.ok(s.Subject, shown(s))
 		return
 	}
-	j.found(s.Subject, shown(s), "%s the %s, and at %d places in all", what, j.ledger.says(before[0]), len(before)+1)
+	more := "" // hosts that are read later may have it as well
+	if n := len(before) - 1; n == 1 {
+		more = ", and at 1 more place before this one"
+	} else if n > 1 {
+		more = fmt.Sprintf(", and at %d more places before this one", n)
+	}
+	j.found(s.Subject, shown(s), "%s the %s%s", what, j.ledger.says(before[0]), more)
 }
 
 func sameUse(a, b posture.SecretKind) bool {
@@ -390,6 +397,10 @@ func pskXAUTH(j *judge) {
 			said := "users come in by XAUTH behind a key that all of them have"
 			if xauthClient(c) {
 				said = "the host comes in by XAUTH behind a key that all users of that gateway have: each of them can pose as it"
+			}
+			if any := rounds[xauth].AnyWord; posture.Is(any, true) && !xauthClient(c) {
+				j.foundAt(Critical, c.Subject, evidence(any), "%s, and any password is taken: whoever has the key is in", said)
+				return
 			}
 			j.found(c.Subject, evidence(method), "%s", said)
 		default:

@@ -86,3 +86,44 @@ func (e example) mustHeal(t *testing.T, id string) {
 		}
 	}
 }
+
+// TestAClientOfL2TPIsMendedInItsOwnMenu: what RouterOS makes for it has no menu
+// where it could be set.
+func TestAClientOfL2TPIsMendedInItsOwnMenu(t *testing.T) {
+	const export = "# 2024-05-01 10:00:00 by RouterOS 7.14\n/interface l2tp-client\nadd name=out connect-to=192.0.2.1 disabled=no use-ipsec=yes ipsec-secret=abc user=ann password=ann allow=pap,mschap2\n" +
+		"/interface l2tp-server server\nset enabled=yes authentication=pap,mschap2 use-ipsec=required\n"
+	for id, want := range map[string]string{
+		"PSK-001": "ipsec-secret=", "PPP-014": "password=", "PPP-002": "allow=mschap2", "PPP-007": "allow=mschap2", "NAT-003": "max-mtu=1400", "LEAK-005": "add-default-route=yes",
+		"CRY-012": "disabled=yes", "PSK-011": "disabled=yes",
+	} {
+		e := example{name: id, dialect: posture.RouterOS, files: fstest.MapFS{"router.rsc": {Data: []byte(export), Mode: 0o600}}, now: today}
+		results, _ := e.judged(id)
+		found := false
+		for _, r := range results {
+			if r.Outcome != audit.Found || r.Subject.Name != "out" {
+				continue
+			}
+			if found = true; !strings.Contains(r.Fix, "/interface l2tp-client set [find name=\"out\"] "+want) || strings.Contains(r.Fix, "server set") || strings.Contains(r.Fix, "ppp secret") {
+				t.Errorf("%s:\n%s", id, r.Fix)
+			}
+		}
+		if !found {
+			t.Errorf("%s: no finding", id)
+		}
+	}
+}
+
+func TestAdviceForPPPHasNoLinesForIKE(t *testing.T) {
+	const export = "# 2024-05-01 10:00:00 by RouterOS 7.14\n/interface l2tp-server server\nset enabled=yes use-ipsec=required\n" +
+		"/ip ipsec mode-config\nadd name=give address-pool=p system-dns=no\n/ip ipsec peer\nadd name=ike passive=yes exchange-mode=ike2\n/ip ipsec identity\nadd peer=ike mode-config=give generate-policy=port-strict\n"
+	e := example{name: "LEAK-003", dialect: posture.RouterOS, files: fstest.MapFS{"router.rsc": {Data: []byte(export), Mode: 0o600}}, now: today}
+	results, _ := e.judged("LEAK-003")
+	if len(results) != 2 {
+		t.Fatal(describe(results, nil))
+	}
+	for _, r := range results {
+		if ppp := r.Subject.Kind == "ppp"; strings.Contains(r.Fix, "/ppp profile") != ppp || strings.Contains(r.Fix, "/ip ipsec") == ppp {
+			t.Errorf("%s:\n%s", r.Subject.Kind, r.Fix)
+		}
+	}
+}

@@ -40,7 +40,7 @@ var rplRules = []Rule{
 		Refs: []string{"RFC 4303, Section 2.2.1", "RFC 4303, Section 3.3.3"},
 		Fix: fixes{
 			posture.Swanctl: swanChild("rekey_packets = 3500000000"), posture.Starter: conn("lifepackets=4000000000"),
-			posture.Libreswan: conn("esn=either\n    # and in 5.0 and later, to bound what one key encrypts then: ipsec-max-bytes=1GiB"),
+			posture.Libreswan: conn("esn=either\n    # and in 5.0 and later, to bound what one key encrypts then: ipsec-max-bytes=64GiB\n    # before 5.0: salifetime=1h"),
 		}, judge: judgeESN,
 	},
 	{
@@ -60,7 +60,8 @@ var rplRules = []Rule{
 		Fix: fixes{
 			posture.Swanctl: swanChild("start_action = trap\n# and no mode = pass"), posture.Starter: conn("auto=route\n    # and no type=passthrough"),
 			posture.VyOS:      "set vpn ipsec site-to-site peer {conn} connection-type respond",
-			posture.Libreswan: conn("failureshunt=drop\n    negotiationshunt=drop\n    # and no conn of type=passthrough for what belongs inside"),
+			posture.RouterOS:  "/ip ipsec policy set [find peer=\"{conn}\"] level=require",
+			posture.Libreswan: conn("failureshunt=drop\n    negotiationshunt=drop\n    # with auto=ondemand or auto=start, for auto=add has no policy that could drop\n    # and no conn of type=passthrough for what belongs inside"),
 			posture.FortiOS:   "# REMOTE-NETWORK: what is behind the tunnel, or the clients' addresses\nconfig router static\n    edit 0\n        set dst REMOTE-NETWORK\n        set distance 254\n        set blackhole enable\n    next\nend",
 			posture.PfSense:   "VPN > IPsec > Tunnels > {conn} > Edit Phase 1: Child SA Start Action Initiate on demand",
 			posture.OPNsense:  "VPN > IPsec > Connections > {conn} > Children > {name}: Start action Trap, or Trap+start",
@@ -274,6 +275,8 @@ func (j *judge) gone(conn *posture.Connection, c *posture.Child, filter posture.
 // would tell.
 func untoldFailOpen(conn *posture.Connection, c *posture.Child) string {
 	switch {
+	case c.L2TP && posture.Is(conn.AnyPeer, false):
+		return "until the SA is there nothing that was read holds back L2TP for the server: a policy that waits for packets does, or a packet filter for UDP 1701 in the way out, and a capture tells (LEAK-002)"
 	case c.L2TP:
 		return "no policy waits for a client of L2TP: what is still sent to one whose SA has gone, a packet filter for UDP 1701 in the way out must hold back, and a capture tells (LEAK-002)"
 	case givesAddresses(conn):

@@ -40,16 +40,15 @@ func (b *book) special(r *Result) string {
 	}
 	switch s.Dialect {
 	case posture.RouterOS:
-		switch kind := b.kinds[s]; {
-		case id == "RPL-011" && b.advisers[b.subjects[s].conn].clients != "":
-			return profile("proposal-check=claim") + "  # strict would refuse the hour that Windows asks for where the proposal has less"
-		case s.Name == routerOSServer && (s.Kind == "connection" || kind == posture.PSK):
-			return routerOSServerFixes[id]
-		case id == "PSK-004" && b.tunnels[s.Name]:
-			return "/interface wireguard peers set [find public-key=\"{name}\"] preshared-key=\"RANDOM\"\n# RANDOM: openssl rand -base64 32"
-		}
+		return b.routerOSSpecial(r)
 	case posture.IOS:
+		if id == "LEAK-006" && s.Kind == "ppp" {
+			return "interface {name}\n ipv6 enable\n peer default ipv6 pool POOL-V6\n! with ipv6 local pool POOL-V6 PREFIX 64"
+		}
 		if r.Rule.Fix[s.Dialect] == newPSK[s.Dialect] {
+			if ring, key, ok := strings.Cut(b.settings[s], "\n"); ok {
+				return plain(ring) + "\n " + plain(key) + " key RANDOM\n! RANDOM: openssl rand -base64 32"
+			}
 			return iosKey(s.Name, b.kinds[s])
 		}
 	case posture.VyOS:
@@ -66,6 +65,69 @@ const (
 	routerOSKey = "/interface l2tp-server server set ipsec-secret=\"RANDOM\"\n# RANDOM: openssl rand -base64 32"
 	routerOSOff = "/interface l2tp-server server set enabled=no"
 )
+
+// routerOSSpecial is for what stands in a menu of its own.
+func (b *book) routerOSSpecial(r *Result) string {
+	s, id := r.Subject, r.Rule.ID
+	switch kind := b.kinds[s]; {
+	case id == "RPL-011" && b.advisers[b.subjects[s].conn].clients != "":
+		return profile("proposal-check=claim") + "  # strict would refuse the hour that Windows asks for where the proposal has less"
+	case id == "PPP-014" && b.settings[s] == "ip ipsec user":
+		return "/ip ipsec user set [find name=\"{name}\"] password=\"RANDOM\"\n# RANDOM: 16 random characters"
+	case id == "PPP-014" && b.settings[s] == "ip ipsec identity":
+		return "/ip ipsec identity set [find peer=\"{name}\"] password=\"RANDOM\"\n# RANDOM: 16 random characters, and at the gateway the same"
+	case id == "PPP-014" && b.settings[s] == "ip ipsec peer":
+		return "/ip ipsec peer set [find address=\"{name}\"] xauth-password=\"RANDOM\"\n# RANDOM: 16 random characters, and at the gateway the same"
+	case b.dials(s):
+		return routerOSClientFixes[id]
+	case id == "LEAK-003" || id == "LEAK-004" || id == "LEAK-006":
+		return routerOSPart(r.Rule.Fix[s.Dialect], s.Kind == "ppp")
+	case s.Name == routerOSServer && (s.Kind == "connection" || kind == posture.PSK):
+		return routerOSServerFixes[id]
+	case id == "PSK-004" && b.tunnels[s.Name]:
+		return "/interface wireguard peers set [find public-key=\"{name}\"] preshared-key=\"RANDOM\"\n# RANDOM: openssl rand -base64 32"
+	}
+	return ""
+}
+
+// routerOSClientFixes are for a client of L2TP, whose peer RouterOS makes and whose
+// gateway is another's: what there is to set stands in one menu.
+var routerOSClientFixes = map[string]string{
+	"PSK-001": clientKey, "PSK-002": clientKey, "PSK-004": clientKey, "PSK-005": clientKey, "PSK-009": clientKey,
+	"PSK-010": clientIKEv2, "PSK-011": clientIKEv2, "CRY-012": clientIKEv2, "CRY-013": clientIKEv2, "PPP-005": clientIKEv2,
+	"PPP-002": clientMethod, "PPP-003": clientMethod, "PPP-004": clientMethod, "PPP-007": clientMethod,
+	"PPP-010": l2tpClient + "use-ipsec=yes ipsec-secret=SECRET",
+	"PPP-014": l2tpClient + "password=\"RANDOM\"\n# RANDOM: 16 random characters, and at the gateway the same",
+	"NAT-003": l2tpClient + "max-mtu=1400 max-mru=1400", "LEAK-005": l2tpClient + "add-default-route=yes",
+}
+
+const (
+	l2tpClient   = "/interface l2tp-client set [find name=\"{name}\"] "
+	clientKey    = l2tpClient + "ipsec-secret=\"RANDOM\"\n# RANDOM: openssl rand -base64 32; at the gateway the same"
+	clientMethod = l2tpClient + "allow=mschap2\n# better than any method of PPP, where the gateway has it: IKEv2 with certificates"
+	clientIKEv2  = "# where the gateway has IKEv2\n/ip ipsec peer add name=\"{name}\" address=GATEWAY exchange-mode=ike2\n" +
+		"/ip ipsec identity add peer=\"{name}\" auth-method=digital-signature certificate=OURS generate-policy=port-strict mode-config=request-only\n" +
+		l2tpClient + "disabled=yes"
+)
+
+// dials tells whether a subject is a client of L2TP, or what is made for one.
+func (b *book) dials(s posture.Subject) bool {
+	return s.Kind != "child" && slices.ContainsFunc(b.host.L2TP, func(l posture.L2TP) bool {
+		return l.Dialect == s.Dialect && l.Name == s.Name && posture.Is(l.Server, false)
+	})
+}
+
+// routerOSPart is the part of a fix that is of PPP, or that of IKE.
+func routerOSPart(fix string, ppp bool) string {
+	first, second, two := strings.Cut(fix, "\n# of IKE")
+	switch {
+	case !two:
+		return ""
+	case ppp:
+		return first
+	}
+	return "# of IKE" + second
+}
 
 // routerOSServerFixes are for what RouterOS makes for its L2TP server, and what no
 // other menu can change.

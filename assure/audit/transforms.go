@@ -124,6 +124,8 @@ func verdictOf(t suite.Transform, p suite.Protocol) verdict {
 		v.rule, v.severity = "CRY-003", High
 	case t == noIntegrity:
 		return verdict{}
+	case p == suite.ProtocolIKE && v.rule == "CRY-003": // GMAC: an IKE SA cannot do without encryption
+		v.rule, v.severity = "CRY-001", Critical
 	}
 	return v
 }

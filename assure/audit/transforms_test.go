@@ -60,3 +60,12 @@ func TestNullIsCriticalInIKEAndHighInESP(t *testing.T) {
 		t.Error(v)
 	}
 }
+
+func TestGMACIsCriticalInIKEAndHighInESP(t *testing.T) {
+	if v := verdictOf(transform("aes256gmac"), suite.ProtocolIKE); v.rule != "CRY-001" || v.severity != Critical {
+		t.Error(v)
+	}
+	if v := verdictOf(transform("aes256gmac"), suite.ProtocolESP); v.rule != "CRY-003" || v.severity != High {
+		t.Error(v)
+	}
+}

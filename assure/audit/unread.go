@@ -89,3 +89,13 @@ func unreadOf(n posture.Note) (posture.Dialect, bool) {
 	}
 	return d, n.Kind == posture.Unreadable || n.Kind == posture.Outside
 }
+
+// harmless are the ends of notes of a limit after which nothing is missing: what is
+// left out was read already, or tells nothing of the configuration, or what could not
+// be judged is not assessable by itself.
+var harmless = []string{"includes itself: not followed", "read up to there", "files that are no configuration", "not judged; give what iptables-save prints", "steps through the rules: not judged"}
+
+// cut tells whether a part of the files was left out because there was too much of it.
+func cut(n posture.Note) bool {
+	return n.Kind == posture.Limit && !slices.ContainsFunc(harmless, func(end string) bool { return strings.HasSuffix(n.Text, end) })
+}

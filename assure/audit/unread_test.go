@@ -44,7 +44,26 @@ func TestTheLetterIsBracketedWhereAFileCouldNotBeRead(t *testing.T) {
 	h.Notes = []posture.Note{{Kind: posture.Unreadable, Dialect: posture.PPPD, At: posture.Pos{File: "etc/ppp/chap-secrets"}, Text: "permission denied"}}
 	b := audit.New(audit.Options{Now: today})
 	b.Host(&h)
-	if !b.Grade().Bracketed || b.Grade().Unassessed <= a.Grade().Unassessed {
+	if !b.Grade().Bracketed || b.Grade().Unassessed <= a.Grade().Unassessed || b.Grade().Missing() == "" {
 		t.Errorf("not in brackets: %+v", b.Grade())
+	}
+}
+
+// TestTheLetterIsBracketedWhereAPartWasLeftOut: the worst may stand behind the limit.
+func TestTheLetterIsBracketedWhereAPartWasLeftOut(t *testing.T) {
+	for text, want := range map[string]string{
+		"the line has 300000 octets, more than 262144: left out":                       "in brackets: a part of the files was left out",
+		"more than 20000 files: the rest was not read":                                 "in brackets: a part of the files was left out",
+		"\"etc/ipsec.conf\" includes itself: not followed":                             "",
+		"has more than 4194304 octets: read up to there":                               "",
+		"the script decides while it runs: not judged; give what iptables-save prints": "",
+	} {
+		h := hostOf(psk([]byte("secret"), "10.1.2.3"))
+		h.Notes = []posture.Note{{Kind: posture.Limit, Dialect: posture.Starter, At: posture.Pos{File: "etc/ipsec.conf", Line: 7}, Text: text}}
+		a := audit.New(audit.Options{Now: today})
+		a.Host(&h)
+		if g := a.Grade(); g.Missing() != want || g.Bracketed != (want != "") {
+			t.Errorf("%s: %s, %q", text, g, g.Missing())
+		}
 	}
 }

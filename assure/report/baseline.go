@@ -22,39 +22,50 @@ type Drift struct {
 
 // Compare tells the findings of two reports apart by their fingerprints. A
 // second finding of one fingerprint is new when there was one before. So is one
-// that was waived before and is no more: a baseline must not outlast a waiver.
+// that was milder, and one that was waived before and is no more: a baseline must
+// not outlast a waiver.
 func Compare(before, after *Report) Drift {
 	d := Drift{Since: before.Created, New: []Finding{}, Gone: []Finding{}, fresh: make([]bool, len(after.Findings))}
-	left, open := map[string]int{}, map[string]int{}
+	left := map[string][]*Finding{}
 	for i := range before.Findings {
 		f := &before.Findings[i]
-		left[f.Fingerprint]++
-		if !f.Waived() {
-			open[f.Fingerprint]++
-		}
+		left[f.Fingerprint] = append(left[f.Fingerprint], f)
 	}
 	for i := range after.Findings {
 		f := &after.Findings[i]
-		known := left[f.Fingerprint] > 0
-		left[f.Fingerprint]--
-		if !f.Waived() {
-			known = known && open[f.Fingerprint] > 0
-			open[f.Fingerprint]--
-		}
+		rest, known := take(left[f.Fingerprint], f)
+		left[f.Fingerprint] = rest
 		if known {
 			d.Unchanged++
 			continue
 		}
 		d.New, d.fresh[i] = append(d.New, *f), true
 	}
-	for i := len(before.Findings) - 1; i >= 0; i-- {
-		if f := &before.Findings[i]; left[f.Fingerprint] > 0 {
-			left[f.Fingerprint]--
+	for i := range before.Findings {
+		f := &before.Findings[i]
+		if rest := left[f.Fingerprint]; len(rest) > 0 && rest[0] == f {
+			left[f.Fingerprint] = rest[1:]
 			d.Gone = append(d.Gone, *f)
 		}
 	}
-	slices.Reverse(d.Gone)
 	return d
+}
+
+// take finds the finding of before that one of today is, and what is left of
+// those of its name. One that covers it goes before one that does not; where
+// none does, it is new, and the first is what it was.
+func take(before []*Finding, f *Finding) (rest []*Finding, known bool) {
+	if len(before) == 0 {
+		return nil, false
+	}
+	i := slices.IndexFunc(before, func(b *Finding) bool { return b.covers(f) })
+	known = i >= 0
+	return slices.Delete(before, max(i, 0), max(i, 0)+1), known
+}
+
+// covers tells whether who knew a finding knows the one of today.
+func (f *Finding) covers(today *Finding) bool {
+	return f.Severity >= today.Severity && (!f.Waived() || today.Waived())
 }
 
 // Since compares the report with a baseline and keeps the answer in Drift.

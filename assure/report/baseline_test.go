@@ -66,6 +66,61 @@ func TestAnotherPlaceIsNoNewFinding(t *testing.T) {
 	}
 }
 
+// TestAValueThatKeepsItsMarkIsNoNewFinding: what one rule objected to was mended,
+// and the line that others still object to reads differently.
+func TestAValueThatKeepsItsMarkIsNoNewFinding(t *testing.T) {
+	before, after, worse := results(), results(), results()
+	before.Results[1].Evidence.Mark = "algorithms sha1"
+	after.Results[1].Evidence.Mark, after.Results[1].Evidence.Value = "algorithms sha1", "aes128-sha1-modp3072"
+	if d := report.Compare(made(before), made(after)); len(d.New)+len(d.Gone) != 0 {
+		t.Errorf("%+v", d)
+	}
+	worse.Results[1].Evidence.Mark = "algorithms prfsha1 sha1"
+	if d := report.Compare(made(before), made(worse)); len(d.New) != 1 || len(d.Gone) != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestAHostIsTheSameByWhateverPath: the job that checks for drift runs elsewhere
+// than the one that made the baseline.
+func TestAHostIsTheSameByWhateverPath(t *testing.T) {
+	named := func(root string, more ...string) *report.Report {
+		a := results()
+		a.Roots = append([]string{root}, more...)
+		for i := range a.Results {
+			a.Results[i].Host = strings.TrimRight(root, "/") + "/gw1"
+			if a.Results[i].Subject.Name == "branch" {
+				a.Results[i].Subject.Name = strings.TrimRight(root, "/") + "/gw1"
+			}
+		}
+		return made(a)
+	}
+	for _, c := range []struct {
+		root  string
+		more  []string
+		fresh int
+	}{
+		{"./backup/", nil, 0}, {"/srv/jobs/backup", nil, 0}, {"../backup", nil, 0}, {"old", nil, 6}, {"/srv/backup", []string{"/mnt/backup"}, 6},
+	} {
+		if d := report.Compare(named("backup"), named(c.root, c.more...)); len(d.New) != c.fresh {
+			t.Errorf("%s: %d are new, and not %d", c.root, len(d.New), c.fresh)
+		}
+	}
+}
+
+// TestAFindingThatGrewGraverIsNew: IPsec around the L2TP is gone, and what was
+// medium is critical. Who gates by severity must see it.
+func TestAFindingThatGrewGraverIsNew(t *testing.T) {
+	graver := results()
+	graver.Results[4].Severity = audit.Critical
+	if d := report.Compare(made(results()), made(graver)); len(d.New) != 1 || d.New[0].Rule != "CRY-010" || len(d.Gone) != 0 {
+		t.Errorf("%+v", d)
+	}
+	if d := report.Compare(made(graver), made(results())); len(d.New)+len(d.Gone) != 0 || d.Unchanged != 6 {
+		t.Errorf("milder: %+v", d)
+	}
+}
+
 func TestASecondFindingOfOneNameIsNew(t *testing.T) {
 	twice := results()
 	twice.Results = append(twice.Results, twice.Results[7])

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +54,8 @@ type Policy struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Basis   string `json:"basis,omitempty"`
+
+	Off []string `json:"off,omitempty"` // rules that it leaves out: nothing is said of them
 }
 
 // Data is how old the data is that the report rests on.
@@ -146,8 +149,9 @@ func Make(a *audit.Audit, seen Inventory, p *policy.Policy, tool Tool, target st
 	if d := a.Data(); d != nil {
 		r.Data.Vulnerabilities = d.Date.String()
 	}
+	short := shortened(a.Roots)
 	for i := range a.Results {
-		r.add(&a.Results[i], now)
+		r.add(&a.Results[i], now, short)
 	}
 	noted := map[Note]bool{} // what two readers want of a file is said twice
 	for _, n := range a.Notes {
@@ -158,8 +162,11 @@ func Make(a *audit.Audit, seen Inventory, p *policy.Policy, tool Tool, target st
 		}
 	}
 	for _, rule := range audit.Rules() {
-		if rule.Needs != audit.Config {
+		switch {
+		case rule.Needs != audit.Config:
 			r.NotLookedAt = append(r.NotLookedAt, notLookedAt(&rule))
+		case p.Off(rule.ID):
+			r.Policy.Off = append(r.Policy.Off, rule.ID)
 		}
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
@@ -168,7 +175,7 @@ func Make(a *audit.Audit, seen Inventory, p *policy.Policy, tool Tool, target st
 	return r
 }
 
-func (r *Report) add(x *audit.Result, now time.Time) {
+func (r *Report) add(x *audit.Result, now time.Time, short func(string) string) {
 	r.rules[x.Rule.ID] = x.Rule
 	switch x.Outcome {
 	case audit.OK:
@@ -178,7 +185,7 @@ func (r *Report) add(x *audit.Result, now time.Time) {
 		at := x.Evidence.At
 		r.Unassessable = append(r.Unassessable, Unassessed{Rule: x.Rule.ID, Host: x.Host, Dialect: string(x.Subject.Dialect), Kind: x.Subject.Kind, Subject: x.Subject.Name, File: at.File, Line: at.Line, Reason: x.Detail})
 	case audit.Found:
-		f := finding(x, now)
+		f := finding(x, now, short)
 		r.Counts.count(&f)
 		r.Findings = append(r.Findings, f)
 	}
@@ -192,7 +199,7 @@ func (r *Report) title(id string) string {
 	return ""
 }
 
-func finding(x *audit.Result, now time.Time) Finding {
+func finding(x *audit.Result, now time.Time, short func(string) string) Finding {
 	e := x.Evidence
 	f := Finding{
 		Rule: x.Rule.ID, Title: x.Rule.Title, Severity: x.Severity, Host: x.Host, Dialect: string(x.Subject.Dialect), Kind: x.Subject.Kind, Subject: x.Subject.Name,
@@ -203,19 +210,47 @@ func finding(x *audit.Result, now time.Time) Finding {
 		f.Origin = posture.Inferred.String()
 	}
 	f.Expired = x.Waived != nil && x.Waived.Expired(now)
-	f.Fingerprint = fingerprint(&f)
+	f.Fingerprint = fingerprint(f.Rule, short(f.Host), f.Dialect, f.Kind, short(f.Subject), cmp.Or(e.Mark, e.Value))
 	return f
 }
 
 // fingerprint names a finding from one audit to the next: rule, host, subject
 // and what it rests on, without the place, which moves when a line is added.
-func fingerprint(f *Finding) string {
+func fingerprint(parts ...string) string {
 	h := sha256.New()
-	for _, part := range []string{f.Rule, f.Host, f.Dialect, f.Kind, f.Subject, strings.Join(strings.Fields(strings.ToLower(f.Value)), " ")} {
+	last := len(parts) - 1
+	parts[last] = strings.Join(strings.Fields(strings.ToLower(parts[last])), " ")
+	for _, part := range parts {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// shortened takes from a name that is a path what stands before the last part of
+// the root that it is below: a host without a name of its own is the same one
+// whether backup, ./backup or /srv/backup was named. Roots that end alike stay as
+// they are, so that two hosts never become one.
+func shortened(roots []string) func(string) string {
+	ends := map[string]int{}
+	for _, root := range roots {
+		ends[path.Base(path.Clean(root))]++
+	}
+	var above []string
+	for _, root := range roots {
+		root = strings.TrimRight(root, "/") // as it stands before the names, so not cleaned
+		if dir, base := path.Split(root); dir != "" && base != "" && base != "." && base != ".." && ends[base] == 1 {
+			above = append(above, root)
+		}
+	}
+	return func(name string) string {
+		for _, root := range above {
+			if name == root || strings.HasPrefix(name, root+"/") {
+				return name[len(root)-len(path.Base(root)):]
+			}
+		}
+		return name
+	}
 }
 
 func (c *Counts) count(f *Finding) {

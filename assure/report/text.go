@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sallyport/assure/audit"
+	"sallyport/posture"
 )
 
 // Style is how a word stands out on a terminal.
@@ -110,14 +111,14 @@ func (t *textWriter) para(indent, text string) {
 
 // host writes the findings of one host under its name.
 func (t *textWriter) host(r *Report, host string) {
-	first, rule := true, ""
+	first, above := true, &Finding{}
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.Host == host {
 			if first && len(r.Hosts) > 1 {
 				t.line("%s\n", t.o.Paint(Strong, clean(host)))
 			}
-			t.finding(f, r.Drift != nil && r.New(i), f.Rule == rule)
-			first, rule = false, f.Rule
+			t.finding(f, r.Drift != nil && r.New(i), above)
+			first, above = false, f
 		}
 	}
 }
@@ -125,8 +126,9 @@ func (t *textWriter) host(r *Report, host string) {
 // styles of the words of severity.
 var styles = map[audit.Severity]Style{audit.Critical: Bad, audit.High: Bad, audit.Medium: Fair}
 
-// finding writes one. Where the one above is of the same rule, it says why.
-func (t *textWriter) finding(f *Finding, fresh, again bool) {
+// finding writes one. Where the one above is of the same rule, it says why, and its fix
+// may be this one's.
+func (t *textWriter) finding(f *Finding, fresh bool, above *Finding) {
 	word, mark := t.o.Paint(styles[f.Severity], fmt.Sprintf("%-8s", f.Severity)), ""
 	if fresh {
 		mark = t.o.Paint(Bad, "NEW") + "  "
@@ -135,10 +137,14 @@ func (t *textWriter) finding(f *Finding, fresh, again bool) {
 	t.field("where", where(f.File, f.Line, f.Kind, f.Subject))
 	t.field("found", f.Detail)
 	t.field("value", t.value(f))
-	if !again {
+	if f.Rule != above.Rule {
 		t.field("why", f.Why)
 	}
-	t.fix(f.Fix)
+	if f.Rule == above.Rule && f.Fix == above.Fix && f.Fix != "" {
+		t.field("fix", "as above")
+	} else {
+		t.fix(f)
+	}
 	if f.Waiver != nil {
 		t.field("waiver", waiver(f))
 	}
@@ -207,23 +213,22 @@ func (t *textWriter) lines(name string, lines []string) {
 	}
 }
 
-// fix writes what to write in a file. It is pasted: its lines are broken where they
-// are far too long only, wherever a terminal ends, and comments stay comments.
-func (t *textWriter) fix(text string) {
-	const least = 82
+// clicked are the dialects whose fixes are ways through menus, and no lines to paste.
+var clicked = map[string]bool{string(posture.PfSense): true, string(posture.OPNsense): true}
+
+// fix writes what to write in a file. It is pasted: a line that a product reads is
+// never broken, wherever a terminal ends, and comments stay comments.
+func (t *textWriter) fix(f *Finding) {
 	var lines []string
-	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		width, mark := t.o.Width-t.indent-8, ""
-		if strings.HasPrefix(line, "# ") || strings.HasPrefix(line, "; ") {
+	for line := range strings.SplitSeq(strings.TrimRight(f.Fix, "\n"), "\n") {
+		mark := ""
+		if slices.Contains([]string{"# ", "; ", "! "}, line[:min(2, len(line))]) {
 			mark = line[:2]
-		} else {
-			width = max(width, least)
-		}
-		if strings.HasPrefix(line, " ") {
+		} else if !clicked[f.Dialect] {
 			lines = append(lines, clean(line))
 			continue
 		}
-		for _, l := range wrap(strings.TrimPrefix(line, mark), width-len(mark)) {
+		for _, l := range wrap(strings.TrimPrefix(line, mark), t.o.Width-t.indent-8-len(mark)) {
 			lines = append(lines, mark+l)
 		}
 	}
@@ -417,6 +422,9 @@ func (t *textWriter) summary(r *Report) {
 		t.line("since %s: %d new, %d gone, %d unchanged", d.Since.Format(time.DateOnly), len(d.New), len(d.Gone), d.Unchanged)
 	}
 	t.para("", fmt.Sprintf("policy %s of %s; post-quantum: %s", r.Policy.Name, r.Policy.Version, r.Grade.PostQuantum))
+	if off := r.Policy.Off; len(off) > 0 {
+		t.para("", fmt.Sprintf("the policy leaves out %s, of which nothing is said: %s", count(len(off), "rule"), clean(strings.Join(off, ", "))))
+	}
 	if n := len(r.NotLookedAt); n > 0 {
 		t.para("", fmt.Sprintf("not looked at, and no finding: %s that only a scan, a capture or a drill can answer", count(n, "rule")))
 	}

@@ -45,6 +45,26 @@ func TestANarrowTerminalBreaksNoWords(t *testing.T) {
 	}
 }
 
+// TestALineOfAFixIsOneLine: strongSwan takes what stands after a line's end for a line
+// of its own.
+func TestALineOfAFixIsOneLine(t *testing.T) {
+	long := "proposals = " + strings.Repeat("aes256gcm16-prfsha384-ecp384-ke1_mlkem768,", 4)
+	if text := textOf(t, findings(report.Finding{Dialect: "swanctl", Fix: long}), 60); !strings.Contains(text, long+"\n") {
+		t.Errorf("it is broken:\n%s", text)
+	}
+	menus := strings.Repeat("VPN > IPsec > Tunnels > ", 6)
+	if text := textOf(t, findings(report.Finding{Dialect: "pfsense", Fix: menus}), 60); strings.Contains(text, menus) {
+		t.Errorf("what nobody pastes is not broken:\n%s", text)
+	}
+}
+
+func TestAFixThatManyFindingsHaveIsShownOnce(t *testing.T) {
+	a, b, c := report.Finding{Subject: "a", Fix: "x = 1"}, report.Finding{Subject: "b", Fix: "x = 1"}, report.Finding{Subject: "c", Fix: "x = 2"}
+	if text := textOf(t, findings(a, b, c), 0); strings.Count(text, "x = 1") != 1 || strings.Count(text, "as above") != 1 || !strings.Contains(text, "x = 2") {
+		t.Error(text)
+	}
+}
+
 func TestARuleSaysWhyOnce(t *testing.T) {
 	text := textOf(t, findings(report.Finding{Subject: "a", Why: "Strangers reach it."}, report.Finding{Subject: "b", Why: "Strangers reach it."}), 0)
 	if n := strings.Count(text, "Strangers reach it."); n != 1 || !strings.Contains(text, `"b"`) {
