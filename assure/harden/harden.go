@@ -108,6 +108,38 @@ func Make(p *policy.Policy, h *posture.Host, results []audit.Result, read Reader
 	return m.plan
 }
 
+// Check compares what the audit says of the host as it is with what it would say
+// after the patch. What stays, though an edit was made for it, and what comes new
+// is left to a person.
+func (p *Plan) Check(before, after []audit.Result) {
+	type key struct {
+		rule, kind, name string
+		dialect          posture.Dialect
+	}
+	of := func(rule string, s posture.Subject) key { return key{rule, s.Kind, s.Name, s.Dialect} }
+	was, told := map[key]bool{}, map[key]bool{}
+	for _, r := range before {
+		if r.Outcome == audit.Found {
+			was[of(r.Rule.ID, r.Subject)] = true
+		}
+	}
+	for _, b := range p.ByHand {
+		told[of(b.Rule, b.Subject)] = true
+	}
+	for _, r := range after {
+		k := of(r.Rule.ID, r.Subject)
+		if r.Outcome != audit.Found || r.Waived != nil || told[k] {
+			continue
+		}
+		why := "with the patch there is this, too"
+		if was[k] {
+			why = "the patch does not end it"
+		}
+		told[k] = true
+		p.ByHand = append(p.ByHand, ByHand{Rule: r.Rule.ID, Subject: r.Subject, Why: why, Fix: r.Fix})
+	}
+}
+
 // maker turns findings into edits.
 type maker struct {
 	host   *posture.Host

@@ -111,7 +111,7 @@ var samples = map[string]map[string]string{
 		"etc/ipsec.d/a.secrets": "192.0.2.1 198.51.100.9 : PSK \"uY7kQm4ZsW8xBn2TcVr6-Langes-Geheimnis\"\n"},
 	"ppp": {"etc/xl2tpd/xl2tpd.conf": "[global]\n\n[lns default]\nip range = 10.9.0.10-10.9.0.20\nrequire authentication = no ; for now\npppoptfile = /etc/ppp/options.xl2tpd\n",
 		"etc/ppp/options.xl2tpd": "auth\nrequire-pap\nmtu 1500 # as the LAN\nmru 1500\nms-dns 10.0.0.53\nshow-password debug\n", "etc/ppp/chap-secrets": "anna * \"Regenschirm+7+Gabel+Wolke\" *\n"},
-	"freeradius": {"etc/freeradius/3.0/radiusd.conf": "prefix = /usr\nlog {\n\tdestination = files\n\tauth = no # too much\n\tauth_badpass = yes\n}\n",
+	"freeradius": {"etc/freeradius/3.0/radiusd.conf": "prefix = /usr\nlog {\n\tdestination = files\n\tauth = no # too much\n\tauth_badpass = yes\n\tauth_goodpass = yes\n}\n",
 		"etc/freeradius/3.0/mods-enabled/eap": "eap {\n\tdefault_eap_type = tls\n\ttls-config tls-common {\n\t\tprivate_key_file = /etc/ssl/own.key\n\t\tcertificate_file = /etc/ssl/own.pem\n\t\ttls_min_version = \"1.0\" # old phones\n\t}\n\ttls {\n\t\ttls = tls-common\n\t}\n}\n",
 		"etc/freeradius/3.0/clients.conf":     "client gw {\n\tipaddr = 10.0.0.1\n\tsecret = \"Ein-langes-Geheimnis-4711-xyz\"\n\trequire_message_authenticator = no\n}\n"},
 	"linux": {"etc/sysctl.d/10-vpn.conf": "# vpn\nnet.ipv4.ip_forward = 1\nnet.ipv4.conf.all.accept_redirects=1\nnet/ipv4/conf/all/send_redirects = 1  # why?\n", "etc/hostname": "gw\n", "etc/nftables.conf": "table inet t { chain in { type filter hook input priority 0; policy drop; } }\n"},
@@ -274,13 +274,17 @@ func TestClientsOfL2TPAreNotLockedOut(t *testing.T) {
 
 func TestAWordThatTheVersionHasNotIsNotWritten(t *testing.T) {
 	conf := map[string]string{"etc/ipsec.conf": "config setup\n    virtual-private=%v4:10.0.0.0/8\n\nconn branch\n    ikev2=insist\n    left=192.0.2.1\n    right=198.51.100.9\n    authby=secret\n    ike=aes_gcm256-sha2_512;dh20\n    esp=aes_gcm256\n    esn=no\n    auto=start\n"}
-	const bound = "ipsec-max-bytes=1GiB"
+	const bound = "ipsec-max-bytes=64GiB"
 	if _, after := fixed(t, conf); strings.Contains(after["etc/ipsec.conf"], bound) {
 		t.Error("an old Libreswan would refuse the file")
 	}
 	conf["var/lib/dpkg/status"] = "Package: libreswan\nStatus: install ok installed\nArchitecture: amd64\nVersion: 5.2-1\n"
 	if _, after := fixed(t, conf); !strings.Contains(after["etc/ipsec.conf"], bound) {
 		t.Errorf("nothing bounds what one key encrypts:\n%s", after["etc/ipsec.conf"])
+	}
+	conf["var/lib/dpkg/status"] = "Package: libreswan\nStatus: install ok installed\nArchitecture: amd64\nVersion: 4.12-1\n"
+	if _, after := fixed(t, conf); !strings.Contains(after["etc/ipsec.conf"], "esn=either") || !strings.Contains(after["etc/ipsec.conf"], "salifetime=1h") {
+		t.Errorf("a version that counts no octets gets no bound by time:\n%s", after["etc/ipsec.conf"])
 	}
 }
 
@@ -301,6 +305,116 @@ func TestAMethodIsTakenOutWhereItIsRequired(t *testing.T) {
 	for _, r := range results {
 		if r.Rule.ID == "PPP-003" && r.Outcome == audit.Found {
 			t.Errorf("still found: %s", r.Detail)
+		}
+	}
+}
+
+// TestCallersWhoMustProveThemselvesAreAskedByMSCHAPv2: with "auth" alone pppd takes
+// PAP, too.
+func TestCallersWhoMustProveThemselvesAreAskedByMSCHAPv2(t *testing.T) {
+	p, after := fixed(t, map[string]string{
+		"etc/xl2tpd/xl2tpd.conf": "[global]\n\n[lns default]\nip range = 10.9.0.10-10.9.0.20\nrequire authentication = no\npppoptfile = /etc/ppp/options.xl2tpd\n",
+		"etc/ppp/options.xl2tpd": "mtu 1280\nmru 1280\nms-dns 10.0.0.53\n",
+	})
+	if got := after["etc/xl2tpd/xl2tpd.conf"]; !strings.Contains(got, "\nrequire authentication = yes\n") {
+		t.Errorf("nobody is asked:\n%s", got)
+	}
+	if got := after["etc/ppp/options.xl2tpd"]; !strings.Contains(got, "\nrequire-mschap-v2\n") {
+		t.Errorf("any method will do:\n%s", got)
+	}
+	_, results := judged(t, after)
+	for _, r := range results {
+		if r.Outcome == audit.Found && slices.Contains([]string{"PPP-001", "PPP-002", "PPP-003", "PPP-004", "PPP-007"}, r.Rule.ID) {
+			t.Errorf("%s: %s; by hand: %+v", r.Rule.ID, r.Detail, p.ByHand)
+		}
+	}
+}
+
+func TestASettingIsChangedWhereItIsInForce(t *testing.T) {
+	files := map[string]string{
+		"etc/strongswan.conf":                  "charon {\n    plugins {\n        include strongswan.d/charon/*.conf\n    }\n}\ninclude strongswan.d/*.conf\n",
+		"etc/strongswan.d/charon.conf":         "charon {\n    cookie_threshold = 0\n    fragment_size = 1500\n    tls {\n        version_min = 1.0\n    }\n}\n",
+		"etc/strongswan.d/charon/eap-tls.conf": "eap-tls {\n    load = yes\n}\n",
+		"etc/swanctl/swanctl.conf":             "connections {\n    rw {\n        include ../snippets/all.inc\n        remote {\n            auth = eap-tls\n        }\n    }\n}\n",
+		"etc/snippets/all.inc":                 "version = 2\nfragmentation = no\nproposals = aes256gcm16-prfsha384-ecp384\n",
+	}
+	p, after := fixed(t, files)
+	_, results := judged(t, after)
+	for _, rule := range []string{"RPL-006", "NAT-002", "PPP-011", "NAT-001"} {
+		if !slices.Contains(mended(p), rule) {
+			t.Errorf("%s is left to a person: %+v", rule, p.ByHand)
+		}
+		if slices.ContainsFunc(results, func(r audit.Result) bool { return r.Rule.ID == rule && r.Outcome == audit.Found }) {
+			t.Errorf("%s is still found:\n%v", rule, after)
+		}
+	}
+	if after["etc/strongswan.conf"] != files["etc/strongswan.conf"] {
+		t.Error(after["etc/strongswan.conf"])
+	}
+}
+
+func TestClientsOfIKEv2AreAskedFirst(t *testing.T) {
+	p, _ := fixed(t, map[string]string{"etc/swanctl/swanctl.conf": `connections {
+    rw {
+        version = 2
+        proposals = aes256-sha256-modp2048,aes256-sha1-modp1024
+        pools = p
+        remote {
+            auth = eap-mschapv2
+        }
+        children {
+            net {
+                local_ts = 0.0.0.0/0, ::/0
+                esp_proposals = aes256-sha1
+                rekey_time = 24h
+                replay_window = 0
+            }
+        }
+    }
+}
+pools {
+    p {
+        addrs = 10.9.0.0/24
+    }
+}
+`})
+	ids := mended(p)
+	for _, rule := range []string{"CRY-005", "CRY-008", "CRY-009", "CRY-010", "KEY-002"} {
+		if slices.Contains(ids, rule) || !slices.ContainsFunc(p.ByHand, func(b harden.ByHand) bool { return b.Rule == rule && strings.Contains(b.Why, "first") }) {
+			t.Errorf("%s is not left to a person: %v", rule, p.ByHand)
+		}
+	}
+	if !slices.Contains(ids, "RPL-001") {
+		t.Error("what clients do not notice is not mended")
+	}
+}
+
+func TestALineOfATemplateDoesNotEndASection(t *testing.T) {
+	const conf = "config setup\n{% if debug %}\n    plutodebug=private\n{% endif %}\n    virtual-private=%v4:10.0.0.0/8\n\nconn a\n    left=192.0.2.1\n    right=198.51.100.9\n    ikev2=insist\n    authby=secret\n    auto=start\n"
+	_, after := fixed(t, map[string]string{"etc/ipsec.conf": conf})
+	if got := after["etc/ipsec.conf"]; !strings.HasPrefix(got, "config setup\n{% if debug %}\n    plutodebug=none\n{% endif %}\n") {
+		t.Errorf("%s", got)
+	}
+}
+
+func TestOfASectionInPartsTheOneInForceIsChanged(t *testing.T) {
+	const first = "connections {\n    gw {\n        version = 2\n        remote_addrs = 198.51.100.7\n        proposals = aes256gcm16-prfsha384-ecp384\n        local {\n            auth = pubkey\n        }\n" +
+		"        remote {\n            auth = pubkey\n            id = b\n        }\n        children {\n            net {\n                esp_proposals = aes256gcm16-ecp384\n            }\n        }\n    }\n}\n"
+	const later = "connections {\n    gw {\n        proposals = aes128-sha1-modp1024\n        fragmentation = no\n        children {\n            net {\n                esp_proposals = aes128-sha1\n            }\n        }\n    }\n}\n"
+	for name, files := range map[string]map[string]string{
+		"of another file":   {"etc/swanctl/swanctl.conf": first + "include conf.d/*.conf\n", "etc/swanctl/conf.d/x.conf": later},
+		"of the same file":  {"etc/swanctl/swanctl.conf": first + later},
+		"of the same block": {"etc/swanctl/swanctl.conf": strings.Replace(first, "    }\n}\n", "    }\n"+strings.TrimPrefix(later, "connections {\n"), 1)},
+	} {
+		p, after := fixed(t, files)
+		_, results := judged(t, after)
+		for _, rule := range []string{"CRY-005", "CRY-008", "CRY-010", "NAT-001"} {
+			if !slices.Contains(mended(p), rule) {
+				t.Errorf("%s: %s is left to a person: %+v", name, rule, p.ByHand)
+			}
+			if slices.ContainsFunc(results, func(r audit.Result) bool { return r.Rule.ID == rule && r.Outcome == audit.Found }) {
+				t.Errorf("%s: %s is still found:\n%v", name, rule, after)
+			}
 		}
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"sallyport/assure/audit"
 	"sallyport/posture"
 	"sallyport/posture/proposal"
+	"sallyport/protocol/suite"
 )
 
 // scope is the section that a setting belongs to.
@@ -20,6 +22,7 @@ const (
 	inSelf                // of the subject itself
 	inFile                // no section: pppd
 	onLine                // the line that the finding shows, and no other
+	inLog                 // the section log of radiusd.conf, where the finding shows a line of it
 )
 
 // change is one setting that ends a finding.
@@ -91,7 +94,7 @@ var changes = map[posture.Dialect]map[string][]change{
 	posture.FreeRADIUS: {
 		"PPP-011": {{onLine, "tls_min_version", `"1.2"`}},
 		"PPP-012": {{inSelf, "require_message_authenticator", "yes"}, {inSelf, "limit_proxy_state", "yes"}},
-		"LOG-002": {{onLine, "auth_badpass", "no"}, {onLine, "auth_goodpass", "no"}},
+		"LOG-002": {{inLog, "auth_badpass", "no"}, {inLog, "auth_goodpass", "no"}},
 		"LOG-006": {{onLine, "auth", "yes"}},
 	},
 }
@@ -114,6 +117,9 @@ func (m *maker) edits(r audit.Result) ([]Edit, string) {
 		return nil, why
 	}
 	list := changes[d][r.Rule.ID]
+	if v := volumesOfAEAD[d]; r.Rule.ID == "KEY-003" && v != nil && child != nil && !smallBlocks(child) {
+		list = v
+	}
 	if len(list) == 0 && strings.HasPrefix(r.Rule.Fix[d], "{proposals}") && conn != nil {
 		list = m.proposals(r, child)
 	}
@@ -124,8 +130,14 @@ func (m *maker) edits(r audit.Result) ([]Edit, string) {
 		list = m.proposals(r, child)
 	}
 	list = append(slices.Clone(list), besides(r, conn, child)...)
-	edits := m.xl2tpd(r)
+	edits := append(m.xl2tpd(r), m.method(r)...)
 	for _, c := range list {
+		if c.key == "ipsec-max-bytes" && child != nil && m.older(d, newWords[d][c.key]) {
+			if child.Life.V > 0 && child.Life.V <= time.Hour {
+				continue // bound by time
+			}
+			c = change{inConn, "salifetime", "1h"}
+		}
 		if since := newWords[d][c.key]; since != "" && !m.has(d, since) {
 			return nil, c.key + " is known from version " + since + " on: an older one does not load the file"
 		}
@@ -157,6 +169,14 @@ func (m *maker) peerFirst(r audit.Result, c *posture.Connection) string {
 		// gateway that asks for more refuses it. Phones have no such setting.
 		return "clients of L2TP and XAUTH offer what their systems have, often SHA-1 and no forward secrecy: change theirs first"
 	}
+	if clients == "" && m.advice.Mobile(c) {
+		switch {
+		case len(changes[c.Dialect][rule]) == 0 && strings.HasPrefix(r.Rule.Fix[c.Dialect], "{proposals}"):
+			return "clients of IKEv2 offer what their systems or profiles have, Windows by itself group 2 alone: change theirs first"
+		case rule == "KEY-002" || rule == "KEY-003":
+			return "Windows behind NAT refuses keys that the gateway renews: see first what clients there are"
+		}
+	}
 	if rule == "CRY-017" {
 		ike, esp := m.advice.Proposals(r.Subject, rule)
 		if keepIKE, keepESP := m.advice.Proposals(r.Subject, ""); ike != keepIKE || esp != keepESP {
@@ -181,10 +201,22 @@ func (m *maker) peerFirst(r audit.Result, c *posture.Connection) string {
 	return ""
 }
 
+// volumesOfAEAD are for KEY-003 where no cipher has small blocks.
+var volumesOfAEAD = map[posture.Dialect][]change{
+	posture.Swanctl: {{inChild, "rekey_bytes", "64000000000"}}, posture.Starter: {{inConn, "lifebytes", "64000000000"}}, posture.Libreswan: {{inConn, "ipsec-max-bytes", "64GiB"}},
+}
+
+// smallBlocks tells whether a child takes a cipher with blocks of 64 bits.
+func smallBlocks(c *posture.Child) bool {
+	return slices.ContainsFunc(c.ESP.V, func(p posture.Proposal) bool {
+		return slices.ContainsFunc(p.Of(suite.Encr), func(t suite.Transform) bool { return t.ID >= 1 && t.ID <= 9 })
+	})
+}
+
 // volumes bound what one key encrypts where ESN are offered. With extended sequence numbers nothing
 // else does (KEY-003).
 var volumes = map[posture.Dialect]change{
-	posture.Libreswan: {inConn, "ipsec-max-bytes", "1GiB"},
+	posture.Libreswan: {inConn, "ipsec-max-bytes", "64GiB"},
 }
 
 // withoutAH takes AH away where it is asked for.
@@ -267,15 +299,15 @@ func (m *maker) edit(r audit.Result, c change, conn *posture.Connection, child *
 	switch c.scope {
 	case inConn:
 		if conn != nil {
-			return at(conn.At)
+			return at(inForce(r.Evidence, conn.At, conn.Again))
 		}
 	case inChild:
 		if child != nil {
-			return at(child.At)
+			return at(inForce(r.Evidence, child.At, child.Again))
 		}
 		return m.children(conn, e)
 	case inDaemon:
-		return m.daemon(e)
+		return m.daemon(r, e)
 	case inSelf:
 		return at(r.Subject.At)
 	case onLine:
@@ -283,10 +315,30 @@ func (m *maker) edit(r audit.Result, c change, conn *posture.Connection, child *
 			e.File, e.Line = r.Evidence.At.File, r.Evidence.At.Line
 			return []Edit{e}, ""
 		}
+	case inLog:
+		if r.Evidence.Origin == posture.Explicit && r.Evidence.At.Line > 0 {
+			e.File, e.Head = r.Evidence.At.File, "log"
+			return []Edit{e}, ""
+		}
 	case inFile:
 		return m.options(r, e)
 	}
 	return nil, ""
+}
+
+// inForce is the place of a section in which a value is written that a finding is
+// about; of several the last wins.
+func inForce(e audit.Evidence, first posture.Pos, again []posture.Pos) posture.Pos {
+	place := first
+	if e.Origin != posture.Explicit {
+		return place
+	}
+	for _, p := range again {
+		if p.File == e.At.File && p.Line <= e.At.Line && (place.File != p.File || p.Line > place.Line) {
+			place = p
+		}
+	}
+	return place
 }
 
 func (m *maker) children(conn *posture.Connection, e Edit) (edits []Edit, why string) {
@@ -303,10 +355,19 @@ func (m *maker) children(conn *posture.Connection, e Edit) (edits []Edit, why st
 	return edits, "the connection has no child"
 }
 
-// daemon finds the section of the daemon, in the file that has it or should.
-func (m *maker) daemon(e Edit) ([]Edit, string) {
-	want := map[posture.Dialect][]string{posture.Swanctl: {"strongswan.conf"}, posture.Libreswan: {"ipsec.conf"}, posture.Starter: {"ipsec.conf"}}[e.Dialect]
+// strongswanConf is the file that has the daemon's settings, or reads those that do.
+const strongswanConf = "strongswan.conf"
+
+// daemon finds the section of the daemon, in the file that has it or should. What
+// strongswan.conf includes comes behind its own section, and wins: a setting is
+// changed where it is in force.
+func (m *maker) daemon(r audit.Result, e Edit) ([]Edit, string) {
+	want := map[posture.Dialect][]string{posture.Swanctl: {strongswanConf}, posture.Libreswan: {"ipsec.conf"}, posture.Starter: {"ipsec.conf"}}[e.Dialect]
 	e.Head = map[posture.Dialect]string{posture.Swanctl: "charon", posture.Libreswan: "config setup", posture.Starter: "config setup"}[e.Dialect]
+	if at := r.Evidence.At; e.Dialect == posture.Swanctl && r.Evidence.Origin == posture.Explicit && at.Line > 0 {
+		e.File = at.File
+		return []Edit{e}, ""
+	}
 	for _, f := range m.host.Files {
 		if slices.Contains(want, path.Base(f.Path)) {
 			e.File = f.Path
@@ -351,6 +412,13 @@ func (m *maker) has(d posture.Dialect, version string) bool {
 	})
 }
 
+// older tells whether a product is known to be from before a version.
+func (m *maker) older(d posture.Dialect, version string) bool {
+	return slices.ContainsFunc(m.host.Products, func(p posture.Product) bool {
+		return p.Dialect == d && p.Version.Known() && p.Version.V != "" && proposal.Before(p.Version.V, version)
+	})
+}
+
 // pptp tells whether a link is of PPTP, which has nothing but MPPE.
 func (m *maker) pptp(s posture.Subject) bool {
 	return slices.ContainsFunc(m.host.PPP, func(p posture.PPP) bool { return p.Subject == s && p.Service == "pptp" })
@@ -370,6 +438,22 @@ func (m *maker) xl2tpd(r audit.Result) []Edit {
 	for _, l := range m.host.L2TP {
 		if l.Dialect == posture.Xl2tpd && l.PPP == r.Subject.Name && l.At.File == r.Evidence.At.File && l.At.Line > 0 {
 			return []Edit{{Dialect: posture.Xl2tpd, File: l.At.File, Section: l.At.Line, Key: key, Value: "no"}}
+		}
+	}
+	return nil
+}
+
+// method has pppd ask by MS-CHAPv2 the callers of whom xl2tpd asks anything at all:
+// with "auth" alone pppd takes PAP, too.
+func (m *maker) method(r audit.Result) []Edit {
+	if r.Subject.Dialect != posture.Xl2tpd || r.Rule.ID != "PPP-001" {
+		return nil
+	}
+	l := slices.IndexFunc(m.host.L2TP, func(l posture.L2TP) bool { return l.Subject == r.Subject })
+	for _, p := range m.host.PPP {
+		if l >= 0 && p.Dialect == posture.PPPD && p.Name == m.host.L2TP[l].PPP && !posture.Is(p.Required, true) {
+			edits, _ := m.options(audit.Result{Subject: p.Subject}, Edit{Dialect: posture.PPPD, Key: "require-mschap-v2"})
+			return edits
 		}
 	}
 	return nil

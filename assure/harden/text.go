@@ -2,12 +2,14 @@ package harden
 
 import (
 	"errors"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 
 	"sallyport/posture"
 	"sallyport/posture/ipsecconf"
+	"sallyport/posture/setting"
 )
 
 // text is a file in lines, with their ends.
@@ -102,7 +104,7 @@ func (t *text) replace(i int, key, value string) error {
 		return errLine
 	}
 	m := assignment.FindStringSubmatch(t.lines[i])
-	if m == nil || !sameKey(m[2], key) || strings.Count(t.lines[i], `"`)%2 == 1 {
+	if m == nil || !sameKey(m[2], key) || strings.Count(t.lines[i], `"`)%2 == 1 || setting.Placeholder(m[3]) {
 		return errLine
 	}
 	t.lines[i] = m[1] + value + m[4]
@@ -142,7 +144,10 @@ func (t *text) braces(e Edit) error {
 	}
 	head := e.Section - 1
 	if e.Head != "" {
-		if head = t.find(e.Head); head < 0 {
+		if head = t.find(e.Head); head < 0 && path.Base(e.File) != strongswanConf {
+			return errSection // it is included into a section, and not beside it
+		}
+		if head < 0 {
 			t.insert(len(t.lines), nested(append([]string{e.Head}, e.Path...), e.Key+" = "+e.Value, "")...)
 			return nil
 		}
@@ -163,7 +168,7 @@ func (t *text) braces(e Edit) error {
 	if err != nil {
 		return err
 	}
-	found := false
+	found, behind := false, head+1
 	for _, i := range t.direct(head, end) {
 		if sets(t.lines[i], e.Key) {
 			found = true
@@ -171,12 +176,18 @@ func (t *text) braces(e Edit) error {
 				return err
 			}
 		}
+		if includes.MatchString(code(t.lines[i])) {
+			behind = i + 1 // what the file says there would win
+		}
 	}
 	if !found {
-		t.insert(head+1, t.indent(head, end)+e.Key+" = "+e.Value)
+		t.insert(behind, t.indent(head, end)+e.Key+" = "+e.Value)
 	}
 	return nil
 }
+
+// includes is a line that reads another file.
+var includes = regexp.MustCompile(`^\$?(?i:include)\s`)
 
 // find is a section at the top by its name; the daemon of systemd may have one
 // of its own, which comes first for it.
@@ -282,7 +293,7 @@ func (t *text) conf(e Edit) error {
 	end, found := head+1, false
 	for ; end < len(t.lines); end++ {
 		line := t.lines[end]
-		if strings.TrimSpace(line) != "" && line[0] != ' ' && line[0] != '\t' && line[0] != '#' {
+		if strings.TrimSpace(line) != "" && !strings.ContainsAny(line[:1], " \t#") && !setting.TemplateLine([]byte(line)) {
 			break
 		}
 		if m := assignment.FindStringSubmatch(line); m != nil && ipsecconf.SameSetting(m[2], e.Key) {
