@@ -42,8 +42,10 @@ not, or that it cannot be assessed. The grade begins at A+, and findings cap it.
 
 The exit status is 0 when there is nothing to do, 2 with findings below
 --fail-on, 3 with findings at or above it that nobody answers for, 4 when a PATH
-cannot be read, and 5 when nothing in it could be assessed. With --baseline only
-findings count that are not in it, or whose waiver has ended since.`,
+cannot be read, or a file in it and there are no findings, and 5 when there is no
+VPN in it or nothing of it could be assessed. With --baseline only
+findings count that are not in it, that are graver than in it, or whose waiver has
+ended since.`,
 		Example: `  sallyport audit
   sallyport audit /etc/swanctl
   sallyport audit --policy cnsa2 --json backup/gw1 router.rsc
@@ -63,6 +65,7 @@ findings count that are not in it, or whose waiver has ended since.`,
 type auditFlags struct {
 	threats threat.Collector // of the formats that are threat models
 	results []audit.Result
+	found   bool // a VPN, on any host
 
 	policy   string
 	format   string
@@ -89,7 +92,7 @@ func (o *auditFlags) add(c *cobra.Command) {
 	f.StringVar(&o.output, "output", "", "write the report to `FILE`")
 	f.StringVar(&o.baseline, "baseline", "", "compare with the JSON report of before in `FILE`, and judge only what is new")
 	f.StringVar(&o.failOn, "fail-on", audit.High.String(), "end with 3 from this `SEVERITY` on: info, low, medium, high, critical")
-	f.StringVar(&o.host, "host", "", "`NAME` of the host, where its files do not say")
+	f.StringVar(&o.host, "host", "", "`NAME` of the host, where its files do not say and PATH is one host")
 	f.StringArrayVar(&o.versions, "product-version", nil, "`PRODUCT=VERSION` that the files do not say, such as strongSwan=5.9.8")
 	f.StringVar(&o.waivers, "waivers", "", "`FILE` of findings that somebody answers for")
 	o.vulndb.add(f)
@@ -135,7 +138,7 @@ func runAudit(env *Env, o *auditFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	loading, err := o.loading(env)
+	loading, err := o.loading(env, paths)
 	if err != nil {
 		return err
 	}
@@ -149,7 +152,7 @@ func runAudit(env *Env, o *auditFlags, paths []string) error {
 	progress := env.progress()
 	defer progress.end()
 	for _, p := range paths {
-		if err := auditPath(progress, a, &seen, &o.threats, p, loading); err != nil {
+		if err := o.auditPath(progress, a, &seen, p, loading); err != nil {
 			return err
 		}
 	}
@@ -190,6 +193,9 @@ const nothingKnown = "there is no configuration of a VPN that is known here; nam
 // onPaths is a command with paths, as it can be pasted.
 func onPaths(command string, paths []string) string {
 	for _, p := range paths {
+		if strings.HasPrefix(p, "-") {
+			p = "./" + p // no flag
+		}
 		command += " " + shellWord(p)
 	}
 	return command
@@ -211,13 +217,15 @@ func (o *auditFlags) next(env *Env, r *report.Report, paths []string) {
 	if o.format != "text" {
 		return
 	}
-	if r.Grade.Assessed+r.Grade.Unassessed+len(r.Findings) == 0 {
+	if !o.found && len(r.Policy.Off) == 0 && !r.Grade.Unread() {
 		env.hint(nothingKnown)
 	}
 	if len(r.Findings) == 0 {
 		return
 	}
-	mendable := slices.ContainsFunc(r.Findings, func(f report.Finding) bool { return harden.Mends(posture.Dialect(f.Dialect)) })
+	mendable := slices.ContainsFunc(r.Findings, func(f report.Finding) bool {
+		return f.Severity > audit.Info && harden.Mends(posture.Dialect(f.Dialect)) // what is only worth knowing is for a person
+	})
 	if mendable {
 		env.hint(onPaths("sallyport audit --fix"+o.same(), paths) + " shows what to change, as a patch")
 	}
@@ -259,8 +267,11 @@ func didYouMean(before, written string, known []string) string {
 	return "one of " + strings.Join(known, ", ")
 }
 
-func (o *auditFlags) loading(env *Env) (load.Options, error) {
+func (o *auditFlags) loading(env *Env, paths []string) (load.Options, error) {
 	l := load.Options{Host: o.host, Versions: map[string]string{}, Now: env.Now()}
+	if o.host != "" && len(paths) > 1 {
+		return l, failure("name one PATH, or leave --host out", "--host is the name of one host, and %d are to be read", len(paths))
+	}
 	for _, v := range o.versions {
 		product, version, ok := strings.Cut(v, "=")
 		if !ok || product == "" || version == "" {
@@ -314,16 +325,18 @@ func targets(paths []string) (all []string) {
 }
 
 // auditPath judges the hosts of one path.
-func auditPath(progress *progress, a *audit.Audit, seen *report.Inventory, threats *threat.Collector, path string, l load.Options) error {
+func (o *auditFlags) auditPath(progress *progress, a *audit.Audit, seen *report.Inventory, path string, l load.Options) error {
 	t, err := openTarget(path)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
+	a.Roots = append(a.Roots, path)
 	progress.at("reading %s", path)
 	for h := range load.Hosts(t, l) {
 		progress.at("judging host %d of %s: %q", len(a.Hosts)+1, path, h.Name)
-		threats.Add(h)
+		o.threats.Add(h)
+		o.found = o.found || hasVPN(h)
 		a.Host(h)
 		seen.Add(h)
 		progress.at("reading %s, %s judged", path, plural(len(a.Hosts), "host"))
@@ -366,6 +379,9 @@ func cannotRead(path string, err error) error {
 	}
 	if errors.Is(err, fs.ErrPermission) {
 		hint = asRoot
+	}
+	if path == "-" {
+		hint = "standard input is not read; write it to a file first"
 	}
 	return &Error{Err: fmt.Errorf("%s cannot be read: %w", path, bare(err)), Hint: hint, Code: ExitUnreadable}
 }
@@ -464,8 +480,19 @@ func (o *auditFlags) verdict(r *report.Report) error {
 		return silent(ExitNothing)
 	case code != ExitOK:
 		return silent(code)
+	case r.Grade.Unread():
+		return silent(ExitUnreadable)
+	case !o.found:
+		return silent(ExitNothing)
 	}
 	return nil
+}
+
+// hasVPN tells whether a host has anything of a VPN, and not only what every host
+// has: settings of the kernel, logs, a firewall, and the packages of that.
+func hasVPN(h *posture.Host) bool {
+	software := slices.ContainsFunc(h.Products, func(p posture.Product) bool { return p.Name != "Linux" && p.Name != "OpenSSL" })
+	return software || len(h.Connections)+len(h.Manual)+len(h.Daemons)+len(h.L2TP)+len(h.PPP)+len(h.EAP)+len(h.RADIUS)+len(h.Services)+len(h.Tunnels)+len(h.Secrets)+len(h.Keys)+len(h.CRLs) > 0
 }
 
 // unreadable tells whether what was named is there and cannot be read.

@@ -26,7 +26,8 @@ import (
 const fixHelp = `
 With --fix the answer is a patch: for each file that was read, what to write in
 its own dialect so that findings end, as a unified diff without the values of
-secrets. What no line can mend is listed as "by hand". With --write the files are
+secrets. What no line can mend is listed as "by hand". The patch is judged before
+it is shown: what it does not end is "by hand", too. With --write the files are
 changed; each is kept beside itself as .FILE.before-sallyport, with owner and mode.
 Load them into the product afterwards, for example by: swanctl --load-all. A tunnel
 has two ends: one without forward secrecy does not follow when the other replaces
@@ -53,7 +54,7 @@ func runFix(env *Env, o *auditFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	loading, err := o.loading(env)
+	loading, err := o.loading(env, paths)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func runFix(env *Env, o *auditFlags, paths []string) error {
 		if err := env.showPlan(p.Plan, o.rewrite, p.root); err != nil {
 			return err
 		}
-		judged, left, changed = judged+p.judged, left+len(p.ByHand), changed+len(p.Patches)
+		judged, left, changed = judged+len(p.judged), left+len(p.ByHand), changed+len(p.Patches)
 	}
 	switch {
 	case judged == 0:
@@ -93,12 +94,12 @@ func runFix(env *Env, o *auditFlags, paths []string) error {
 	return nil
 }
 
-// planned is the plan of a host, where its files are, and how many answers the
-// audit had.
+// planned is the plan of a host, where its files are, and what the audit says of
+// them as they are.
 type planned struct {
 	*harden.Plan
 	root   string
-	judged int
+	judged []audit.Result
 }
 
 func planPath(progress *progress, options audit.Options, path string, l load.Options) ([]planned, error) {
@@ -110,14 +111,37 @@ func planPath(progress *progress, options audit.Options, path string, l load.Opt
 	progress.at("reading %s", path)
 	a := audit.New(options)
 	var plans []planned
+	patched := map[string][]byte{}
 	for h := range load.Hosts(t, l) {
 		progress.at("working out the patch of host %d of %s: %q", len(plans)+1, path, h.Name)
 		first := len(a.Results)
 		a.Host(h)
 		results := a.Results[first:]
-		plans = append(plans, planned{harden.Make(options.Policy, h, results, readerOfTree(t, h)), path, len(results)})
+		plan := harden.Make(options.Policy, h, results, readerOfTree(t, h))
+		for _, c := range plan.Patches {
+			patched[c.File] = c.New
+		}
+		plans = append(plans, planned{plan, path, results})
+	}
+	if len(patched) > 0 {
+		checkPatches(progress, options, t.With(patched), plans, l)
 	}
 	return plans, nil
+}
+
+// checkPatches reads and judges the hosts once more, as they would be.
+func checkPatches(progress *progress, options audit.Options, t *source.Tree, plans []planned, l load.Options) {
+	a, i := audit.New(options), 0
+	for h := range load.Hosts(t, l) {
+		if i == len(plans) || h.Name != plans[i].Host {
+			return // somebody changes the files at this moment, which writing them will find
+		}
+		progress.at("checking the patch of host %d: %q", i+1, h.Name)
+		first := len(a.Results)
+		a.Host(h)
+		plans[i].Check(plans[i].judged, a.Results[first:])
+		i++
+	}
 }
 
 // loaders make a product take its files anew.
@@ -163,7 +187,8 @@ func readerOfTree(t *source.Tree, h *posture.Host) harden.Reader {
 func (e *Env) showPlan(p *harden.Plan, write bool, root string) error {
 	if write {
 		for _, c := range p.Patches {
-			if err := within(root, c.File); err != nil {
+			var err error
+			if c.File, err = within(root, c.File); err != nil {
 				return err
 			}
 			if err := rewrite(c); err != nil {
@@ -215,31 +240,41 @@ func backupOf(name string) string {
 	return dir + "." + base + source.Backup
 }
 
-// within tells whether a file is below what was given for this machine, too. In
-// the copy of a host an absolute link begins at the root of the copy, and the
-// audit reads it so; the same path leads to this machine's own files.
-func within(root, name string) error {
-	real, err := filepath.EvalSymlinks(root)
+// within is where a file really is, if that is below what was given for this
+// machine, too. In the copy of a host an absolute link begins at the root of the
+// copy, and the audit reads it so; the same path leads to this machine's own files.
+// A link inside is followed: Debian turns on modules of FreeRADIUS by one.
+func within(root, name string) (string, error) {
+	if root, err := filepath.EvalSymlinks(root); err != nil {
+		return "", failure("", "%v", err)
+	} else if i, err := os.Stat(root); err == nil && !i.IsDir() {
+		return name, nil // one file, named by the caller
+	}
+	real, err := realPath(root)
 	if err != nil {
-		return failure("", "%v", err)
+		return "", err
 	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(name))
+	file, err := realPath(name)
 	if err != nil {
-		return failure("", "%v", err)
+		return "", err
 	}
-	if i, err := os.Stat(real); err == nil && !i.IsDir() {
-		return nil // one file, named by the caller
+	below, err := filepath.Rel(real, file)
+	if err != nil || !filepath.IsLocal(below) {
+		return "", failure("name the directory that it is in", "%s leads out of %s by a link, and is not changed", name, root)
 	}
-	if real, err = filepath.Abs(real); err != nil {
-		return failure("", "%v", err)
+	return filepath.Join(root, below), nil
+}
+
+// realPath is an absolute path without links.
+func realPath(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		real, err = filepath.Abs(real)
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return failure("", "%v", err)
+	if err != nil {
+		return "", failure("", "%v", err)
 	}
-	if below, err := filepath.Rel(real, dir); err != nil || !filepath.IsLocal(below) {
-		return failure("name the directory that it is in", "%s leads out of %s by a link, and is not changed", name, root)
-	}
-	return nil
+	return real, nil
 }
 
 // rewrite changes one file, if it is still what was read.
@@ -262,7 +297,9 @@ func rewrite(p harden.Patch) error {
 		return failure("run the audit again", "%s was changed since it was read", p.File)
 	}
 	backup := backupOf(p.File)
-	if err := likeFile(backup, p.Old, info, file.Create); errors.Is(err, fs.ErrExist) {
+	if err := likeFile(backup, p.Old, info, file.Create); errors.Is(err, fs.ErrExist) && holds(backup, p.Old) {
+		// of a run that was interrupted: it is what the file still is
+	} else if errors.Is(err, fs.ErrExist) {
 		return failure("move it away", "%s is there already, and is not overwritten", backup)
 	} else if errors.Is(err, fs.ErrPermission) {
 		return failure("run it as who may write there, such as root", "%s is not changed: nothing can be written in its directory", p.File)
@@ -276,6 +313,16 @@ func rewrite(p harden.Patch) error {
 		return failure("compare it with "+backup+", if that is there", "%v", err)
 	}
 	return nil
+}
+
+// holds tells whether a file, and no link to one, has a content.
+func holds(path string, data []byte) bool {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(data)) {
+		return false
+	}
+	b, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(b, data)
 }
 
 // likeFile puts a file in place with the mode and the owner of another.

@@ -42,6 +42,25 @@ func TestAFileThatChangedOrIsALinkStays(t *testing.T) {
 	}
 }
 
+// TestAnInterruptedFixGoesOn: the copy was made, and the file was not changed yet.
+func TestAnInterruptedFixGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.conf")
+	put(t, dir, "a.conf", "old\n")
+	put(t, dir, filepath.Base(backupOf(path)), "older\n")
+	p := harden.Patch{File: path, Old: []byte("old\n"), New: []byte("new\n")}
+	if err := rewrite(p); err == nil {
+		t.Error("a copy of something else is overwritten, or taken for this one's")
+	}
+	put(t, dir, filepath.Base(backupOf(path)), "old\n")
+	if err := rewrite(p); err != nil {
+		t.Error(err)
+	}
+	if text, _ := os.ReadFile(path); string(text) != "new\n" {
+		t.Errorf("%q", text)
+	}
+}
+
 func TestAFileWithTwoNamesStays(t *testing.T) {
 	dir := t.TempDir()
 	put(t, dir, "a.conf", "old\n")
@@ -66,6 +85,42 @@ func TestALinkInACopyDoesNotLeadTheFixToThisMachine(t *testing.T) {
 	env, stdout, stderr := testEnv(nil)
 	Main(t.Context(), env, []string{"audit", "--fix", "--write", copied})
 	if text, _ := os.ReadFile(filepath.Join(own, "a.conf")); string(text) != weak {
+		t.Errorf("a file outside of what was given was changed:\n%s\n%s", stdout, stderr)
+	}
+	if !strings.Contains(stderr.String(), "leads out of") {
+		t.Errorf("it does not say why:\n%s\n%s", stdout, stderr)
+	}
+}
+
+// Debian turns on a module of FreeRADIUS, or a site of a web server, by a link
+// beside the file itself.
+func TestAFileBehindALinkIsChangedWhereItIs(t *testing.T) {
+	const weak = "noauth\nrequire-pap\nnodeflate\n"
+	dir := t.TempDir()
+	put(t, dir, "etc/available/l2tp", weak)
+	link(t, dir, "etc/ppp/options.xl2tpd", "../available/l2tp")
+	env, stdout, stderr := testEnv(nil)
+	Main(t.Context(), env, []string{"audit", "--fix", "--write", dir})
+	if text, _ := os.ReadFile(filepath.Join(dir, "etc/available/l2tp")); !strings.Contains(string(text), "require-mschap-v2") {
+		t.Errorf("the file is not changed:\n%s\n%s\n%s", text, stdout, stderr)
+	}
+	if to, _ := os.Readlink(filepath.Join(dir, "etc/ppp/options.xl2tpd")); to != "../available/l2tp" {
+		t.Errorf("the link leads to %q", to)
+	}
+	if kept, _ := os.ReadFile(filepath.Join(dir, "etc/available/.l2tp.before-sallyport")); string(kept) != weak {
+		t.Errorf("what it was is not kept beside it: %q", kept)
+	}
+}
+
+func TestALinkToAFileElsewhereIsNotFollowed(t *testing.T) {
+	const weak = "noauth\nrequire-pap\nnodeflate\n"
+	copied, own := t.TempDir(), t.TempDir()
+	put(t, own, "a", weak)
+	put(t, copied, filepath.Join(own, "a"), weak)
+	link(t, copied, "etc/ppp/options.xl2tpd", filepath.Join(own, "a"))
+	env, stdout, stderr := testEnv(nil)
+	Main(t.Context(), env, []string{"audit", "--fix", "--write", copied})
+	if text, _ := os.ReadFile(filepath.Join(own, "a")); string(text) != weak {
 		t.Errorf("a file outside of what was given was changed:\n%s\n%s", stdout, stderr)
 	}
 	if !strings.Contains(stderr.String(), "leads out of") {

@@ -9,7 +9,19 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
+
+// TestAFileOnTheCommandLineWithoutEndIsRefused: of a slip like --waivers /dev/zero
+// nothing is left but an answer.
+func TestAFileOnTheCommandLineWithoutEndIsRefused(t *testing.T) {
+	for _, args := range [][]string{{"--policy", "/dev/zero"}, {"--waivers", "/dev/zero"}, {"--baseline", "/dev/zero"}, {"--vulndb", "/dev/zero", "--vulndb-key", "/dev/zero"}} {
+		code, stdout, stderr := commandLine(t, append([]string{"audit", t.TempDir()}, args...)...)
+		if code != ExitError || stdout != "" || !strings.Contains(stderr, "/dev/zero") {
+			t.Errorf("%v: exit status %d, %s", args, code, stderr)
+		}
+	}
+}
 
 // hostile are inputs that were made to hurt: each is a directory of its own.
 // want is a part of what the report has to say about it.
@@ -69,6 +81,40 @@ var hostile = []struct {
 	{"JSON that is deep", func(t *testing.T, dir string) {
 		put(t, dir, "vpn.json", `{"VpnConnection":`+strings.Repeat(`[`, 200_000))
 	}, "objects are nested too deep", ExitUnreadable},
+	{"a line of a template's beginnings", func(t *testing.T, dir string) {
+		put(t, dir, "etc/ipsec.conf", "conn a\n"+strings.Repeat("{% {{ }} ", 28_000)+"\n")
+	}, "Grade", ExitWarnings},
+	{"trustpoints, and crypto maps that name none", func(t *testing.T, dir string) {
+		put(t, dir, "r.cfg", "version 15.7\nhostname r\ncrypto isakmp policy 10\n encr aes\n group 14\ncrypto ipsec transform-set E esp-aes\n"+
+			numbered(40_000, "crypto pki trustpoint T%d\n")+numbered(2_000, "crypto map M%d 10 ipsec-isakmp\n set peer 192.0.2.9\n set transform-set E\n"))
+	}, `child "M0 10"`, ExitFailures},
+	{"sections that take many", func(t *testing.T, dir string) {
+		text := "config setup\n uniqueids=yes\n" + numbered(960, "conn l%d\n") + "conn c0\n"
+		for i := range 31 {
+			text += fmt.Sprintf("conn c%d\n also=c%d\n", i+1, i)
+			for k := range 30 {
+				text += fmt.Sprintf(" also=l%d\n", 30*i+k)
+			}
+		}
+		put(t, dir, "etc/ipsec.conf", text+numbered(3_900, "conn x%d\n also=c31\n"))
+	}, "takes more than 32 sections", ExitWarnings},
+	{"a listing with one letter in a line", func(t *testing.T, dir string) {
+		put(t, dir, "vpn.txt", "L2tpPorts : 5\n"+strings.Repeat("P :\n"+strings.Repeat(" x\n", 70_000), 75))
+	}, "Grade", ExitFailures},
+	{"certificates of one name", func(t *testing.T, dir string) {
+		put(t, dir, "config.xml", "<pfsense>"+strings.Repeat("<cert><descr>a</descr><caref>x</caref></cert>\n", 60_000)+
+			"<cert><refid>r</refid><descr>a</descr></cert><ca><refid>x</refid><descr>x</descr></ca><ipsec>"+
+			numbered(1_500, "<phase1><ikeid>%d</ikeid><authentication_method>cert</authentication_method><certref>r</certref></phase1>\n")+"</ipsec></pfsense>")
+	}, "Grade", ExitFailures},
+}
+
+// numbered is a text so many times, with a number in each.
+func numbered(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
 }
 
 func put(t *testing.T, dir, name, text string) {
@@ -96,13 +142,20 @@ func link(t *testing.T, dir, name, to string) {
 // mostHeap is what a hostile input may make an audit keep at once.
 const mostHeap = 1 << 30
 
+// mostTime is far above what any of them takes.
+const mostTime = 30 * time.Second
+
 func TestHostileInputsEndInAClearAnswer(t *testing.T) {
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {
 			dir := t.TempDir()
 			h.make(t, dir)
 			env, stdout, stderr := testEnv(nil)
+			began := time.Now()
 			code := Main(t.Context(), env, []string{"audit", dir})
+			if took := time.Since(began); took > mostTime {
+				t.Errorf("the audit took %v", took)
+			}
 			if bytes.Contains(stderr.Bytes(), []byte("panic")) || bytes.Contains(stdout.Bytes(), []byte("reader of")) {
 				t.Errorf("a reader failed:\n%s\n%s", head(stdout), stderr)
 			}

@@ -47,9 +47,21 @@ func readPolicy(before, name string) (*policy.Policy, error) {
 	return p, nil
 }
 
+// mostNamed bounds what is read of a policy, of waivers and of a key, in octets;
+// they are written by hand.
+const mostNamed = 4 << 20
+
 // readNamed reads a file that the command line names.
 func readNamed(what, name string) ([]byte, error) {
-	b, err := os.ReadFile(name)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, failure("name a file that you may read", "the %s %s cannot be read: %v", what, name, bare(err))
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, mostNamed+1))
+	if err == nil && len(b) > mostNamed {
+		err = fmt.Errorf("it has more than %d MiB", mostNamed>>20)
+	}
 	if err != nil {
 		return nil, failure("name a file that you may read", "the %s %s cannot be read: %v", what, name, bare(err))
 	}
