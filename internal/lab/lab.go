@@ -109,6 +109,7 @@ var Packages = map[string]string{
 	"xl2tpd":         "xl2tpd",
 	"pppd":           "ppp",
 	"tshark":         "tshark",
+	"iptables":       "iptables",
 }
 
 // Missing tells, as an error with the line to run, which of the programs are

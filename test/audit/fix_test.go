@@ -85,17 +85,32 @@ type site struct {
 }
 
 func newSite(t *testing.T, program, conf string) *site {
+	return siteOf(t, program, map[string]string{"etc/swanctl/swanctl.conf": conf, "etc/strongswan.conf": daemonConf})
+}
+
+// linkTo is the text of a file that is a link.
+const linkTo = "link to "
+
+// siteOf writes the files of a host.
+func siteOf(t *testing.T, program string, files map[string]string) *site {
 	s := &site{t, program, t.TempDir()}
-	for name, text := range map[string]string{"etc/swanctl/swanctl.conf": conf, "etc/strongswan.conf": daemonConf} {
+	for name, text := range files {
 		file := filepath.Join(s.dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			t.Fatal(err)
+		must(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		if to, is := strings.CutPrefix(text, linkTo); is {
+			must(t, os.Symlink(to, file))
+			continue
 		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(file, []byte(text), 0o600))
 	}
 	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // run runs a verb; its exit status tells of findings and is no failure.
@@ -176,7 +191,8 @@ func (s *site) mended(want []string) {
 		}
 	}
 	for _, id := range after {
-		if !slices.Contains(before, id) {
+		// MS-CHAPv2 comes in place of what is worse, until there are certificates.
+		if !slices.Contains(before, id) && id != "PPP-005" {
 			s.t.Errorf("%s is found after the patch, and was not before", id)
 		}
 	}

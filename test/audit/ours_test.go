@@ -105,15 +105,13 @@ func serve(t *testing.T, ctx context.Context, h *lab.Host, program string) {
 	run := func(args ...string) (string, error) {
 		return h.Run(ctx, program, append(slices.Clone(args), "--config", conf)...)
 	}
-	must := func(_ string, err error) {
+	done := func(_ string, err error) {
 		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 	}
-	must("", h.WriteFile(conf, []byte(gatewayConf), 0o600))
-	must("", h.WriteFile(psk, []byte(key), 0o600))
-	must(run("init"))
+	must(t, h.WriteFile(conf, []byte(gatewayConf), 0o600))
+	must(t, h.WriteFile(psk, []byte(key), 0o600))
+	done(run("init"))
 	server, err := h.Start(lab.Command{Program: program, Args: []string{"serve", "--config", conf}})
 	if err != nil {
 		t.Fatal(err)
@@ -135,6 +133,6 @@ func serve(t *testing.T, ctx context.Context, h *lab.Host, program string) {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	must(run("user", "add", "example.org"))
-	must(run("device", "add", "alice", "--user", "example.org", "--psk", "--psk-file", psk, "--out", "/run/keys"))
+	done(run("user", "add", "example.org"))
+	done(run("device", "add", "alice", "--user", "example.org", "--psk", "--psk-file", psk, "--out", "/run/keys"))
 }
