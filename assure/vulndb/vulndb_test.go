@@ -183,26 +183,16 @@ func TestAFixOfADistributionIsOneOfItsLine(t *testing.T) {
 
 func TestARangeThatNamesItsLastVersionHoldsAllOfItsLine(t *testing.T) {
 	r := record(t, "CVE-2024-3652") // to 4.14
-	for version, want := range map[string]State{"4.14": Unknown, "4.14.1": Unknown, "4.15": FixedAbove, "3.21": NotAffected} {
-		p := posture.Package{Manager: "rpm", Name: "libreswan", Source: "libreswan", Version: version + "-1.el9"}
-		if v := Judge(r, p, &posture.Host{}); v.State != want {
-			t.Errorf("%s: %+v", version, v)
-		}
-	}
+	wantStates(t, r, "rpm", "libreswan", "-1.el9", map[string]State{"4.14": Unknown, "4.14.1": Unknown, "4.15": FixedAbove, "3.21": NotAffected})
 }
 
 // TestAKernelWithoutTheFixIsNotTakenForOneWithIt: the stable branches got the fix
 // of ESP's buffer in their reviews of 21 and 25 March 2022.
 func TestAKernelWithoutTheFixIsNotTakenForOneWithIt(t *testing.T) {
 	r := record(t, "CVE-2022-27666")
-	for version, want := range map[string]State{
+	wantStates(t, r, "dpkg", "linux", "-1", map[string]State{
 		"4.9.300": NotAffected, "4.19.236": Unknown, "4.19.237": FixedAbove, "5.4.187": Unknown, "5.4.188": FixedAbove, "5.10.107": Unknown, "5.10.108": FixedAbove,
-	} {
-		p := posture.Package{Manager: "dpkg", Name: "linux", Source: "linux", Version: version + "-1"}
-		if v := Judge(r, p, &posture.Host{}); v.State != want {
-			t.Errorf("%s: %+v", version, v)
-		}
-	}
+	})
 }
 
 // TestABuildOfWindowsIsHeldAgainstItsOwnLine: each release has its own fixed build,
@@ -210,11 +200,17 @@ func TestAKernelWithoutTheFixIsNotTakenForOneWithIt(t *testing.T) {
 // no fix.
 func TestABuildOfWindowsIsHeldAgainstItsOwnLine(t *testing.T) {
 	r := record(t, "CVE-2022-34722")
-	for version, want := range map[string]State{
+	wantStates(t, r, "firmware", "Windows", "", map[string]State{
 		"10.0.17763": Unknown, "10.0.17763.3406": FixedAbove, "10.0.17763.2000": Affected, "10.0.18363.2274": Affected,
 		"10.0.20348.587": Affected, "10.0.20348": Unknown, "10.0.20348.1006": FixedAbove, "10.0.26100": FixedAbove, "10.0.26100.1": FixedAbove, "6.3.9600.20000": Affected, "6.3.9600.20571": FixedAbove,
-	} {
-		p := posture.Package{Manager: "firmware", Name: "Windows", Source: "Windows", Version: version}
+	})
+}
+
+// wantStates judges versions of one package, each with the revision behind it.
+func wantStates(t *testing.T, r *Record, manager, name, revision string, all map[string]State) {
+	t.Helper()
+	for version, want := range all {
+		p := posture.Package{Manager: manager, Name: name, Source: name, Version: version + revision}
 		if v := Judge(r, p, &posture.Host{}); v.State != want {
 			t.Errorf("%s: %+v", version, v)
 		}

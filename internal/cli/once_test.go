@@ -167,11 +167,9 @@ func TestOfTwoWhoComeTogetherOneGetsTheFile(t *testing.T) {
 	}
 }
 
-// TestAPreviewThatBreaksOffLeavesTheLink: chat programs fetch the head of what a
-// link leads to.
-func TestAPreviewThatBreaksOffLeavesTheLink(t *testing.T) {
-	big := gateway.File{Name: "big.mobileconfig", Content: strings.Repeat("0123456789abcdef", 512<<10)}
-	h := startOnce(t, big, time.Minute)
+// dial asks for the file on a connection of its own, and reads nothing yet.
+func (h handing) dial(t *testing.T) *tls.Conn {
+	t.Helper()
 	link, err := url.Parse(h.url)
 	if err != nil {
 		t.Fatal(err)
@@ -181,6 +179,15 @@ func TestAPreviewThatBreaksOffLeavesTheLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", link.Path, link.Host)
+	return conn
+}
+
+// TestAPreviewThatBreaksOffLeavesTheLink: chat programs fetch the head of what a
+// link leads to.
+func TestAPreviewThatBreaksOffLeavesTheLink(t *testing.T) {
+	big := gateway.File{Name: "big.mobileconfig", Content: strings.Repeat("0123456789abcdef", 512<<10)}
+	h := startOnce(t, big, time.Minute)
+	conn := h.dial(t)
 	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "200") {
 		t.Fatalf("%q: %v", line, err)
 	}
@@ -201,15 +208,7 @@ func TestWhoHangsUpAtTheLastOctetHasTakenTheFile(t *testing.T) {
 	for _, polite := range []bool{true, false} {
 		for range 100 {
 			h := startOnce(t, gateway.File{Name: "a.conf", Content: "0123456789abcdef"}, 5*time.Second)
-			link, err := url.Parse(h.url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn, err := tls.Dial("tcp", link.Host, h.tls)
-			if err != nil {
-				t.Fatal(err)
-			}
-			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", link.Path, link.Host)
+			conn := h.dial(t)
 			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil {
 				t.Fatal(err)
